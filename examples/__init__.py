@@ -1,0 +1,1 @@
+"""Complete target services, with sample data, that run in the sandbox and on a real cluster."""
