@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A local OSCAR for laptops, tests and CI: ``python -m sandbox up|down|status``.
+
+It plays everything around a service's container: the S3 server with its notifications, the OSCAR
+manager with its API, the scheduler with its nodes, and the pod with supervisor, secrets and mount.
+It is not part of the shipped image. In the order in which a request travels:
+
+    __main__    argv                            -> up, down, status
+    up          options                         -> a running sandbox, until a signal
+    state       the state directory             -> claimed, announced, cleaned
+    storage     `weed mini`                     -> an S3 server, its buckets
+    events      the filer's webhook             -> MinIO-shaped events -> POST /job/<service>
+    api         HTTP                            -> services, jobs, status
+    auth        an Authorization header         -> allowed, or the refusal OSCAR gives
+    definition  a service's JSON                -> what OSCAR stores and answers (pure)
+    services    definitions                     -> buckets, folder markers, triggers
+    listing     jobs                            -> the pages of /system/logs (pure)
+    status      nodes and jobs                  -> /system/status in its six shapes (pure)
+    cluster     `2x4:8Gi`, requests             -> nodes, free room, the node that fits (pure)
+    jobs        submitted jobs                  -> queued, bound, running, ended
+    pod         a bound job                     -> its files, environment and process
+    namespace   what a container sees           -> a bwrap command line (pure)
+
+and inside the job, each a program of its own that imports nothing from here:
+
+    supervisor  stdin and /oscar/config         -> input files, the user's script, uploads
+    mount       settings on stdin               -> rclone beside the container, as OSCAR's sidecar
+    fusermount  the fusermount protocol         -> mount(2), since fusermount3 is not everywhere
+"""

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns argv into up, down or status; the only module of the sandbox that prints and exits."""
+
+import argparse
+import asyncio
+import ctypes
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from sandbox import state, status
+from sandbox.api import STATUS_FAILURE
+from sandbox.cluster import parse_nodes
+from sandbox.pod import parse_image
+from sandbox.state import StateError
+from sandbox.storage import StorageError
+from sandbox.up import HOST, CannotRun, Options, serve
+
+DETACH_WAIT_S = 30.0
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    try:
+        return int(arguments.verb(arguments))
+    except (CannotRun, StateError, StorageError, OSError) as error:
+        print(f"sandbox: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A local OSCAR.")
+    verbs = parser.add_subparsers(required=True)
+    up = verbs.add_parser("up", help="run a sandbox until it is stopped")
+    up.set_defaults(verb=_up)
+    up.add_argument("--ready-file", type=Path, help="write URLs and credentials there when up")
+    up.add_argument("--address", type=_loopback, default=HOST, help="loopback, and nothing else")
+    up.add_argument("--port", type=int, default=0, help="of the OSCAR API; 0 picks a free one")
+    up.add_argument("--nodes", type=parse_nodes, default="2x4:8Gi", help="e.g. 2x4:8Gi,1x8:16Gi")
+    up.add_argument(
+        "--status-shape",
+        choices=(*status.SHAPES, STATUS_FAILURE),
+        default="F",
+        help="of /system/status; 500 fails as a cluster without metrics does",
+    )
+    up.add_argument(
+        "--image",
+        type=parse_image,
+        action="append",
+        default=[],
+        metavar="NAME=HOSTDIR:/PATH",
+        help="what the image NAME would hold at /PATH; repeatable",
+    )
+    up.add_argument("--detach", action="store_true", help="return when it is up")
+    up.add_argument(
+        "--die-with-parent", action="store_true", help="end when the starting process ends"
+    )
+    down = verbs.add_parser("down", help="end a sandbox and all it started")
+    down.set_defaults(verb=_down)
+    show = verbs.add_parser("status", help="tell whether a sandbox is up, and where")
+    show.set_defaults(verb=_status)
+    for verb in (up, down, show):
+        verb.add_argument("--state", type=Path, default=Path("build/sandbox"), metavar="DIR")
+    return parser
+
+
+def _loopback(text: str) -> str:
+    if text != HOST:
+        raise argparse.ArgumentTypeError(f"a sandbox listens on {HOST} only, not on {text}")
+    return text
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    if arguments.detach:
+        return _detach(arguments)
+    if arguments.die_with_parent:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s"
+    )
+    options = Options(
+        state=arguments.state,
+        port=arguments.port,
+        nodes=arguments.nodes,
+        status_shape=arguments.status_shape,
+        images=tuple(arguments.image),
+        ready_file=arguments.ready_file,
+    )
+    asyncio.run(serve(options))
+    return 0
+
+
+def _detach(arguments: argparse.Namespace) -> int:
+    """The same command without --detach, in a session of its own."""
+    directory = arguments.state.resolve()
+    if state.announcement(directory) is not None:
+        raise StateError(f"a sandbox is already up in {directory}: `down` it first")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    argv = [word for word in sys.argv[1:] if word != "--detach"]
+    with directory.with_name(f"{directory.name}.log").open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sandbox", *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + DETACH_WAIT_S
+    while process.poll() is None and time.monotonic() < deadline:
+        found = state.announcement(directory)
+        if found and found.get("pid") == process.pid:
+            return 0
+        time.sleep(0.02)
+    process.kill()
+    raise StateError(f"the sandbox did not come up, see {output.name}")
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    stopped = state.stop(arguments.state.resolve())
+    print("down" if stopped else f"no sandbox is up in {arguments.state}")
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    found = state.announcement(arguments.state.resolve())
+    if not found:
+        print(f"no sandbox is up in {arguments.state}")
+        return 1
+    shown = {"oscar": found["oscar"]["url"], "s3": found["s3"]["url"], "pid": found["pid"]}
+    print(json.dumps(shown))
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns an Authorization header into a permission, or into the refusal that OSCAR would give.
+
+Pure. The table of OSCAR v4.1 without OIDC: basic for everything below /system and never for /job,
+a service's token for its own /job and nothing else. Next: api.
+"""
+
+import base64
+import binascii
+import hmac
+import json
+from dataclasses import dataclass
+
+TOKEN_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The answer to a caller who may not; ``challenge`` is gin's basic-auth header."""
+
+    status: int
+    text: str = ""
+    challenge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The cluster's one basic-auth account."""
+
+    username: str
+    password: str
+
+    def header(self) -> str:
+        pair = f"{self.username}:{self.password}".encode()
+        return "Basic " + base64.b64encode(pair).decode()
+
+
+def system(header: str | None, account: Account) -> Refusal | None:
+    """May the caller use /system/*? Without OIDC a bearer token is as wrong as a bad password."""
+    if header is not None and _same(header, account.header()):
+        return None
+    return Refusal(401, challenge=True)
+
+
+def job(header: str | None, service_token: str | None) -> Refusal | None:
+    """May the caller invoke the service (None: there is no such service)?
+
+    OSCAR decides by the length alone whether a bearer token is a service token or a JWT.
+    """
+    parts = (header or "").split("Bearer ")
+    if len(parts) != 2:
+        return Refusal(401)
+    token = parts[1].strip()
+    if len(token) == TOKEN_LENGTH:
+        known = service_token is not None and _same(token, service_token)
+        return None if known else Refusal(401)
+    if _is_jwt(token):
+        return Refusal(400, "oidc is not enabled")
+    return Refusal(
+        502, "token contains an invalid number of segments" + "error getting token's issuer"
+    )
+
+
+def _same(left: str, right: str) -> bool:
+    return hmac.compare_digest(left.encode("utf-8", "replace"), right.encode("utf-8", "replace"))
+
+
+def _is_jwt(token: str) -> bool:
+    parts = token.split(".")
+    if len(parts) != 3:
+        return False
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (binascii.Error, ValueError):
+        return False
+    return isinstance(claims, dict)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns node declarations and Kubernetes quantities into nodes, and requests into placements.
+
+Pure. Placement is by requests, first fit in node order, and never looks at real usage: what the
+kube-scheduler does, less its scoring. Next: jobs.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+
+_QUANTITY = re.compile(
+    r"(?P<number>[+-]?(?:\d+\.?\d*|\.\d+))"
+    r"(?:[eE](?P<exponent>[+-]?\d{1,3})|(?P<suffix>[KMGTPE]i|[numkMGTPE]))?"
+)
+_SUFFIXES = {
+    **{suffix: Decimal(1024) ** power for power, suffix in enumerate(("Ki", "Mi", "Gi"), 1)},
+    **{suffix: Decimal(1024) ** power for power, suffix in enumerate(("Ti", "Pi", "Ei"), 4)},
+    **{suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", 1)},
+    **{suffix: Decimal(1000) ** -power for power, suffix in enumerate("mun", 1)},
+}
+_NODES = re.compile(r"(?:(?P<count>\d+)x)?(?P<cpu>[^:]+):(?P<memory>[^:]+)(?::gpu=(?P<gpus>\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a node has or a job requests."""
+
+    cpu_millicores: int = 0
+    memory_bytes: int = 0
+    gpus: int = 0
+
+    def __add__(self, other: "Resources") -> "Resources":
+        return Resources(
+            self.cpu_millicores + other.cpu_millicores,
+            self.memory_bytes + other.memory_bytes,
+            self.gpus + other.gpus,
+        )
+
+    def __sub__(self, other: "Resources") -> "Resources":
+        return Resources(
+            self.cpu_millicores - other.cpu_millicores,
+            self.memory_bytes - other.memory_bytes,
+            self.gpus - other.gpus,
+        )
+
+    def fits(self, room: "Resources") -> bool:
+        return (
+            self.cpu_millicores <= room.cpu_millicores
+            and self.memory_bytes <= room.memory_bytes
+            and self.gpus <= room.gpus
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A worker; ``capacity`` is what Kubernetes calls allocatable."""
+
+    name: str
+    capacity: Resources
+
+
+def quantity(text: str, *, scale: int = 1) -> int:
+    """A Kubernetes quantity times ``scale``, rounded up as Kubernetes does."""
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise ValueError(f"quantities must match the regular expression, got {text!r}")
+    factor = _SUFFIXES[match["suffix"]] if match["suffix"] else Decimal(1)
+    value = Decimal(match["number"]).scaleb(int(match["exponent"] or 0)) * factor * scale
+    return int(value.to_integral_value(ROUND_CEILING))
+
+
+def resources(cpu: str, memory: str, gpus: int = 0) -> Resources:
+    return Resources(quantity(cpu, scale=1000), quantity(memory), gpus)
+
+
+def parse_nodes(text: str) -> tuple[Node, ...]:
+    """``2x4:8Gi,1x8:16Gi:gpu=1`` is two nodes of 4 CPU and 8 GiB, and one with a GPU."""
+    capacities: list[Resources] = []
+    for part in text.split(","):
+        match = _NODES.fullmatch(part.strip())
+        if match is None:
+            raise ValueError(f"nodes are declared as COUNTxCPU:MEMORY[:gpu=N], got {part!r}")
+        capacity = resources(match["cpu"], match["memory"], int(match["gpus"] or 0))
+        if capacity.cpu_millicores <= 0 or capacity.memory_bytes <= 0:
+            raise ValueError(f"a node needs CPU and memory, got {part!r}")
+        capacities += [capacity] * int(match["count"] or 1)
+    if not capacities:
+        raise ValueError(f"a cluster needs a node, got {text!r}")
+    return tuple(Node(f"node-{number}", room) for number, room in enumerate(capacities, 1))
+
+
+def first_fit(
+    nodes: Sequence[Node], requested: Mapping[str, Resources], needs: Resources
+) -> str | None:
+    """The first node whose free room holds ``needs``, or None: the job stays Pending."""
+    for node in nodes:
+        if needs.fits(node.capacity - requested.get(node.name, Resources())):
+            return node.name
+    return None

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fusermount protocol: `fusermount3 [-o OPTIONS] -- DIR` -> a mounted /dev/fuse, sent back.
+
+A program of its own for the inside of a job, where the process is root of its user namespace and
+mount(2) is allowed; fusermount3 itself is not installed everywhere and is of no use there. The
+caller's end of a socket is in _FUSE_COMMFD; `-u DIR` unmounts. Called by rclone; see mount.
+"""
+
+import array
+import ctypes
+import os
+import socket
+import sys
+
+MS_NOSUID, MS_NODEV = 0x2, 0x4
+MNT_DETACH = 0x2
+PASSED_ON = ("allow_other", "default_permissions", "max_read", "blksize")
+
+
+def options_of(text: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in text.split(",") if part)
+    return {name: value for name, _, value in pairs}
+
+
+def kernel_data(descriptor: int, options: dict[str, str]) -> str:
+    data = f"fd={descriptor},rootmode=40000,user_id=0,group_id=0"
+    for name in PASSED_ON:
+        if name in options:
+            data += f",{name}={options[name]}" if options[name] else f",{name}"
+    return data
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def mount(directory: str, options: dict[str, str]) -> int:
+    """Mount; the file descriptor of the connection."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = os.open("/dev/fuse", os.O_RDWR)
+    kind = "fuse." + options["subtype"] if options.get("subtype") else "fuse"
+    source = options.get("fsname", "fuse")
+    data = kernel_data(descriptor, options)
+    arguments = [os.fsencode(text) for text in (source, directory, kind)]
+    result = libc.mount(*arguments, ctypes.c_ulong(MS_NOSUID | MS_NODEV), data.encode())
+    _check(result, f"mount {directory}")
+    return descriptor
+
+
+def unmount(directory: str, *, lazy: bool) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    _check(libc.umount2(os.fsencode(directory), MNT_DETACH if lazy else 0), f"umount {directory}")
+
+
+def send(descriptor: int, channel: int) -> None:
+    with socket.socket(fileno=os.dup(channel)) as sock:
+        rights = array.array("i", [descriptor])
+        sock.sendmsg([b"\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+
+
+def main(argv: list[str]) -> int:
+    words, options = [], {}
+    rest = iter(argv)
+    for word in rest:
+        if word == "-o":
+            options.update(options_of(next(rest, "")))
+        elif word != "--":
+            words.append(word)
+    directory = words[-1]
+    try:
+        if "-u" in words:
+            unmount(directory, lazy="-z" in words)
+        else:
+            send(mount(directory, options), int(os.environ["_FUSE_COMMFD"]))
+    except OSError as error:
+        print(f"fusermount: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

