@@ -1,0 +1,27 @@
+"""OSCAR-Batch: process a huge backlog of files on OSCAR, as an OSCAR service.
+
+The map of the house, in the order in which data flows:
+
+    __main__     argv → wired clients → the spine → files, summary, exit code
+    batch        the spine: config ─▶ service ─▶ capacity ─▶ index ─▶ plan ─▶ invoke ─▶ report
+    story        what has happened so far, growing into the report
+    config       config.json → Config; all defaults and validation
+      keys       the table of config keys and their checks
+    credentials  which credential belongs to which address
+    oscar        the OSCAR API → model; the only room that knows requests
+      status     the six shapes of /system/status → nodes
+      quantity   Kubernetes quantities → millicores, bytes
+    storage      MinIO; the only room that knows minio
+    preflight    what must not be started
+    capacity     nodes + needs + headroom → slots, with reasons
+    index        listed objects → index lines and checkpoints
+    plan         index + slots → chunks
+    payload      chunk → the bytes of an invocation
+    invoke       chunks → outcomes
+    report       Report → JSON, HTML, terminal
+    deploy       an FDL file → services on a cluster
+    model        the nouns
+    errors       the errors
+
+Imports point down: __main__ → batch → stages → model → errors.
+"""

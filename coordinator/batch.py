@@ -1,0 +1,194 @@
+"""The spine: a config becomes a report, stage by stage, in the order of the data.
+
+    config ─▶ service ─▶ capacity ─▶ index ─▶ plan ─▶ invoke ─▶ report
+
+Everything is decided before the first invocation leaves. A dry run walks the same way, counts the
+index lines instead of writing them, and stops after the plan. Called by `__main__`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from coordinator import preflight
+from coordinator.capacity import capped, cluster_capacity, fixed_capacity
+from coordinator.config import Config
+from coordinator.errors import BatchError, NoStatus
+from coordinator.index import IndexBuilder
+from coordinator.invoke import Pace, Post, invoke_all
+from coordinator.model import (
+    Capacity,
+    Chunk,
+    Ending,
+    Index,
+    Plan,
+    Reply,
+    Report,
+    Service,
+    State,
+    Verdict,
+)
+from coordinator.oscar import Oscar
+from coordinator.payload import job_name, range_body
+from coordinator.plan import balanced
+from coordinator.report import files, plan_document
+from coordinator.storage import Bucket
+from coordinator.story import Story
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """The world that a run touches."""
+
+    oscar: Oscar
+    data: Bucket
+    state: Bucket
+    report: Bucket | None
+    pace: Pace = field(default_factory=Pace)
+
+    @classmethod
+    def of(cls, config: Config) -> Outside:
+        """Real clients for a config. Opens no connection."""
+        return cls(
+            oscar=Oscar(config.cluster),
+            data=Bucket(config.storage, config.data.bucket),
+            state=Bucket(config.storage, config.state.bucket),
+            report=Bucket(config.storage, config.report.bucket) if config.report else None,
+        )
+
+
+def run_batch(config: Config, outside: Outside, story: Story) -> Report:
+    """One run from end to end. Raises BatchError where it cannot go on; `story` tells how far."""
+    with story.stage("service"):
+        service = outside.oscar.service(config.service)
+        preflight.refuse_triggers(config, service)
+        story.warn(*preflight.warnings(config, service))
+    with story.stage("capacity"):
+        story.capacity = find_capacity(config, outside.oscar, service)
+        story.warn(*story.capacity.warnings)
+    if not story.capacity.slots:
+        return story.report(Ending.NO_CAPACITY, f"no room: {story.capacity.explanation}")
+    with story.stage("index"):
+        index = build_index(config, outside, story.run_id)
+    with story.stage("plan"):
+        story.plan = make_plan(config, story.run_id, index, story.capacity)
+    if config.dry_run or not story.plan.chunks:
+        return story.report(*_without_invocations(config, story.plan))
+    with story.stage("save"):
+        save_plan(config, outside, story.plan)
+    with story.stage("invoke"):
+        post = posting(outside.oscar, service, story.plan)
+        story.outcomes = invoke_all(story.plan.chunks, post, outside.pace)
+    return story.report(*_with_invocations(story))
+
+
+def find_capacity(config: Config, oscar: Oscar, service: Service) -> Capacity:
+    """How many invocations fit now, or the configured number where the cluster does not tell."""
+    try:
+        capacity = cluster_capacity(oscar.nodes(), service.needs, headroom=config.headroom)
+    except NoStatus as error:
+        if config.max_parallel is None:
+            advice = "set plan.max_parallel to run without it"
+            raise NoStatus(f"{error}; {advice}") from error
+        return fixed_capacity(config.max_parallel, why=str(error))
+    return capped(capacity, "max_parallel", config.max_parallel, "plan.max_parallel")
+
+
+def build_index(config: Config, outside: Outside, run_id: str) -> Index:
+    """Lists the data folder into the run's index object; a dry run only counts."""
+    builder = IndexBuilder(_left_by_runs(config))
+    lines = builder.lines(outside.data.items(config.data.prefix))
+    if config.dry_run:
+        for _ in lines:
+            continue
+    else:
+        outside.state.put_stream(index_key(config, run_id), lines, "text/plain; charset=utf-8")
+    return builder.index()
+
+
+def make_plan(config: Config, run_id: str, index: Index, capacity: Capacity) -> Plan:
+    """The whole plan of a run, frozen."""
+    return Plan(
+        run_id=run_id,
+        service=config.service,
+        data=config.data,
+        index_bucket=config.state.bucket,
+        index_key=index_key(config, run_id),
+        index=index,
+        capacity=capped(capacity, "items", index.items, "the number of items"),
+        chunks=balanced(index, capacity.slots),
+    )
+
+
+def save_plan(config: Config, outside: Outside, plan: Plan) -> None:
+    """Puts the plan beside the index, and the index where the first tool's targets expect it."""
+    document = json.dumps(plan_document(plan), indent=2).encode()
+    outside.state.put(f"{config.state.prefix}{plan.run_id}/plan.json", document, "application/json")
+    if config.index_copy:
+        outside.data.copy_from(outside.state, plan.index_key, config.index_copy)
+
+
+def posting(oscar: Oscar, service: Service, plan: Plan) -> Post:
+    """Invokes the service; a rejected token is read again once, since an update may renew it."""
+
+    def post(chunk: Chunk, attempt: int) -> tuple[str, Reply]:
+        nonlocal service
+        job, body = job_name(plan, chunk, attempt), range_body(plan, chunk, attempt)
+        reply = oscar.invoke(service, body, job=job)
+        if reply.verdict is Verdict.STALE_TOKEN:
+            try:
+                service = oscar.service(plan.service)
+            except BatchError as error:
+                return job, Reply(Verdict.REFUSED, f"{reply.detail}; {error}")
+            reply = oscar.invoke(service, body, job=job)
+        return job, reply
+
+    return post
+
+
+def publish(config: Config, outside: Outside, report: Report) -> None:
+    """Puts a run's report into its folder in the bucket, and where the config asks for it."""
+    targets = [(outside.state, config.state.prefix)]
+    if outside.report and config.report:
+        targets.append((outside.report, config.report.prefix))
+    for name, (content, content_type) in files(report).items():
+        for bucket, prefix in targets:
+            bucket.put(f"{prefix}{report.run_id}/{name}", content, content_type)
+
+
+def index_key(config: Config, run_id: str) -> str:
+    """Where a run's index lies in the state bucket."""
+    return f"{config.state.prefix}{run_id}/index.txt"
+
+
+def _left_by_runs(config: Config) -> Callable[[str], bool]:
+    """Whether a key of the data bucket was written by a run and is no item."""
+    folders = [place for place in (config.state, config.report) if place and place.prefix]
+    bucket, copy = config.data.bucket, config.index_copy
+    return lambda key: key == copy or any(place.holds(bucket, key) for place in folders)
+
+
+def _without_invocations(config: Config, plan: Plan) -> tuple[Ending, str]:
+    index, size = plan.index, len(plan.chunks)
+    if not index.items:
+        looked = f"{config.data} holds no items ({index.listed} objects listed)"
+        return Ending.NOTHING_TO_DO, f"nothing to do: {looked}"
+    return Ending.PLANNED, f"{index.items} items planned in {size} chunks; nothing was started"
+
+
+def _with_invocations(story: Story) -> tuple[Ending, str]:
+    states = [outcome.state for outcome in story.outcomes]
+    sent = sum(state in {State.INVOKED, State.UNCERTAIN} for state in states)
+    text = f"{sent} of {len(states)} invocations sent"
+    if State.PENDING in states:
+        return Ending.INTERRUPTED, f"interrupted: {text}"
+    if State.FAILED in states:
+        failed = next(outcome for outcome in story.outcomes if outcome.state is State.FAILED)
+        return Ending.PARTLY_SUBMITTED, f"{text}; chunk {failed.chunk.number}: {failed.detail}"
+    if State.UNCERTAIN in states:
+        doubtful = states.count(State.UNCERTAIN)
+        text += f", {doubtful} of them without a clear answer: their jobs may not exist"
+    items = story.plan.index.items if story.plan else 0
+    return Ending.SUBMITTED, f"{items} items submitted: {text}"

@@ -1,0 +1,112 @@
+"""config.json (or YAML), the environment and OSCAR's mounted files → `Config`.
+
+All defaults and all validation are here. Every problem of a file is found before any is
+reported, each with its path (`plan.headroom: …`). The keys of the first oscar-batch tool keep
+their spelling. Which credential is used for which address is decided in `credentials`.
+Called by `__main__`. Next: `batch`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from coordinator.credentials import ClusterAccess, Platform, StorageAccess
+from coordinator.errors import ConfigError, trimmed
+from coordinator.keys import Reading, kind
+from coordinator.model import Place, folder
+
+MAX_CONFIG_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that a run is asked to do. Credentials are left out of its `repr`."""
+
+    storage: StorageAccess
+    cluster: ClusterAccess
+    data: Place
+    """The folder whose objects are the items."""
+    service: str
+    index_copy: str | None
+    """A key in the data bucket that also receives the index, as the first oscar-batch tool does."""
+    headroom: float
+    """Share (0 to below 1) of each node's free room that is left to others."""
+    max_parallel: int | None
+    dry_run: bool
+    state: Place
+    report: Place | None
+    own_inputs: tuple[Place, ...] = ()
+    """The folders that trigger the coordinator itself, where it runs as a service."""
+
+    def setting(self) -> dict[str, str]:
+        """What is asked, for people: no credential is in it."""
+        return {
+            "service": self.service,
+            "cluster": self.cluster.url,
+            "storage": self.storage.url,
+            "data": str(self.data),
+            "state": str(self.state),
+            "headroom": f"{self.headroom:.0%}",
+        }
+
+
+def load(text: bytes, platform: Platform) -> Config:
+    """The config of a file's content. Raises ConfigError with all problems found."""
+    reader = Reading(_decode(text))
+    values = reader.values
+    data = Place(values["bucket.name"] or "", folder(values["bucket.folder_prefix"]))
+    state = Place(values["state.bucket"] or data.bucket, folder(values["state.prefix"]))
+    report_asked = values["report.bucket"] or values["report.prefix"]
+    report = Place(values["report.bucket"] or data.bucket, folder(values["report.prefix"]))
+    storage, problems = platform.storage(values)
+    reader.problems += problems
+    cluster, problems = platform.cluster(values)
+    reader.problems += problems
+    if not state.prefix:
+        reader.problems.append("state.prefix: must name a folder of its own, such as .oscar-batch/")
+    if reader.problems or storage is None or cluster is None:
+        raise ConfigError(reader.problems)
+    return Config(
+        storage=storage,
+        cluster=cluster,
+        data=data,
+        service=values["service.name"],
+        index_copy=data.prefix + values["output.file"] if values["output.file"] else None,
+        headroom=values["plan.headroom"],
+        max_parallel=values["plan.max_parallel"],
+        dry_run=values["run.dry_run"],
+        state=state,
+        report=report if report_asked else None,
+        own_inputs=platform.own_inputs,
+    )
+
+
+def _decode(text: bytes) -> Mapping[str, Any]:
+    if len(text) > MAX_CONFIG_BYTES:
+        raise ConfigError([f"the file has {len(text)} bytes: a config has at most 1 MiB"])
+    try:
+        source = text.decode("utf-8-sig")
+        raw = json.loads(source) if source.lstrip()[:1] in {"{", "["} else yaml.safe_load(source)
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"the file is not UTF-8 text (byte {error.start})"]) from error
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise ConfigError([f"the file is not valid JSON: {error.msg} at {where}"]) from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        problem = trimmed(str(error.problem))
+        raise ConfigError(
+            [f"the file is neither JSON nor YAML: {problem} (line {line})"]
+        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(["the file is neither JSON nor YAML"]) from error
+    if raw is None:
+        raise ConfigError(["the file is empty: it must be an object with at least bucket, service"])
+    if not isinstance(raw, dict):
+        raise ConfigError([f"the file must hold an object with sections, not {kind(raw)}"])
+    return raw

@@ -1,0 +1,79 @@
+"""An FDL file → services on a cluster, for machines without oscar-cli.
+
+The script's text is put into the definition (it lies beside the FDL). A secret that the FDL
+leaves empty takes its value from the environment variable of the same name, so that the file
+holds no credential and none is written to disk. Called by `__main__`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from coordinator.errors import ConfigError
+from coordinator.oscar import Oscar
+
+
+def deploy(fdl: Path, oscar: Oscar, environ: Mapping[str, str]) -> Iterator[str]:
+    """Creates or replaces every service of an FDL file; yields a line on each.
+
+    Raises ConfigError before anything is sent if the file cannot be used.
+    """
+    for definition in [_complete(raw, fdl, environ) for raw in _functions(fdl)]:
+        name = definition["name"]
+        created = oscar.apply(definition)
+        yield f"{name}: {'created' if created else 'updated'}"
+        secrets = set(definition.get("environment", {}).get("secrets", {}))
+        if lost := secrets - oscar.secret_names(name):
+            yield (
+                f"{name}: this OSCAR release does not keep the secrets {', '.join(sorted(lost))}: "
+                "put the credentials into each config.json instead"
+            )
+
+
+def _functions(fdl: Path) -> list[dict[str, Any]]:
+    """The definitions of an FDL, whatever its cluster is called: the address decides."""
+    try:
+        raw = yaml.safe_load(fdl.read_text(encoding="utf-8"))
+        entries = raw["functions"]["oscar"]
+        clusters = {cluster for entry in entries for cluster in entry}
+        definitions = [dict(definition) for entry in entries for definition in entry.values()]
+    except OSError as error:
+        raise ConfigError([f"cannot read {fdl}: {error.strerror}"]) from error
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ConfigError([f"{fdl}: is no FDL file (functions: oscar: - cluster: …)"]) from error
+    if len(clusters) != 1:
+        raise ConfigError([f"{fdl}: must be for one cluster, not {len(clusters)}"])
+    return definitions
+
+
+def _complete(definition: dict[str, Any], fdl: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    missing = [key for key in ("name", "image", "script") if not definition.get(key)]
+    if missing:
+        raise ConfigError([f"{fdl}: a function lacks {', '.join(missing)}"])
+    script = fdl.parent / str(definition["script"])
+    try:
+        text = script.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError([f"{fdl}: cannot read the script {script}: {error.strerror}"]) from error
+    # OSCAR rejects a number where it wants a quantity.
+    quantities: dict[str, Any] = {
+        key: str(definition[key]) for key in ("cpu", "memory") if key in definition
+    }
+    return {**definition, **quantities, "script": text, **_environment(definition, fdl, environ)}
+
+
+def _environment(
+    definition: Mapping[str, Any], fdl: Path, environ: Mapping[str, str]
+) -> dict[str, Any]:
+    environment = definition.get("environment") or {}
+    secrets = environment.get("secrets")
+    if not secrets:
+        return {}
+    filled = {name: value or environ.get(name, "") for name, value in secrets.items()}
+    if unset := sorted(name for name, value in filled.items() if not value):
+        raise ConfigError([f"{fdl}: set {', '.join(unset)} in the environment"])
+    return {"environment": {**environment, "secrets": filled}}

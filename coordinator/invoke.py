@@ -1,0 +1,79 @@
+"""Plan → outcomes: every chunk's invocation is posted, a few at a time; retry is data.
+
+The first chunk goes alone: what refuses it (a wrong token, an invalid label of the service) would
+refuse all, and then nothing has been started. A request is repeated only where it certainly
+created nothing. Next: `report`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import Event
+
+from coordinator.model import Chunk, Outcome, Reply, State, Verdict
+
+log = logging.getLogger(__name__)
+
+Post = Callable[[Chunk, int], tuple[str, Reply]]
+"""Invokes the service for a chunk and the attempt's number: the job's name, and the answer."""
+
+_STATES = {
+    Verdict.ACCEPTED: State.INVOKED,
+    Verdict.UNCERTAIN: State.UNCERTAIN,
+    Verdict.BUSY: State.FAILED,
+    Verdict.STALE_TOKEN: State.FAILED,
+    Verdict.REFUSED: State.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How submission behaves in time."""
+
+    workers: int = 3
+    """In flight at once. The manager sustains one or two a second; more only queue up there."""
+    delays_s: Sequence[float] = (1.0, 2.0, 4.0, 8.0, 16.0)
+    """Before each repetition of what found the manager busy or unreachable."""
+
+
+def invoke_all(chunks: Sequence[Chunk], post: Post, pace: Pace) -> tuple[Outcome, ...]:
+    """One outcome per chunk, in their order. After Ctrl-C the chunks not sent stay pending."""
+    stop = Event()
+    futures: list[Future[Outcome]] = []
+    with ThreadPoolExecutor(pace.workers) as pool:
+        try:
+            for chunk in chunks:
+                futures.append(pool.submit(_invoke, chunk, post, pace, stop))
+                if len(futures) == 1 and futures[0].result().state is State.FAILED:
+                    break
+            wait(futures)
+        except KeyboardInterrupt:
+            log.warning("interrupted: waiting for the invocations on their way")
+            stop.set()
+    outcomes = tuple(future.result() for future in futures)
+    return (*outcomes, *(_unsent(chunk, outcomes) for chunk in chunks[len(outcomes) :]))
+
+
+def _unsent(chunk: Chunk, outcomes: Sequence[Outcome]) -> Outcome:
+    """A chunk that was not tried: after an interruption it is pending, after a refusal failed."""
+    refused = len(outcomes) == 1 and outcomes[0].state is State.FAILED
+    if not refused:
+        return Outcome(chunk)
+    return Outcome(chunk, State.FAILED, detail="not sent, because the first chunk was refused")
+
+
+def _invoke(chunk: Chunk, post: Post, pace: Pace, stop: Event) -> Outcome:
+    outcome = Outcome(chunk)
+    for delay_s in (0.0, *pace.delays_s):
+        if stop.wait(delay_s):
+            return outcome
+        job, reply = post(chunk, 1)
+        outcome = outcome.attempt(_STATES[reply.verdict], job=job, detail=reply.detail)
+        if reply.verdict is not Verdict.BUSY:
+            break
+        log.warning("chunk %d: try %d: %s", chunk.number, outcome.attempts, reply.detail)
+    log.info("chunk %d: %s %s", chunk.number, outcome.state, outcome.detail)
+    return outcome

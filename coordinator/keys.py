@@ -1,0 +1,157 @@
+"""The table of all config keys: how each is checked, what it is when absent.
+
+`Reading` walks a decoded config along the table and gathers values and problems; it knows
+nothing of what the values are for. Called by `config`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from coordinator.credentials import address
+from coordinator.errors import trimmed
+
+
+class Reading:
+    """Walks a raw config along the table of known keys and gathers values and problems."""
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self.problems: list[str] = []
+        given = dict(self._leaves(raw, ""))
+        self.values: dict[str, Any] = {}
+        for path, known in KEYS.items():
+            self.values[path] = known.default
+            if given.get(path) is not None:
+                try:
+                    self.values[path] = known.check(given[path])
+                except ValueError as error:
+                    self.problems.append(f"{path}: {error}")
+            if known.required and not self.values[path] and path not in self._reported():
+                self.problems.append(f"{path}: is missing ({known.required})")
+
+    def _reported(self) -> set[str]:
+        return {problem.partition(":")[0] for problem in self.problems}
+
+    def _leaves(self, raw: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+        for key, value in raw.items():
+            here = f"{path}{key}"
+            if here in KEYS:
+                yield here, value
+            elif here not in _SECTIONS:
+                self.problems.append(_unknown(path, str(key)))
+            elif isinstance(value, dict):
+                yield from self._leaves(value, f"{here}.")
+            elif value is not None:
+                self.problems.append(f"{here}: must be an object with keys, not {kind(value)}")
+
+
+def _unknown(path: str, key: str) -> str:
+    siblings = {known[len(path) :].partition(".")[0] for known in KEYS if known.startswith(path)}
+    lowered = {name.lower(): name for name in sorted(siblings)}
+    near = difflib.get_close_matches(key.lower(), lowered, n=1)
+    advice = (
+        f"did you mean {lowered[near[0]]}?" if near else f"known: {', '.join(sorted(siblings))}"
+    )
+    return f"{trimmed(path + key, 80)}: is not a known key; {advice}"
+
+
+def kind(value: object) -> str:
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
+    return kinds.get(type(value), "null" if value is None else "a number")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"must be a text, not {kind(value)}")
+    if any(ord(character) < 32 for character in value):
+        raise ValueError("must not contain control characters")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, not {kind(value)}")
+    return value
+
+
+def _number(*, above: float = -math.inf, least: float = -math.inf, below: float = math.inf) -> Any:
+    bounds = [f"above {above:g}"] if above > -math.inf else []
+    bounds += [f"at least {least:g}"] if least > -math.inf else []
+    bounds += [f"below {below:g}"] if below < math.inf else []
+
+    def check(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"must be a number {' and '.join(bounds)}, not {kind(value)}")
+        if not (above < value and least <= value < below):
+            raise ValueError(f"must be a number {' and '.join(bounds)}, got {value:g}")
+        return float(value)
+
+    return check
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        got = str(value)[:20] if isinstance(value, int | float) else kind(value)
+        raise ValueError(f"must be a whole number of at least 1, got {got}")
+    return value
+
+
+def _bucket(value: object) -> str:
+    text = _text(value)
+    if text and ("/" in text or not 3 <= len(text) <= 63):
+        raise ValueError(f"must be a bucket's name without folders, got {trimmed(text, 80)!r}")
+    return text
+
+
+def _file(value: object) -> str:
+    text = _text(value)
+    if text.startswith("/") or text.endswith("/"):
+        raise ValueError("must be a file name below bucket.folder_prefix, such as index.txt")
+    return text
+
+
+def _url(value: object) -> str:
+    text = _text(value)
+    return address(text) if text.strip() else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A known key: how it is checked, what it is when absent, why it may not be."""
+
+    check: Callable[[Any], Any] = _text
+    default: Any = ""
+    required: str = ""
+
+
+KEYS: Mapping[str, _Key] = {
+    "MinIO.url": _Key(_url),
+    "MinIO.access_key": _Key(),
+    "MinIO.secret_key": _Key(),
+    "MinIO.region": _Key(),
+    "MinIO.verify": _Key(_flag, None),
+    "MinIO.ca_file": _Key(),
+    "bucket.name": _Key(_bucket, required="the bucket with the files to process"),
+    "bucket.folder_prefix": _Key(),
+    "output.file": _Key(_file),
+    "oscar_cluster.url": _Key(_url),
+    "oscar_cluster.auth_basic.username": _Key(),
+    "oscar_cluster.auth_basic.password": _Key(),
+    "oscar_cluster.auth_token.token": _Key(),
+    "oscar_cluster.verify": _Key(_flag, None),
+    "oscar_cluster.ca_file": _Key(),
+    "oscar_cluster.timeout_s": _Key(_number(above=0), 30.0),
+    "service.name": _Key(required="the OSCAR service that processes the files"),
+    "plan.headroom": _Key(_number(least=0, below=1), 0.2),
+    "plan.max_parallel": _Key(_count, None),
+    "run.dry_run": _Key(_flag, False),
+    "state.bucket": _Key(_bucket),
+    "state.prefix": _Key(default=".oscar-batch/"),
+    "report.bucket": _Key(_bucket),
+    "report.prefix": _Key(),
+}
+_SECTIONS = {path[:i] for path in KEYS for i, letter in enumerate(path) if letter == "."}

@@ -1,0 +1,178 @@
+"""`Report` → report.json, report.html and the summary on the terminal.
+
+Pure: bytes and text out, nothing written here. The JSON form is versioned and described by
+docs/report.schema.json; the page has no external assets, and whatever a key or an error body
+holds is escaped. Called by `__main__` and `batch`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from coordinator.model import Capacity, Outcome, Plan, Report
+
+SCHEMA = "oscar-batch/report/1"
+PLAN_SCHEMA = "oscar-batch/plan/1"
+# Rows of the page's tables; the JSON has all of them.
+MAX_ROWS = 200
+
+
+def files(report: Report) -> dict[str, tuple[bytes, str]]:
+    """The files of a report: name → content and content type."""
+    document = json.dumps(report_document(report), indent=2, ensure_ascii=True)
+    return {
+        "report.json": (document.encode(), "application/json"),
+        "report.html": (html(report).encode(), "text/html; charset=utf-8"),
+    }
+
+
+def report_document(report: Report) -> dict[str, Any]:
+    """The report as JSON values."""
+    plan = report.plan
+    return {
+        "schema": SCHEMA,
+        "run": report.run_id,
+        "ending": str(report.ending),
+        "exit_code": report.ending.exit_code,
+        "message": report.message,
+        "started_at": report.started_at.isoformat(timespec="milliseconds"),
+        "finished_at": report.finished_at.isoformat(timespec="milliseconds"),
+        "setting": report.setting,
+        "problems": list(report.problems),
+        "warnings": list(report.warnings),
+        "stages": [asdict(stage) for stage in report.stages],
+        "counts": report.counts(),
+        "size_bytes": plan.index.size_bytes if plan else 0,
+        "confirmed": False,
+        "capacity": capacity_document(report.capacity) if report.capacity else None,
+        "index": _index_document(plan) if plan else None,
+        "chunks": [_outcome_document(outcome) for outcome in _outcomes(report)],
+        "skipped": [asdict(skipped) for skipped in plan.index.skipped] if plan else [],
+    }
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON values; ranges are 1-based index lines, both ends included."""
+    return {
+        "schema": PLAN_SCHEMA,
+        "run": plan.run_id,
+        "service": plan.service,
+        "data": str(plan.data),
+        "index": _index_document(plan),
+        "capacity": capacity_document(plan.capacity),
+        "chunks": [_chunk_document(Outcome(chunk)) for chunk in plan.chunks],
+        "skipped": [asdict(skipped) for skipped in plan.index.skipped],
+    }
+
+
+def capacity_document(capacity: Capacity) -> dict[str, Any]:
+    """The capacity as JSON values."""
+    return {
+        "slots": capacity.slots,
+        "limited_by": capacity.limited_by,
+        "explanation": capacity.explanation,
+        "nodes": [asdict(node) for node in capacity.nodes],
+        "caps": [asdict(cap) for cap in capacity.caps],
+        "warnings": list(capacity.warnings),
+    }
+
+
+def html(report: Report) -> str:
+    """The report as one self-contained page."""
+    return _TEMPLATES.get_template("report.html").render(
+        report=report,
+        counts=report.counts(),
+        outcomes=_outcomes(report),
+        max_rows=MAX_ROWS,
+        seconds=(report.finished_at - report.started_at).total_seconds(),
+    )
+
+
+def summary(report: Report) -> str:
+    """The report for a terminal: a few lines."""
+    lines = [f"{report.ending}: {report.message}"]
+    lines += [f"  problem: {problem}" for problem in report.problems]
+    if report.capacity:
+        lines.append(f"  capacity: {report.capacity.explanation}")
+    if report.plan:
+        index = report.plan.index
+        lines.append(f"  index: {index.items} items, {size(index.size_bytes)}")
+        if index.skipped_count:
+            lines.append(f"  skipped: {index.skipped_count} objects, see the report")
+    lines += [f"  warning: {warning}" for warning in report.warnings]
+    return "\n".join(lines)
+
+
+def plan_summary(plan: Plan) -> str:
+    """The chunks of a plan for a terminal, the first and last ones of many."""
+    lines = [_chunk_line(Outcome(chunk)) for chunk in plan.chunks]
+    if len(lines) > 20:
+        lines[10:-10] = [f"  … {len(lines) - 20} more chunks, see --json …"]
+    return "\n".join(lines)
+
+
+def size(size_bytes: float) -> str:
+    """Bytes for people: `3.4 MiB`."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if size_bytes < 1024:
+            return f"{size_bytes:.0f} {unit}" if unit == "bytes" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1024
+    return f"{size_bytes:.1f} TiB"
+
+
+def _outcomes(report: Report) -> tuple[Outcome, ...]:
+    """Every chunk with its outcome; those of a plan that was not acted on are pending."""
+    if report.outcomes or not report.plan:
+        return report.outcomes
+    return tuple(Outcome(chunk) for chunk in report.plan.chunks)
+
+
+def _index_document(plan: Plan) -> dict[str, Any]:
+    return {
+        "bucket": plan.index_bucket,
+        "key": plan.index_key,
+        "items": plan.index.items,
+        "size_bytes": plan.index.size_bytes,
+        "skipped": plan.index.skipped_count,
+    }
+
+
+def _chunk_document(outcome: Outcome) -> dict[str, Any]:
+    chunk = outcome.chunk
+    return {
+        "number": chunk.number,
+        "start": chunk.first_line,
+        "end": chunk.last_line,
+        "items": chunk.items,
+        "size_bytes": chunk.size_bytes,
+    }
+
+
+def _outcome_document(outcome: Outcome) -> dict[str, Any]:
+    return {
+        **_chunk_document(outcome),
+        "state": str(outcome.state),
+        "attempts": outcome.attempts,
+        "job": outcome.job,
+        "detail": outcome.detail,
+    }
+
+
+def _chunk_line(outcome: Outcome) -> str:
+    chunk = outcome.chunk
+    where = f"lines {chunk.first_line} to {chunk.last_line}"
+    return f"  chunk {chunk.number}: {where}, {chunk.items} items, {size(chunk.size_bytes)}"
+
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("coordinator"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters["size"] = size

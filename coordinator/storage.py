@@ -1,0 +1,169 @@
+"""`Bucket`: keys in; index, plan and reports in and out. The only room that knows minio.
+
+Vendor errors become StorageError here, with what was attempted, on what, and what to do next.
+MinIO restarts whenever any OSCAR service is created or deleted, so every call is retried across
+a gap of 30 s. Called by `batch`. Next: `index`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import certifi
+import urllib3
+from minio import Minio
+from minio.commonconfig import CopySource
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+
+from coordinator.credentials import StorageAccess
+from coordinator.errors import StorageError, trimmed
+from coordinator.model import Item
+
+# 0.5 + 1 + 2 + … + 16 s: longer than a restart of MinIO (6 s asleep, then a probe).
+RETRIES = 6
+# One part of a streamed upload; 10,000 parts of it hold an index of 78 GiB.
+PART_BYTES = 8 * 1024 * 1024
+
+_Result = TypeVar("_Result")
+
+
+class Bucket:
+    """One bucket of one MinIO, with the few operations that a run needs."""
+
+    def __init__(self, access: StorageAccess, name: str, *, retries: int = RETRIES) -> None:
+        """Opens no connection. `retries` is how often a failing call is repeated."""
+        self.name = name
+        self._address = access.url
+        parts = urlsplit(access.url)
+        if parts.path:
+            raise StorageError(f"cannot use MinIO at {access.url}: its address must have no path")
+        self._client = Minio(
+            parts.netloc,
+            access_key=access.access_key,
+            secret_key=access.secret_key,
+            secure=parts.scheme == "https",
+            region=access.region or None,
+            http_client=_pool(access, retries),
+        )
+
+    def items(self, prefix: str) -> Iterator[Item]:
+        """All objects below a prefix, in listing order, page by page."""
+        with _translated(f"list {self.name}/{prefix}", self._address):
+            for found in self._client.list_objects(self.name, prefix=prefix, recursive=True):
+                yield Item(found.object_name or "", found.size or 0)
+
+    def put(self, key: str, content: bytes, content_type: str) -> None:
+        """Writes one small object."""
+        stream = io.BytesIO(content)
+        self._call(
+            "write",
+            key,
+            lambda: self._client.put_object(
+                self.name, key, stream, len(content), content_type=content_type
+            ),
+        )
+
+    def put_stream(self, key: str, parts: Iterable[bytes], content_type: str) -> None:
+        """Writes one object of unknown size in bounded memory; all of it or nothing."""
+        self._call(
+            "write",
+            key,
+            lambda: self._client.put_object(
+                self.name,
+                key,
+                _Reader(parts),  # type: ignore[arg-type]  # minio only calls read()
+                -1,
+                content_type=content_type,
+                part_size=PART_BYTES,
+                num_parallel_uploads=1,
+            ),
+        )
+
+    def copy_from(self, source: Bucket, key: str, target: str) -> None:
+        """Copies an object of a bucket on the same server, without moving it through here."""
+        self._call(
+            "write",
+            target,
+            lambda: self._client.copy_object(self.name, target, CopySource(source.name, key)),
+        )
+
+    def _call(self, verb: str, key: str, action: Callable[[], _Result]) -> _Result:
+        with _translated(f"{verb} {self.name}/{key}", self._address):
+            return action()
+
+
+class _Reader:
+    """Byte pieces as the stream of a given part size that minio reads from."""
+
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self._parts = iter(parts)
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        gathered, have = [self._rest], len(self._rest)
+        while have < size and (part := next(self._parts, None)) is not None:
+            gathered.append(part)
+            have += len(part)
+        whole = b"".join(gathered)
+        self._rest = whole[size:]
+        return whole[:size]
+
+
+def _pool(access: StorageAccess, retries: int) -> urllib3.PoolManager:
+    """minio's default pool gives up after seconds and cannot be told of a CA file."""
+    retry = urllib3.Retry(
+        total=retries,
+        backoff_factor=0.5,
+        status_forcelist=(500, 502, 503, 504),
+        allowed_methods=None,
+        # The last answer is wanted, not urllib3's summary: its body says what is wrong.
+        raise_on_status=False,
+    )
+    return urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=5, read=60),
+        retries=retry,
+        cert_reqs="CERT_REQUIRED" if access.verify else "CERT_NONE",
+        ca_certs=access.ca_file or certifi.where(),
+    )
+
+
+@contextmanager
+def _translated(attempt: str, address: str) -> Iterator[None]:
+    """Vendor errors of a block as StorageError. Errors of the caller's own pass through."""
+    what = f"could not {trimmed(attempt, 200)} on {address}"
+    try:
+        yield
+    except S3Error as error:
+        raise StorageError(f"{what}: {_advice(error)}") from error
+    except ServerError as error:
+        raise StorageError(f"{what}: it answered HTTP {error.status_code}") from error
+    except InvalidResponseError as error:
+        raise StorageError(f"{what}: that address does not answer as S3 does") from error
+    except (MinioException, ValueError) as error:
+        raise StorageError(f"{what}: {trimmed(str(error))}") from error
+    except urllib3.exceptions.MaxRetryError as error:
+        raise StorageError(f"{what}: {_unreachable(error.reason)}") from error
+    except urllib3.exceptions.HTTPError as error:
+        raise StorageError(f"{what}: {_unreachable(error)}") from error
+
+
+def _advice(error: S3Error) -> str:
+    if error.code == "NoSuchBucket":
+        return "there is no such bucket; check its name in the config"
+    if error.code in {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}:
+        return f"it refused the credentials ({error.code}); check MinIO.access_key and secret_key"
+    return f"it answered {trimmed(error.code or 'an error')}: {trimmed(error.message or '')}"
+
+
+def _unreachable(reason: Exception | None) -> str:
+    if isinstance(reason, urllib3.exceptions.SSLError):
+        return "its TLS certificate is not trusted; give MinIO.ca_file, or MinIO.verify false"
+    if isinstance(reason, urllib3.exceptions.NameResolutionError):
+        return "its host name is not known; check MinIO.url"
+    if isinstance(reason, urllib3.exceptions.NewConnectionError):
+        return "nothing accepts connections there; check MinIO.url"
+    return f"no usable answer ({type(reason).__name__})"
