@@ -1,0 +1,47 @@
+# Everything that a user or CI runs. `make` alone lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BASE ?= python:3.13-slim
+IMAGE ?= oscar-batch:0.1.0
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test check lint image deploy clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+venv: $(VENV)/.ready ## the project's own virtual environment
+
+$(VENV)/.ready: pyproject.toml requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: $(PYTHON) is older than Python 3.11; name another one: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements-dev.txt --editable '.[test]'
+	@touch $@
+
+demo: $(VENV)/.ready ## the main job on a local OSCAR: 120 photographs, start to report
+	$(BIN)/python -m examples.demo
+
+test: $(VENV)/.ready ## all tests
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.ready ## style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+check: lint test ## what CI runs
+
+image: ## the coordinator's container image (BASE=… for another base)
+	docker build --build-arg BASE=$(BASE) --tag $(IMAGE) .
+
+deploy: ## the coordinator on a cluster: with oscar-cli, or by OSCAR_BATCH_OSCAR_URL, …_USERNAME, …_PASSWORD
+	@if command -v oscar-cli >/dev/null && [ -z "$$OSCAR_BATCH_OSCAR_URL" ]; then \
+		oscar-cli apply fdl/coordinator.yaml; \
+	else \
+		$(MAKE) --no-print-directory venv && $(BIN)/python -m coordinator deploy fdl/coordinator.yaml; \
+	fi
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
