@@ -21,6 +21,8 @@ It is not part of the shipped image. In the order in which a request travels:
     pod         a bound job                     -> its files, environment and process
     namespace   what a container sees           -> a bwrap command line (pure)
 
+    handle      `python -m sandbox up`          -> an object for tests and demos; a client
+
 and inside the job, each a program of its own that imports nothing from here:
 
     supervisor  stdin and /oscar/config         -> input files, the user's script, uploads

@@ -40,7 +40,9 @@ class View:
 
 
 def container(view: View, argv: Sequence[str]) -> list[str]:
-    command = [*_isolated(), "--uid", "0", "--gid", "0", "--cap-add", "ALL", *_host()]
+    targets = tuple(Path(binding.target) for binding in view.bindings)
+    new = tuple(target for target in targets if not target.exists())
+    command = [*_isolated(), "--uid", "0", "--gid", "0", "--cap-add", "ALL", *_host(new)]
     command += ["--proc", "/proc", "--dev", "/dev"]
     if view.fuse:
         command += ["--dev-bind", "/dev/fuse", "/dev/fuse"]
@@ -87,16 +89,25 @@ def _isolated() -> list[str]:
 
 
 @cache
-def _host() -> tuple[str, ...]:
+def _host(new: tuple[Path, ...]) -> tuple[str, ...]:
+    """The host's directories, with room for the `new` paths that the host does not have."""
     arguments: list[str] = []
     for entry in sorted(Path("/").iterdir()):
-        if entry.name in _OWN:
-            continue
-        if entry.is_symlink():
-            arguments += ["--symlink", str(entry.readlink()), str(entry)]
-        elif entry.is_dir():
-            arguments += ["--ro-bind", str(entry), str(entry)]
+        if entry.name not in _OWN and (entry.is_symlink() or entry.is_dir()):
+            arguments += _entry(entry, new)
     return tuple(arguments)
+
+
+def _entry(entry: Path, new: tuple[Path, ...]) -> list[str]:
+    """A directory read-only as it is, or, where something new goes, rebuilt from its entries."""
+    if entry.is_symlink():
+        return ["--symlink", str(entry.readlink()), str(entry)]
+    if not any(path.is_relative_to(entry) for path in new):
+        return ["--ro-bind", str(entry), str(entry)]
+    rebuilt = ["--tmpfs", str(entry)]
+    for inner in sorted(entry.iterdir()):
+        rebuilt += _entry(inner, new)
+    return rebuilt
 
 
 def _covered(path: Path) -> bool:

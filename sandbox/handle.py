@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns `python -m sandbox up` into an object that tests, demos and benchmarks hold.
+
+It uses the sandbox as any client does: over HTTP and S3, with what the ready file says. Nothing
+inside the sandbox imports it.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+from minio import Minio
+
+T = TypeVar("T")
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+FINAL = ("Succeeded", "Failed")
+UP_WAIT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A sandbox that is up."""
+
+    url: str
+    username: str
+    password: str = field(repr=False)
+    s3_url: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    pid: int
+
+    @classmethod
+    def read(cls, ready_file: Path) -> Self:
+        found = json.loads(ready_file.read_text("utf-8"))
+        oscar, s3 = found["oscar"], found["s3"]
+        return cls(
+            url=oscar["url"],
+            username=oscar["username"],
+            password=oscar["password"],
+            s3_url=s3["url"],
+            access_key=s3["access_key"],
+            secret_key=s3["secret_key"],
+            pid=found["pid"],
+        )
+
+    @property
+    def auth(self) -> tuple[str, str]:
+        return self.username, self.password
+
+    @property
+    def minio(self) -> Minio:
+        return Minio(
+            urlsplit(self.s3_url).netloc,
+            access_key=self.access_key,
+            secret_key=self.secret_key,
+            secure=False,
+            region="us-east-1",
+        )
+
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        """A request with the cluster's basic auth."""
+        return requests.request(
+            method, self.url + path, auth=self.auth, timeout=options.pop("timeout", 30), **options
+        )
+
+    def deploy(self, definition: Mapping[str, Any]) -> dict[str, Any]:
+        """Create the service; its definition as OSCAR then tells it, token included."""
+        self.call("POST", "/system/services", json=definition).raise_for_status()
+        return self.service(str(definition["name"]))
+
+    def service(self, name: str) -> dict[str, Any]:
+        answer = self.call("GET", f"/system/services/{name}")
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    def remove(self, name: str) -> None:
+        """Delete the service with its jobs and buckets, if it exists."""
+        answer = self.call("DELETE", f"/system/services/{name}")
+        if answer.status_code != 404:
+            answer.raise_for_status()
+
+    def invoke(self, name: str, body: bytes | str, **headers: str) -> requests.Response:
+        """POST /job with the service's own token."""
+        headers["Authorization"] = f"Bearer {self.service(name)['token']}"
+        data = body.encode() if isinstance(body, str) else body
+        return requests.post(f"{self.url}/job/{name}", data=data, headers=headers, timeout=30)
+
+    def jobs(self, name: str) -> dict[str, dict[str, str]]:
+        """All jobs of the service, whatever the number of pages."""
+        found: dict[str, dict[str, str]] = {}
+        page = ""
+        while True:
+            answer = self.call("GET", f"/system/logs/{name}", params={"page": page})
+            answer.raise_for_status()
+            found.update(answer.json()["jobs"])
+            if not (page := answer.json().get("next_page", "")):
+                return found
+
+    def log(self, name: str, job: str) -> str:
+        answer = self.call("GET", f"/system/logs/{name}/{job}")
+        answer.raise_for_status()
+        return answer.content.decode("utf-8", "replace")
+
+    def ended(self, name: str, count: int = 1, within_s: float = 20) -> dict[str, dict[str, str]]:
+        """Wait until the service has at least ``count`` jobs and all of them have ended."""
+
+        def all_ended() -> dict[str, dict[str, str]] | None:
+            jobs = self.jobs(name)
+            done = all(job["status"] in FINAL for job in jobs.values())
+            return jobs if done and len(jobs) >= count else None
+
+        return until(all_ended, within_s, lambda: f"{name} has {self.jobs(name)}")
+
+
+def until(probe: Callable[[], T | None], within_s: float, otherwise: Callable[[], str]) -> T:
+    """Poll until the probe gives something; TimeoutError with ``otherwise`` if it does not."""
+    deadline = time.monotonic() + within_s
+    while True:
+        if (found := probe()) is not None:
+            return found
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {within_s} s: {otherwise()}")
+        time.sleep(0.02)
+
+
+@contextmanager
+def running(directory: Path, arguments: Sequence[str] = ()) -> Iterator[Sandbox]:
+    """A sandbox with its state, ready file and log in ``directory``, for the length of a block."""
+    ready = directory / "ready.json"
+    command = [sys.executable, "-m", "sandbox", "up", "--die-with-parent", "--port", "0"]
+    command += ["--state", str(directory / "state"), "--ready-file", str(ready), *arguments]
+    with (directory / "sandbox.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=CHECKOUT, stdout=log, stderr=subprocess.STDOUT)
+
+    def up() -> Sandbox | None:
+        if process.poll() is not None:
+            raise RuntimeError("the sandbox did not come up:\n" + _tail(directory))
+        return Sandbox.read(ready) if ready.exists() else None
+
+    try:
+        yield until(up, UP_WAIT_S, lambda: "the sandbox is not up:\n" + _tail(directory))
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _tail(directory: Path) -> str:
+    return (directory / "sandbox.log").read_text("utf-8", "replace")[-2000:]

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One sandbox per test session (per worker with -n), and services that go when their test does."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from sandbox.handle import Sandbox, running
+
+Deploy = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A sandbox of two nodes of 4 CPU and 8 GiB, shared by all tests of the worker."""
+    with running(tmp_path_factory.mktemp("sandbox")) as found:
+        yield found
+
+
+@pytest.fixture
+def name() -> str:
+    """A name for a service or a bucket that no other test uses."""
+    return f"t-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def deploy(sandbox: Sandbox, name: str) -> Iterator[Deploy]:
+    """Create a service from its script and other keys; it is removed after the test."""
+    made: list[str] = []
+
+    def create(script: str, **keys: Any) -> dict[str, Any]:
+        definition = {"name": name, "image": "sandbox", "script": script, **keys}
+        made.append(str(definition["name"]))
+        return sandbox.deploy(definition)
+
+    yield create
+    for each in made:
+        sandbox.remove(each)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Up, down, killed: what is announced, what is refused, and that nothing stays behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sandbox.handle import CHECKOUT, Sandbox, running, until
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sandbox", *arguments],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def left_behind(directory: Path) -> list[str]:
+    """Processes whose command line names the directory."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().decode("utf-8", "replace").replace("\0", " ")
+        except OSError:
+            continue
+        if str(directory) in line:
+            found.append(line)
+    return found
+
+
+def sleeper(sandbox: Sandbox) -> None:
+    """A running job, so that there is something to leave behind."""
+    sandbox.deploy(
+        {
+            "name": "sleeper",
+            "image": "sandbox",
+            "script": "trap '' TERM; sleep 300",
+            "mount": {"storage_provider": "minio.default", "path": "data-of-sleeper"},
+        }
+    )
+    sandbox.invoke("sleeper", "{}")
+    until(lambda: "Running" in str(sandbox.jobs("sleeper")) or None, 10, lambda: "it does not run")
+
+
+def test_it_is_up_within_five_seconds_and_down_leaves_nothing(tmp_path: Path) -> None:
+    state, ready = tmp_path / "state", tmp_path / "ready"
+    began = time.monotonic()
+    up = command("up", "--detach", "--state", str(state), "--ready-file", str(ready))
+    assert up.returncode == 0, up.stderr
+    assert time.monotonic() - began < 5
+    assert ready.stat().st_mode & 0o777 == 0o600
+    assert state.stat().st_mode & 0o777 == 0o700
+    assert set(json.loads(ready.read_text())) == {"oscar", "s3", "pid"}
+    sandbox = Sandbox.read(ready)
+    sleeper(sandbox)
+    shown = command("status", "--state", str(state))
+    assert (shown.returncode, json.loads(shown.stdout)["pid"]) == (0, sandbox.pid)
+    assert sandbox.password not in shown.stdout
+    everything = "".join(left_behind(tmp_path))
+    assert everything
+    for secret in (sandbox.password, sandbox.secret_key, sandbox.service("sleeper")["token"]):
+        assert secret not in everything, "a process argument"
+    again = command("up", "--state", str(state))
+    assert (again.returncode, "already up" in again.stderr) == (1, True)
+
+    down = command("down", "--state", str(state))
+    assert (down.returncode, down.stdout) == (0, "down\n")
+    assert left_behind(tmp_path) == []
+    assert [path.name for path in state.iterdir()] == [".oscar-sandbox"]
+    assert command("status", "--state", str(state)).returncode == 1
+    assert command("down", "--state", str(state)).returncode == 0
+
+
+def test_a_killed_sandbox_leaves_nothing_running_and_the_next_cleans(tmp_path: Path) -> None:
+    with running(tmp_path) as sandbox:
+        sleeper(sandbox)
+        os.kill(sandbox.pid, signal.SIGKILL)
+        until(lambda: not left_behind(tmp_path) or None, 10, lambda: str(left_behind(tmp_path)))
+    (tmp_path / "ready.json").unlink()
+    assert (tmp_path / "state" / "up.json").exists()
+    with running(tmp_path) as sandbox:
+        assert sandbox.call("GET", "/system/services").json() == []
+        assert not list((tmp_path / "state" / "jobs").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--address", "0.0.0.0"], "127.0.0.1"),
+        (["--nodes", "two"], "two"),
+        (["--image", "x"], "NAME=HOSTDIR"),
+        (["--status-shape", "G"], "invalid choice"),
+    ],
+)
+def test_bad_arguments_are_refused_in_words(
+    tmp_path: Path, arguments: list[str], word: str
+) -> None:
+    answer = command("up", "--state", str(tmp_path / "state"), *arguments)
+    assert answer.returncode == 2
+    assert word in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_directory_with_other_things_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("ten years")
+    answer = command("up", "--state", str(tmp_path))
+    assert (answer.returncode, "is not empty" in answer.stderr) == (1, True)
+    assert (tmp_path / "thesis.tex").read_text() == "ten years"
+
+
+def test_options_shape_the_cluster_and_fill_the_image(tmp_path: Path) -> None:
+    program = tmp_path / "opt"
+    program.mkdir()
+    (program / "tool.py").write_text("print('from the image')")
+    (tmp_path / "up").mkdir()
+    arguments = ["--nodes", "1x1:1Gi", "--status-shape", "B", "--image", f"img={program}:/opt/tool"]
+    with running(tmp_path / "up", arguments) as sandbox:
+        status = sandbox.call("GET", "/system/status").json()
+        assert (status["numberNodes"], status["detail"][0]["cpuCapacity"]) == (1, "1000")
+        for name, image in (("with", "img"), ("without", "other")):
+            script = "python /opt/tool/tool.py"
+            sandbox.deploy({"name": name, "image": image, "script": script, "cpu": "1"})
+            sandbox.invoke(name, "{}")
+        logs = {}
+        for name in ("with", "without"):
+            (job,) = sandbox.ended(name)
+            logs[name] = sandbox.log(name, job)
+        assert "from the image" in logs["with"]
+        assert "from the image" not in logs["without"]
