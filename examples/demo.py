@@ -177,9 +177,7 @@ class Demo:
         return {key for key in keys if not key.endswith("/")}  # the folder marker
 
     def jobs(self, service: str) -> dict[str, Any]:
-        answer = requests.get(f"{self.oscar['url']}/system/logs/{service}", **self.account())
-        answer.raise_for_status()
-        jobs: dict[str, Any] = answer.json()["jobs"] or {}
+        jobs: dict[str, Any] = self.ask(f"/system/logs/{service}").json()["jobs"] or {}
         return jobs
 
     def logs(self) -> str:
@@ -187,12 +185,13 @@ class Demo:
         said = []
         for service in ("oscar-batch", "grayify"):
             for job in self.jobs(service):
-                url = f"{self.oscar['url']}/system/logs/{service}/{job}"
-                said.append(f"--- {job}\n{requests.get(url, **self.account()).text}")
+                log = self.ask(f"/system/logs/{service}/{job}").text
+                said.append(f"--- {job}\n{log}")
         return "\n".join(said)
 
-    def account(self) -> dict[str, Any]:
-        return {"auth": (self.oscar["username"], self.oscar["password"]), "timeout": 30}
+    def ask(self, path: str) -> requests.Response:
+        account = (self.oscar["username"], self.oscar["password"])
+        return requests.get(self.oscar["url"] + path, auth=account, timeout=30)
 
 
 def say(text: str) -> None:
