@@ -20,6 +20,7 @@ It is not part of the shipped image. In the order in which a request travels:
     jobs        submitted jobs                  -> queued, bound, running, ended
     pod         a bound job                     -> its files, environment and process
     namespace   what a container sees           -> a bwrap command line (pure)
+    reaper      a killed sandbox                -> its orphaned jobs, killed too
 
     handle      `python -m sandbox up`          -> an object for tests and demos; a client
 

@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from sandbox import reaper
+
 MARKER = ".oscar-sandbox"
 READY = "up.json"
 STOP_WAIT_S = 15.0
@@ -41,6 +43,7 @@ class State:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StateError(f"a sandbox is already up in {directory}: `down` it first") from None
+        reaper.reap(directory)
         self.clean()
         for name in ("jobs", "storage"):
             (directory / name).mkdir()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from aiohttp import ClientError, ClientSession, web
 
+from sandbox import reaper
 from sandbox.api import Api, Settings
 from sandbox.auth import Account
 from sandbox.cluster import Node
@@ -57,6 +58,7 @@ async def serve(options: Options) -> None:
     state = State(options.state)
     state.claim()
     stopping = _signals()
+    watching = reaper.start(state.directory)
     storage = Storage(state.directory / "storage")
     provider = Provider(storage.url, storage.access_key, storage.secret_key)
     account = Account("oscar", secrets.token_urlsafe(18))
@@ -81,6 +83,7 @@ async def serve(options: Options) -> None:
             await jobs.close()
             storage.stop()
             await runner.cleanup()
+            reaper.dismiss(watching)
             state.clean()
 
 
