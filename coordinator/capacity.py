@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from fractions import Fraction
 
 from coordinator.model import Basis, Cap, Capacity, Cluster, Node, NodeSlots, Resources
 
@@ -63,7 +64,8 @@ def _node_slots(node: Node, needs: Resources, headroom: float) -> NodeSlots:
         return NodeSlots(node.name, 0, "not ready")
     if node.virtual:
         return NodeSlots(node.name, 0, "a virtual (interLink) node")
-    share = 1.0 - headroom
+    # Exact: in floats 0.8 * 5000 / 1000 is 3.9999…, and a slack for that would overfill a node.
+    share = 1 - Fraction(str(headroom))
     fits = {
         "cpu": _fits(node.free.cpu_millicores * share, needs.cpu_millicores),
         "memory": _fits(node.free.memory_bytes * share, needs.memory_bytes),
@@ -77,10 +79,9 @@ def _node_slots(node: Node, needs: Resources, headroom: float) -> NodeSlots:
     return NodeSlots(node.name, int(slots), f"{binding}: {_room(node.free, needs, binding)}")
 
 
-def _fits(free: float, need: int) -> float:
+def _fits(free: Fraction | int, need: int) -> float:
     """How often a need fits; without a need there is no bound."""
-    # The small slack keeps 0.8 * 5000 / 1000 from becoming 3.9999….
-    return max(0.0, math.floor(free / need + 1e-9)) if need > 0 else math.inf
+    return max(0, math.floor(Fraction(free) / need)) if need > 0 else math.inf
 
 
 def _room(free: Resources, needs: Resources, resource: str) -> str:
@@ -95,7 +96,7 @@ def _explained(
     cluster: Cluster, needs: Resources, headroom: float, nodes: tuple[NodeSlots, ...]
 ) -> str:
     if not nodes:
-        return "the cluster status names no node"
+        return "the cluster status names no node; set plan.max_parallel to run without it"
     slots = sum(node.slots for node in nodes)
     usable = [node for node in nodes if node.slots]
     each = f"{_cores(needs.cpu_millicores)}, {_mib(needs.memory_bytes)}"
