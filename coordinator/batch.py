@@ -87,12 +87,16 @@ def run_batch(config: Config, outside: Outside, story: Story) -> Report:
 def find_capacity(config: Config, oscar: Oscar, service: Service) -> Capacity:
     """How many invocations fit now, or the configured number where the cluster does not tell."""
     try:
-        capacity = cluster_capacity(oscar.nodes(), service.needs, headroom=config.headroom)
+        cluster = oscar.nodes()
     except NoStatus as error:
         if config.max_parallel is None:
             advice = "set plan.max_parallel to run without it"
             raise NoStatus(f"{error}; {advice}") from error
         return fixed_capacity(config.max_parallel, why=str(error))
+    if not cluster.nodes and config.max_parallel:
+        # Before OSCAR 4.0 the only node of a cluster is left out, and so are nodes without metrics.
+        return fixed_capacity(config.max_parallel, why="the cluster status names no node")
+    capacity = cluster_capacity(cluster, service.needs, headroom=config.headroom)
     return capped(capacity, "max_parallel", config.max_parallel, "plan.max_parallel")
 
 

@@ -83,8 +83,12 @@ class Oscar:
         attempt = f"read the cluster status on {self._access.url}"
         try:
             return status.cluster(self._get("/system/status", attempt))
-        except _Refused as error:
-            if error.code in {401, 403}:
+        except NoStatus:
+            raise
+        except ClusterError as error:
+            # Where rights or metrics are missing, some releases answer 500 or with nothing, and
+            # others end the manager, which breaks the connection.
+            if isinstance(error, _Refused) and error.code in {401, 403}:
                 raise
             raise NoStatus(str(error)) from error
 
