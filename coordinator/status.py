@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from coordinator.errors import NoStatus
+from coordinator.errors import NoStatus, trimmed
 from coordinator.model import Basis, Cluster, Node, Resources
 
 
@@ -34,7 +34,7 @@ def cluster(raw: object) -> Cluster:
         if isinstance(raw, dict) and "numberNodes" in raw:
             nodes = raw.get("detail") or []
             return Cluster(tuple(_detail(node) for node in nodes), Basis.USAGE)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise NoStatus(f"the cluster status has an unreadable node: {error!r}") from error
     raise NoStatus("the cluster status has none of the six known shapes")
 
@@ -42,10 +42,12 @@ def cluster(raw: object) -> Cluster:
 def _detail(raw: Mapping[str, Any]) -> Node:
     """A node of shapes A to D: numbers are strings; C may list nodes without metrics as 0."""
     return Node(
-        name=str(raw["nodeName"]),
+        name=trimmed(str(raw["nodeName"])),
         free=Resources(
             cpu_millicores=int(raw["cpuCapacity"]) - int(raw["cpuUsage"]),
             memory_bytes=int(raw["memoryCapacity"]) - int(raw["memoryUsage"]),
+            # C and D tell only whether there is one; E and F tell how many.
+            gpus=1 if raw.get("hasGPU") else 0,
         ),
         ready=_ready(raw.get("conditions")),
         virtual=bool(raw.get("isInterLink", False)),
@@ -64,7 +66,7 @@ def _current(raw: Mapping[str, Any]) -> Cluster:
 def _node(raw: Mapping[str, Any], taken: str) -> Node:
     cpu, memory = raw.get("cpu") or {}, raw.get("memory") or {}
     return Node(
-        name=str(raw["name"]),
+        name=trimmed(str(raw["name"])),
         free=Resources(
             cpu_millicores=int(cpu.get("capacity_cores", 0)) - int(cpu.get(f"{taken}_cores", 0)),
             memory_bytes=int(memory.get("capacity_bytes", 0))
