@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 
 from coordinator.model import Chunk, Outcome, Reply, State, Verdict
@@ -68,8 +68,8 @@ def _unsent(chunk: Chunk, outcomes: Sequence[Outcome]) -> Outcome:
 def _invoke(chunk: Chunk, post: Post, pace: Pace, stop: Event) -> Outcome:
     outcome = Outcome(chunk)
     for delay_s in (0.0, *pace.delays_s):
-        if stop.wait(delay_s):
-            return outcome
+        if stop.wait(delay_s):  # what was tried so far has certainly created nothing
+            return replace(outcome, state=State.PENDING)
         job, reply = post(chunk, 1)
         outcome = outcome.attempt(_STATES[reply.verdict], job=job, detail=reply.detail)
         if reply.verdict is not Verdict.BUSY:
