@@ -9,6 +9,7 @@ Called by `__main__`. Next: `batch`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,8 +68,7 @@ def load(text: bytes, platform: Platform) -> Config:
     reader.problems += problems
     cluster, problems = platform.cluster(values)
     reader.problems += problems
-    if not state.prefix:
-        reader.problems.append("state.prefix: must name a folder of its own, such as .oscar-batch/")
+    reader.problems += _folder_problems(data, state, report if report_asked else None)
     if reader.problems or storage is None or cluster is None:
         raise ConfigError(reader.problems)
     return Config(
@@ -86,6 +86,20 @@ def load(text: bytes, platform: Platform) -> Config:
     )
 
 
+def _folder_problems(data: Place, state: Place, report: Place | None) -> list[str]:
+    """What a run writes is no item: a folder of it around the data folder would hide all items."""
+    problems = []
+    if not state.prefix:
+        problems.append("state.prefix: must name a folder of its own, such as .oscar-batch/")
+    elif state.holds(data.bucket, data.prefix):
+        problems.append(f"state.prefix: {state} must not hold the data folder {data}")
+    # Reports without a folder of their own mix with the items only if those have none either.
+    beside = report is None or (not report.prefix and data.prefix)
+    if report and not beside and report.holds(data.bucket, data.prefix):
+        problems.append(f"report.prefix: {report} must not hold the data folder {data}")
+    return problems
+
+
 def _decode(text: bytes) -> Mapping[str, Any]:
     if len(text) > MAX_CONFIG_BYTES:
         raise ConfigError([f"the file has {len(text)} bytes: a config has at most 1 MiB"])
@@ -99,7 +113,8 @@ def _decode(text: bytes) -> Mapping[str, Any]:
         raise ConfigError([f"the file is not valid JSON: {error.msg} at {where}"]) from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        problem = trimmed(str(error.problem))
+        # What the parser quotes is a piece of the file, perhaps of a secret.
+        problem = re.sub(r"'[^']{2,}'", "'…'", trimmed(str(error.problem)))
         raise ConfigError(
             [f"the file is neither JSON nor YAML: {problem} (line {line})"]
         ) from error

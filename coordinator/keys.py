@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from coordinator.credentials import address
 from coordinator.errors import trimmed
+
+# No request may take longer; a socket could not wait for the largest numbers.
+_DAY_S = 86_400
 
 
 class Reading:
@@ -67,8 +71,8 @@ def kind(value: object) -> str:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"must be a text, not {kind(value)}")
-    if any(ord(character) < 32 for character in value):
-        raise ValueError("must not contain control characters")
+    if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in value):
+        raise ValueError("must not contain control characters or halves of characters")
     return value
 
 
@@ -87,7 +91,8 @@ def _number(*, above: float = -math.inf, least: float = -math.inf, below: float 
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"must be a number {' and '.join(bounds)}, not {kind(value)}")
         if not (above < value and least <= value < below):
-            raise ValueError(f"must be a number {' and '.join(bounds)}, got {value:g}")
+            got = trimmed(str(value), 20)
+            raise ValueError(f"must be a number {' and '.join(bounds)}, got {got}")
         return float(value)
 
     return check
@@ -119,6 +124,20 @@ def _url(value: object) -> str:
     return address(text) if text.strip() else ""
 
 
+def _storage_url(value: object) -> str:
+    url = _url(value)
+    if url.count("/") > 2:
+        raise ValueError("must be the address of the server alone, without a path")
+    return url
+
+
+def _region(value: object) -> str:
+    text = _text(value)
+    if not re.fullmatch(r"[A-Za-z0-9_-]*", text):
+        raise ValueError("must be a region's name, such as us-east-1")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class _Key:
     """A known key: how it is checked, what it is when absent, why it may not be."""
@@ -129,10 +148,10 @@ class _Key:
 
 
 KEYS: Mapping[str, _Key] = {
-    "MinIO.url": _Key(_url),
+    "MinIO.url": _Key(_storage_url),
     "MinIO.access_key": _Key(),
     "MinIO.secret_key": _Key(),
-    "MinIO.region": _Key(),
+    "MinIO.region": _Key(_region),
     "MinIO.verify": _Key(_flag, None),
     "MinIO.ca_file": _Key(),
     "bucket.name": _Key(_bucket, required="the bucket with the files to process"),
@@ -144,7 +163,7 @@ KEYS: Mapping[str, _Key] = {
     "oscar_cluster.auth_token.token": _Key(),
     "oscar_cluster.verify": _Key(_flag, None),
     "oscar_cluster.ca_file": _Key(),
-    "oscar_cluster.timeout_s": _Key(_number(above=0), 30.0),
+    "oscar_cluster.timeout_s": _Key(_number(above=0, below=_DAY_S), 30.0),
     "service.name": _Key(required="the OSCAR service that processes the files"),
     "plan.headroom": _Key(_number(least=0, below=1), 0.2),
     "plan.max_parallel": _Key(_count, None),

@@ -26,7 +26,7 @@ def files(report: Report) -> dict[str, tuple[bytes, str]]:
     document = json.dumps(report_document(report), indent=2, ensure_ascii=True)
     return {
         "report.json": (document.encode(), "application/json"),
-        "report.html": (html(report).encode(), "text/html; charset=utf-8"),
+        "report.html": (html(report).encode(errors="replace"), "text/html; charset=utf-8"),
     }
 
 
