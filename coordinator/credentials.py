@@ -9,6 +9,7 @@ Called by `config`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,6 +49,9 @@ class ClusterAccess:
     ca_file: str = ""
     timeout_s: float = 30.0
 
+
+# A name (international ones too) or an IPv6 address.
+_HOST = re.compile(r"[\w.:-]+")
 
 _Access = TypeVar("_Access", StorageAccess, ClusterAccess)
 
@@ -148,17 +152,20 @@ def address(text: str) -> str:
         raise ValueError("is not a usable address") from error
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not contain credentials: give them in their own keys")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    name = parts.hostname or ""
+    if parts.scheme not in {"http", "https"} or not _HOST.fullmatch(name):
         raise ValueError("must be a host or an http(s) address, such as minio.example.org")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    if parts.query or parts.fragment:
+        raise ValueError("must be an address without ? and #")
+    host = f"[{name}]" if ":" in name else name
     where = host if port in {None, {"http": 80, "https": 443}[parts.scheme]} else f"{host}:{port}"
     return f"{parts.scheme}://{where}{parts.path.rstrip('/')}"
 
 
 def places(raw: object) -> tuple[Place, ...]:
     """The folders of a service's `input` or `output` list (of its FDL or JSON form)."""
-    entries = raw if isinstance(raw, list) else []
-    return tuple(Place.parse(entry["path"]) for entry in entries if entry.get("path"))
+    entries = [entry for entry in raw if isinstance(entry, dict)] if isinstance(raw, list) else []
+    return tuple(Place.parse(str(entry["path"])) for entry in entries if entry.get("path"))
 
 
 def _environment_storage(environ: Mapping[str, str]) -> tuple[StorageAccess, ...]:
@@ -185,13 +192,15 @@ def _environment_cluster(environ: Mapping[str, str]) -> tuple[ClusterAccess, ...
 
 def _mounted_storage(function: Mapping[str, Any], root: Path) -> tuple[StorageAccess, ...]:
     """The default provider: its address is in the function's config, its keys are secret files."""
-    provider = (_mapping(function, "storage_providers", "minio")).get("default") or {}
+    provider = _mapping(function, "storage_providers", "minio", "default")
     try:
         access_key = (root / PROVIDER_SECRETS / "accessKey").read_text().strip()
         secret_key = (root / PROVIDER_SECRETS / "secretKey").read_text().strip()
     except OSError:  # not mounted: before OSCAR 3.5, or not a job at all
-        access_key, secret_key = str(provider.get("access_key")), str(provider.get("secret_key"))
-    if not provider.get("endpoint") or "hidden" in {access_key, secret_key} or not access_key:
+        access_key, secret_key = (
+            str(provider.get(key) or "") for key in ("access_key", "secret_key")
+        )
+    if not provider.get("endpoint") or not {access_key, secret_key}.isdisjoint({"", "hidden"}):
         return ()
     return (
         StorageAccess(
@@ -206,7 +215,8 @@ def _mounted_storage(function: Mapping[str, Any], root: Path) -> tuple[StorageAc
 
 def _embedded_clusters(function: Mapping[str, Any]) -> tuple[ClusterAccess, ...]:
     """The entries that oscar-cli puts into a definition; the one it deployed to comes first."""
-    entries = _mapping(function, "clusters")
+    clusters = _mapping(function, "clusters")
+    entries = {str(name): _mapping(clusters, name) for name in clusters}
     own = function.get("cluster_id")
     return tuple(
         ClusterAccess(
