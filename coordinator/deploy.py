@@ -26,7 +26,7 @@ def deploy(fdl: Path, oscar: Oscar, environ: Mapping[str, str]) -> Iterator[str]
         name = definition["name"]
         created = oscar.apply(definition)
         yield f"{name}: {'created' if created else 'updated'}"
-        secrets = set(definition.get("environment", {}).get("secrets", {}))
+        secrets = set((definition.get("environment") or {}).get("secrets") or {})
         if lost := secrets - oscar.secret_names(name):
             yield (
                 f"{name}: this OSCAR release does not keep the secrets {', '.join(sorted(lost))}: "
@@ -59,6 +59,8 @@ def _complete(definition: dict[str, Any], fdl: Path, environ: Mapping[str, str])
         text = script.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError([f"{fdl}: cannot read the script {script}: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{fdl}: the script {script} is not UTF-8 text"]) from error
     # OSCAR rejects a number where it wants a quantity.
     quantities: dict[str, Any] = {
         key: str(definition[key]) for key in ("cpu", "memory") if key in definition
