@@ -24,7 +24,7 @@ from sandbox.events import Notifier
 from sandbox.jobs import AlreadyExists, Job, Jobs, Phase
 from sandbox.pod import Pods
 from sandbox.services import Service, Services
-from sandbox.storage import Storage
+from sandbox.storage import Storage, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +99,8 @@ class Api:
             return await handler(request)
         except Rejected as error:
             return web.Response(status=error.status, text=error.text)
+        except StorageError as error:
+            return web.Response(status=500, text=str(error))
         except web.HTTPNotFound:
             return web.Response(status=404, text="404 page not found")
         except web.HTTPException:

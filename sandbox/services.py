@@ -14,7 +14,7 @@ from sandbox import definition
 from sandbox.cluster import Resources
 from sandbox.definition import Definition, Provider, Rejected
 from sandbox.events import Notifier, Trigger
-from sandbox.storage import Storage
+from sandbox.storage import Storage, StorageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,10 @@ class Services:
             made: set[str] = set()
             try:
                 triggers = await self._provide(service, made)
-            except Rejected as error:
+            except (Rejected, StorageError) as error:
                 del self._services[service.name]
                 # OSCAR leaves what it made behind when the reason was "already exists".
-                if "already exists" not in error.text:
+                if "already exists" not in str(error):
                     await self._remove_buckets(made)
                 raise
             self._notifier.replace(service.name, triggers)

@@ -57,7 +57,7 @@ path_prefixes = ["/buckets/"]
 
 
 class StorageError(Exception):
-    """The S3 server did not come up."""
+    """The S3 server did not come up, or refused something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,10 @@ class Storage:
         return await self._do(count)
 
     async def _do(self, call: Callable[[], T]) -> T:
-        return await asyncio.to_thread(call)
+        try:
+            return await asyncio.to_thread(call)
+        except (S3Error, HTTPError, ValueError) as error:
+            raise StorageError(str(error)) from error
 
     async def _until_up(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -166,7 +169,7 @@ class Storage:
             if _listens(self._ports["s3"]):
                 try:
                     await self._do(self._client.list_buckets)
-                except (S3Error, HTTPError, OSError):
+                except StorageError:
                     pass
                 else:
                     return

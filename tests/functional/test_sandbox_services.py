@@ -59,6 +59,7 @@ def test_a_service_is_created_with_buckets_folders_and_defaults(
         ({"name": "n" * 40}, 400),
         ({"input": [{"storage_provider": "minio.default", "path": "/"}]}, 400),
         ({"expose": {"nodePort": 0}}, 400),
+        ({"mount": {"storage_provider": "minio.default", "path": "B"}}, 500),
     ],
     ids=lambda value: str(value)[:30],
 )
