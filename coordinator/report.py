@@ -124,6 +124,16 @@ def size(size_bytes: float) -> str:
     return f"{size_bytes:.1f} TiB"
 
 
+def duration(seconds: float) -> str:
+    """A time for people: `23 ms`, `4.2 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def _outcomes(report: Report) -> tuple[Outcome, ...]:
     """Every chunk with its outcome; those of a plan that was not acted on are pending."""
     if report.outcomes or not report.plan:
@@ -175,4 +185,4 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters["size"] = size
+_TEMPLATES.filters |= {"size": size, "duration": duration}
