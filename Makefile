@@ -6,7 +6,7 @@ BASE ?= python:3.13-slim
 IMAGE ?= oscar-batch:0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check lint image deploy clean
+.PHONY: help venv demo test check lint bench-drop image deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ lint: $(VENV)/.ready ## style and types
 	$(BIN)/mypy
 
 check: lint test ## what CI runs
+
+bench-drop: $(VENV)/.ready ## seconds from the drop of a config to the first invocation
+	$(BIN)/python -m bench.drop
 
 image: ## the coordinator's container image (BASE=… for another base)
 	docker build --build-arg BASE=$(BASE) --tag $(IMAGE) .
