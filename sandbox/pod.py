@@ -7,6 +7,7 @@ is the host's, read-only, with the sandbox's own Python first in PATH. Called by
 namespace.
 """
 
+import contextlib
 import json
 import os
 import shlex
@@ -27,6 +28,7 @@ from sandbox.services import Service
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SIDECAR = "/run/sidecar"
+NICENESS = 10
 COMMAND = "echo $EVENT | /oscar/bin/supervisor"
 # OSCAR still writes this file though v4 no longer mounts its folder, so the shell of a job with a
 # mount ends with an error unless the script makes /tmpfolder.
@@ -98,6 +100,9 @@ class Pods:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
+        # A cluster's manager and storage do not starve when its nodes are busy.
+        with contextlib.suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
         if process.stdin is not None:
             process.stdin.write(json.dumps(self._mount_settings(service)).encode())
             process.stdin.close()

@@ -148,16 +148,17 @@ def run_script(directory: Path, *, live: bool) -> str:
 def stage_out(config: Mapping[str, Any], directory: Path) -> None:
     for output in config.get("output") or ():
         provider = str(output.get("storage_provider") or "minio.default")
-        client = connect(config, provider)
+        chosen = [(name, path) for name, path in files(directory) if wanted(name, output)]
+        client = connect(config, provider) if chosen else None
         if client is None:
-            log.info("No credentials for '%s': output not uploaded", provider)
+            if chosen:
+                log.info("No credentials for '%s': output not uploaded", provider)
             continue
         bucket, _, folder = str(output["path"]).strip(" /").partition("/")
-        for name, path in files(directory):
-            if wanted(name, output):
-                key = f"{folder}/{name}" if folder else name
-                log.info("Uploading file '%s' to bucket '%s'", key, bucket)
-                client.fput_object(bucket, key, str(path))
+        for name, path in chosen:
+            key = f"{folder}/{name}" if folder else name
+            log.info("Uploading file '%s' to bucket '%s'", key, bucket)
+            client.fput_object(bucket, key, str(path))
 
 
 def wanted(name: str, output: Mapping[str, Any]) -> bool:
