@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from threading import Event
 
@@ -42,27 +42,30 @@ class Pace:
 def invoke_all(chunks: Sequence[Chunk], post: Post, pace: Pace) -> tuple[Outcome, ...]:
     """One outcome per chunk, in their order. After Ctrl-C the chunks not sent stay pending."""
     stop = Event()
-    futures: list[Future[Outcome]] = []
+    outcomes = [Outcome(chunk) for chunk in chunks]
+    places = range(len(chunks))
+
+    def invoke(place: int) -> None:
+        # Not as a future's result: Ctrl-C may come before the future is in anyone's hands.
+        outcomes[place] = _invoke(chunks[place], post, pace, stop)
+
     with ThreadPoolExecutor(pace.workers) as pool:
         try:
-            for chunk in chunks:
-                futures.append(pool.submit(_invoke, chunk, post, pace, stop))
-                if len(futures) == 1 and futures[0].result().state is State.FAILED:
-                    break
-            wait(futures)
+            list(pool.map(invoke, places[:1]))
+            if not _refused(outcomes):
+                list(pool.map(invoke, places[1:]))
         except KeyboardInterrupt:
             log.warning("interrupted: waiting for the invocations on their way")
             stop.set()
-    outcomes = tuple(future.result() for future in futures)
-    return (*outcomes, *(_unsent(chunk, outcomes) for chunk in chunks[len(outcomes) :]))
+    if _refused(outcomes):
+        detail = "not sent, because the first chunk was refused"
+        outcomes[1:] = [Outcome(chunk, State.FAILED, detail=detail) for chunk in chunks[1:]]
+    return tuple(outcomes)
 
 
-def _unsent(chunk: Chunk, outcomes: Sequence[Outcome]) -> Outcome:
-    """A chunk that was not tried: after an interruption it is pending, after a refusal failed."""
-    refused = len(outcomes) == 1 and outcomes[0].state is State.FAILED
-    if not refused:
-        return Outcome(chunk)
-    return Outcome(chunk, State.FAILED, detail="not sent, because the first chunk was refused")
+def _refused(outcomes: Sequence[Outcome]) -> bool:
+    """Whether the first chunk was refused, and so no other has been sent."""
+    return bool(outcomes) and outcomes[0].state is State.FAILED
 
 
 def _invoke(chunk: Chunk, post: Post, pace: Pace, stop: Event) -> Outcome:
