@@ -1,0 +1,102 @@
+"""Makers of model values for the unit tests: only what a test cares for is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from coordinator.capacity import fixed_capacity
+from coordinator.index import MAX_CHECKPOINTS, IndexBuilder
+from coordinator.model import (
+    Chunk,
+    Ending,
+    Index,
+    Item,
+    Outcome,
+    Place,
+    Plan,
+    Report,
+    Resources,
+    Service,
+)
+from coordinator.plan import balanced
+
+RUN_ID = "20261122t101500z-3f9a1c"
+MIB = 1024 * 1024
+
+
+def index(sizes: Sequence[int], *, limit: int = MAX_CHECKPOINTS) -> Index:
+    """The index of items of these sizes."""
+    return indexed([Item(f"data/{i}", size) for i, size in enumerate(sizes)], limit=limit)
+
+
+def indexed(items: Sequence[Item], *, limit: int = MAX_CHECKPOINTS) -> Index:
+    builder = IndexBuilder(lambda key: False, limit=limit)
+    for _ in builder.lines(items):
+        continue
+    return builder.index()
+
+
+def plan(
+    sizes: Sequence[int] = (10, 20, 30),
+    *,
+    slots: int = 3,
+    service: str = "target",
+    run_id: str = RUN_ID,
+    bucket: str = "data",
+    index_key: str = ".oscar-batch/run/index.txt",
+    of: Index | None = None,
+) -> Plan:
+    planned = index(sizes) if of is None else of
+    return Plan(
+        run_id=run_id,
+        service=service,
+        data=Place(bucket, "input/"),
+        index_bucket=bucket,
+        index_key=index_key,
+        index=planned,
+        capacity=fixed_capacity(slots, why="the test says so"),
+        chunks=balanced(planned, slots),
+    )
+
+
+def chunks(count: int) -> tuple[Chunk, ...]:
+    return tuple(Chunk(number, number - 1, number, 1) for number in range(1, count + 1))
+
+
+def service(
+    *,
+    name: str = "target",
+    inputs: tuple[Place, ...] = (),
+    outputs: tuple[Place, ...] = (),
+    mount: Place | None = None,
+) -> Service:
+    return Service(
+        name=name,
+        needs=Resources(cpu_millicores=1000, memory_bytes=1024 * MIB),
+        token="canary-service-token",
+        inputs=inputs,
+        outputs=outputs,
+        mount=mount,
+    )
+
+
+def report(
+    ending: Ending = Ending.SUBMITTED,
+    *,
+    of: Plan | None = None,
+    outcomes: tuple[Outcome, ...] = (),
+    message: str = "as it went",
+    problems: tuple[str, ...] = (),
+) -> Report:
+    return Report(
+        run_id=RUN_ID,
+        ending=ending,
+        message=message,
+        started_at=datetime(2026, 11, 22, 10, 15, tzinfo=UTC),
+        finished_at=datetime(2026, 11, 22, 10, 16, tzinfo=UTC),
+        problems=problems,
+        capacity=of.capacity if of else None,
+        plan=of,
+        outcomes=outcomes,
+    )
