@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ends jobs that outlived a killed sandbox: a program that waits for the end of its stdin.
 
-bwrap ties a namespace to its parent only after cloning its first process, so a SIGKILL in that
-very millisecond leaves a job running without a parent. `up` holds the other end of stdin: it says
+bwrap ties itself to its parent only after it has started, so a SIGKILL in that very millisecond
+leaves a job running without a parent. `up` holds the other end of stdin: it says
 goodbye when it ends in order, and an end without goodbye means it was killed. Only processes of
 jobs below the given state directory whose parent is gone are touched. Called by up and state.
 """
@@ -37,35 +37,37 @@ def dismiss(process: subprocess.Popen[bytes]) -> None:
 
 
 def reap(state: Path) -> None:
-    """Kill the first process of each orphaned namespace; the kernel ends the rest of it."""
+    """Kill the bwraps of orphaned jobs; the kernel ends the rest of their namespaces."""
     for pid in _orphans(state):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
 def _orphans(state: Path) -> list[int]:
+    """Processes of jobs that do not descend from a living sandbox."""
     jobs = f"{state}/jobs/".encode()
-    found: dict[int, int] = {}
+    parents: dict[int, int] = {}
+    sandboxes: set[int] = set()
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError):
             words = (entry / "cmdline").read_bytes().split(b"\0")
             if words[0].endswith(b"bwrap") and any(word.startswith(jobs) for word in words):
-                found[int(entry.name)] = _parent(entry)
-    return [pid for pid, parent in found.items() if parent not in found and _is_first(pid)]
+                parents[int(entry.name)] = _parent(entry)
+            elif words[1:4] == [b"-m", b"sandbox", b"up"]:
+                sandboxes.add(int(entry.name))
+    return [pid for pid in parents if _root(pid, parents) not in sandboxes]
+
+
+def _root(pid: int, parents: dict[int, int]) -> int:
+    """The first ancestor that is no job's process."""
+    while pid in parents:
+        pid = parents[pid]
+    return pid
 
 
 def _parent(entry: Path) -> int:
     text = (entry / "stat").read_text("utf-8", "replace")
     return int(text.rpartition(")")[2].split()[1])
-
-
-def _is_first(pid: int) -> bool:
-    """Is it process 1 of a namespace of its own?"""
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text("utf-8", "replace").splitlines():
-            if line.startswith("NSpid:"):
-                return len(line.split()) > 2 and line.split()[-1] == "1"
-    return False
 
 
 def main(argv: list[str]) -> int:
