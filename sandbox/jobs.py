@@ -57,7 +57,7 @@ class Pods(Protocol):
 
     def explain(self, job: Job, reason: str) -> None: ...
 
-    def tidy(self, job: Job) -> None: ...
+    def end(self, job: Job, process: subprocess.Popen[bytes]) -> None: ...
 
     def forget(self, job: Job) -> None: ...
 
@@ -163,9 +163,7 @@ class Jobs:
         try:
             status = await _ended(process)
         finally:
-            process.kill()
-            process.wait()
-            await asyncio.shield(asyncio.to_thread(self._pods.tidy, job))
+            await asyncio.shield(asyncio.to_thread(self._pods.end, job, process))
         self._change(job, Phase.SUCCEEDED if status == 0 else Phase.FAILED)
 
     def _change(self, job: Job, phase: Phase) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import yaml
 
-from sandbox import namespace
+from sandbox import namespace, reaper
 from sandbox.definition import Provider, function_config
 from sandbox.jobs import Job
 from sandbox.namespace import Binding, View
@@ -115,9 +115,14 @@ class Pods:
         """A container that could not start has no output; the reason is all there is."""
         self._directory(job).mkdir(parents=True, exist_ok=True)
         self.log(job).write_text(f"{reason}\n", "utf-8")
-        self.tidy(job)
+        self._tidy(job)
 
-    def tidy(self, job: Job) -> None:
+    def end(self, job: Job, process: subprocess.Popen[bytes]) -> None:
+        """Whatever is left of the job's processes goes, then its files."""
+        reaper.end(process)
+        self._tidy(job)
+
+    def _tidy(self, job: Job) -> None:
         """An ended job keeps its log, nothing else."""
         for name in ("config", "secrets", "tmp", "workdir"):
             shutil.rmtree(self._directory(job) / name, ignore_errors=True)

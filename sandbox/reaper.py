@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ends jobs that outlived a killed sandbox: a program that waits for the end of its stdin.
+"""Ends jobs: a running one on demand, and those that outlived a killed sandbox.
 
+For the latter it is a program of its own that waits for the end of its stdin.
 bwrap ties itself to its parent only after it has started, so a SIGKILL in that very millisecond
 leaves a job running without a parent. `up` holds the other end of stdin: it says
-goodbye when it ends in order, and an end without goodbye means it was killed. Only processes of
-jobs below the given state directory whose parent is gone are touched. Called by up and state.
+goodbye when it ends in order, and an end without goodbye means it was killed. Only processes
+with something below the given state directory, whose sandbox is gone, are touched. Called by pod, up and state.
 """
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from pathlib import Path
 
 GOODBYE = b"goodbye"
 WATCH_S = 2.0
+END_WAIT_S = 5.0
 
 
 def start(state: Path) -> subprocess.Popen[bytes]:
@@ -36,6 +39,40 @@ def dismiss(process: subprocess.Popen[bytes]) -> None:
         process.communicate(GOODBYE)
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a running job; returns when all of its processes are gone.
+
+    Killing bwrap alone would leave the ending of its namespace for later, or, while it is still
+    starting, for never: so it is stopped, its child killed, then itself.
+    """
+    if process.poll() is None:
+        os.kill(process.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        for child in _children(process.pid):
+            _kill_and_wait(child)
+        process.kill()
+    process.wait()
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+        return [int(word) for word in words]
+    return []
+
+
+def _kill_and_wait(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            gone = select.poll()
+            gone.register(descriptor, select.POLLIN)
+            gone.poll(END_WAIT_S * 1000)
+        finally:
+            os.close(descriptor)
+
+
 def reap(state: Path) -> None:
     """Kill the bwraps of orphaned jobs; the kernel ends the rest of their namespaces."""
     for pid in _orphans(state):
@@ -44,14 +81,14 @@ def reap(state: Path) -> None:
 
 
 def _orphans(state: Path) -> list[int]:
-    """Processes of jobs that do not descend from a living sandbox."""
-    jobs = f"{state}/jobs/".encode()
+    """What was started in this directory and does not descend from a living sandbox."""
+    inside = f"{state}/".encode()
     parents: dict[int, int] = {}
     sandboxes: set[int] = set()
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError):
             words = (entry / "cmdline").read_bytes().split(b"\0")
-            if words[0].endswith(b"bwrap") and any(word.startswith(jobs) for word in words):
+            if words[0].endswith(b"bwrap") and any(inside in word for word in words):
                 parents[int(entry.name)] = _parent(entry)
             elif words[1:4] == [b"-m", b"sandbox", b"up"]:
                 sandboxes.add(int(entry.name))

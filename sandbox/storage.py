@@ -24,7 +24,7 @@ from minio import Minio
 from minio.error import S3Error
 from urllib3.exceptions import HTTPError
 
-from sandbox import namespace
+from sandbox import namespace, reaper
 
 T = TypeVar("T")
 
@@ -116,8 +116,7 @@ class Storage:
 
     def stop(self) -> None:
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            reaper.end(self._process)
 
     async def make_bucket(self, bucket: str) -> bool:
         """False if it exists."""
