@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from threading import Event
+from threading import Condition, Event
 
 from coordinator.model import Chunk, Outcome, Reply, State, Verdict
 
@@ -41,13 +41,23 @@ class Pace:
 
 def invoke_all(chunks: Sequence[Chunk], post: Post, pace: Pace) -> tuple[Outcome, ...]:
     """One outcome per chunk, in their order. After Ctrl-C the chunks not sent stay pending."""
-    stop = Event()
+    stop, calm = Event(), Condition()
     outcomes = [Outcome(chunk) for chunk in chunks]
-    places = range(len(chunks))
+    places, on_the_way = range(len(chunks)), set[int]()
 
+    # Ctrl-C may come while the pool starts a thread, and the pool then knows neither the thread
+    # nor its future. So what is on its way, and what became of it, is kept here.
     def invoke(place: int) -> None:
-        # Not as a future's result: Ctrl-C may come before the future is in anyone's hands.
-        outcomes[place] = _invoke(chunks[place], post, pace, stop)
+        with calm:
+            if stop.is_set():
+                return
+            on_the_way.add(place)
+        try:
+            outcomes[place] = _invoke(chunks[place], post, pace, stop)
+        finally:
+            with calm:
+                on_the_way.remove(place)
+                calm.notify()
 
     with ThreadPoolExecutor(pace.workers) as pool:
         try:
@@ -57,6 +67,8 @@ def invoke_all(chunks: Sequence[Chunk], post: Post, pace: Pace) -> tuple[Outcome
         except KeyboardInterrupt:
             log.warning("interrupted: waiting for the invocations on their way")
             stop.set()
+    with calm:
+        calm.wait_for(lambda: not on_the_way)
     if _refused(outcomes):
         detail = "not sent, because the first chunk was refused"
         outcomes[1:] = [Outcome(chunk, State.FAILED, detail=detail) for chunk in chunks[1:]]
