@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,12 +53,19 @@ def sleeper(sandbox: Sandbox) -> None:
     until(lambda: "Running" in str(sandbox.jobs("sleeper")) or None, 10, lambda: "it does not run")
 
 
-def test_it_is_up_within_five_seconds_and_down_leaves_nothing(tmp_path: Path) -> None:
-    state, ready = tmp_path / "state", tmp_path / "ready"
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    """A state directory; what is up in it goes down, also when the test fails."""
+    yield tmp_path / "state"
+    command("down", "--state", str(tmp_path / "state"))
+
+
+def test_it_is_soon_up_and_down_leaves_nothing(tmp_path: Path, state: Path) -> None:
+    ready = tmp_path / "ready"
     began = time.monotonic()
     up = command("up", "--detach", "--state", str(state), "--ready-file", str(ready))
     assert up.returncode == 0, up.stderr
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10, "1.5 s on an idle machine"
     assert ready.stat().st_mode & 0o777 == 0o600
     assert state.stat().st_mode & 0o777 == 0o700
     assert set(json.loads(ready.read_text())) == {"oscar", "s3", "pid"}
