@@ -27,7 +27,7 @@ def deploy(fdl: Path, oscar: Oscar, environ: Mapping[str, str]) -> Iterator[str]
         created = oscar.apply(definition)
         yield f"{name}: {'created' if created else 'updated'}"
         secrets = set((definition.get("environment") or {}).get("secrets") or {})
-        if lost := secrets - oscar.secret_names(name):
+        if secrets and (lost := secrets - oscar.secret_names(name)):
             yield (
                 f"{name}: this OSCAR release does not keep the secrets {', '.join(sorted(lost))}: "
                 "put the credentials into each config.json instead"
