@@ -9,15 +9,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
 from sandbox.handle import CHECKOUT, Sandbox, running
-from tests.functional.coordination import RECORDER, content, fill, keys_of, recorded
+from tests.functional.coordination import RECORDER, config_for, content, fill, keys_of, recorded
 
 TARGET = {
     "name": "target",
+    "cpu": "2",
     "image": "i",
     "script": RECORDER,
     "output": [{"storage_provider": "minio.default", "path": "target-out/seen"}],
@@ -46,6 +49,25 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         sandbox.deploy(TARGET)
         fill(sandbox, "data", [f"input/{i:02}.jpg" for i in range(30)])
         yield sandbox
+
+
+@pytest.fixture
+def seen_arguments() -> Iterator[set[str]]:
+    """The command lines of all processes of this machine, gathered while a test runs."""
+    found: set[str] = set()
+    stop = Event()
+
+    def watch() -> None:
+        while not stop.wait(0.01):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with suppress(OSError):  # the process has just ended
+                    found.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+
+    watcher = Thread(target=watch)
+    watcher.start()
+    yield found
+    stop.set()
+    watcher.join()
 
 
 def drop(sandbox: Sandbox, name: str, text: bytes) -> dict[str, str]:
@@ -93,22 +115,23 @@ def test_a_config_for_another_address_gets_none_of_the_clusters_credentials(
     assert len([p for p in report["problems"] if "no credentials for http://127.0.0.1:9" in p]) == 2
 
 
-def test_no_credential_is_in_any_output(cluster: Sandbox) -> None:
-    config = {"bucket": {"name": "data", "folder_prefix": "input/"}, "service": {"name": "target"}}
-    drop(cluster, "canary.json", json.dumps(config).encode())
-    token = cluster.service("target")["token"]
-    secrets = [cluster.password, cluster.secret_key, token, cluster.service("oscar-batch")["token"]]
+def test_no_credential_is_in_any_output(cluster: Sandbox, seen_arguments: set[str]) -> None:
+    bare = {"bucket": {"name": "data", "folder_prefix": "input/"}, "service": {"name": "target"}}
+    given = config_for(cluster, "target", "data", output={"file": ""})
+    for name, config in (("bare.json", bare), ("given.json", given)):
+        assert drop(cluster, name, json.dumps(config).encode())["ending"] == "submitted"
+    tokens = [cluster.service(name)["token"] for name in ("target", "oscar-batch")]
 
-    written = [
-        (bucket, key, content(cluster, bucket, key))
+    written = {
+        f"{bucket}/{key}": content(cluster, bucket, key).decode()
         for bucket, prefix in (("data", ".oscar-batch/"), ("oscar-batch", "out/"))
         for key in keys_of(cluster, bucket, prefix)
-    ]
-    logs = [cluster.log("oscar-batch", job) for job in cluster.jobs("oscar-batch")]
-    bodies = recorded(cluster, "target", 1)
+    }
+    for service in ("oscar-batch", "target"):
+        written |= {job: cluster.log(service, job) for job in cluster.jobs(service)}
+    written |= {str(body["run"]): json.dumps(body) for body in recorded(cluster, "target", 1)}
+    written |= {f"process {arguments}": arguments for arguments in seen_arguments}
 
-    assert len(written) > 3
-    for secret in secrets:
-        assert [key for _, key, text in written if secret.encode() in text] == []
-        assert [log for log in logs if secret in log] == []
-        assert secret not in json.dumps(bodies)
+    assert any("-m coordinator run" in arguments for arguments in seen_arguments)
+    for secret in (cluster.password, cluster.secret_key, *tokens):
+        assert [name for name, text in written.items() if secret in text] == []
