@@ -1,8 +1,9 @@
 """An FDL file → services on a cluster, for machines without oscar-cli.
 
 The script's text is put into the definition (it lies beside the FDL). A secret that the FDL
-leaves empty takes its value from the environment variable of the same name, so that the file
-holds no credential and none is written to disk. Called by `__main__`.
+leaves empty takes its value from the environment variable of the same name, and is left out
+where there is none; so the file holds no credential and none is written to disk.
+Called by `__main__`.
 """
 
 from __future__ import annotations
@@ -24,14 +25,17 @@ def deploy(fdl: Path, oscar: Oscar, environ: Mapping[str, str]) -> Iterator[str]
     """
     for definition in [_complete(raw, fdl, environ) for raw in _functions(fdl)]:
         name = definition["name"]
-        created = oscar.apply(definition)
+        asked = _secrets(definition)
+        given = {secret: value for secret, value in asked.items() if value}
+        created = oscar.apply(_with_secrets(definition, given))
         yield f"{name}: {'created' if created else 'updated'}"
-        secrets = set((definition.get("environment") or {}).get("secrets") or {})
-        if secrets and (lost := secrets - oscar.secret_names(name)):
-            yield (
-                f"{name}: this OSCAR release does not keep the secrets {', '.join(sorted(lost))}: "
-                "put the credentials into each config.json instead"
-            )
+        if unset := sorted(asked.keys() - given):
+            yield f"{name}: without {', '.join(unset)}, which are not set here; {_INSTEAD}"
+        if given and (lost := sorted(given.keys() - oscar.secret_names(name))):
+            yield f"{name}: this OSCAR release does not keep {', '.join(lost)}; {_INSTEAD}"
+
+
+_INSTEAD = "put these credentials into each config.json instead"
 
 
 def _functions(fdl: Path) -> list[dict[str, Any]]:
@@ -40,7 +44,11 @@ def _functions(fdl: Path) -> list[dict[str, Any]]:
         raw = yaml.safe_load(fdl.read_text(encoding="utf-8"))
         entries = raw["functions"]["oscar"]
         clusters = {cluster for entry in entries for cluster in entry}
-        definitions = [dict(definition) for entry in entries for definition in entry.values()]
+        # Storage providers may stand once beside the functions; each function needs them.
+        shared = {key: raw[key] for key in ("storage_providers",) if raw.get(key)}
+        definitions = [
+            {**shared, **definition} for entry in entries for definition in entry.values()
+        ]
     except OSError as error:
         raise ConfigError([f"cannot read {fdl}: {error.strerror}"]) from error
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
@@ -65,17 +73,18 @@ def _complete(definition: dict[str, Any], fdl: Path, environ: Mapping[str, str])
     quantities: dict[str, Any] = {
         key: str(definition[key]) for key in ("cpu", "memory") if key in definition
     }
-    return {**definition, **quantities, "script": text, **_environment(definition, fdl, environ)}
+    completed = {**definition, **quantities, "script": text}
+    secrets = _secrets(definition)
+    return _with_secrets(
+        completed, {name: value or environ.get(name, "") for name, value in secrets.items()}
+    )
 
 
-def _environment(
-    definition: Mapping[str, Any], fdl: Path, environ: Mapping[str, str]
-) -> dict[str, Any]:
-    environment = definition.get("environment") or {}
-    secrets = environment.get("secrets")
-    if not secrets:
-        return {}
-    filled = {name: value or environ.get(name, "") for name, value in secrets.items()}
-    if unset := sorted(name for name, value in filled.items() if not value):
-        raise ConfigError([f"{fdl}: set {', '.join(unset)} in the environment"])
-    return {"environment": {**environment, "secrets": filled}}
+def _secrets(definition: Mapping[str, Any]) -> dict[str, str]:
+    return dict((definition.get("environment") or {}).get("secrets") or {})
+
+
+def _with_secrets(definition: dict[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
+    if not _secrets(definition):
+        return definition
+    return {**definition, "environment": {**definition["environment"], "secrets": dict(secrets)}}

@@ -73,7 +73,7 @@ def test_secrets_that_the_release_does_not_keep_are_said(tmp_path: Path) -> None
     with manager({**answers}) as cluster:
         function = {**TARGET, "environment": {"secrets": {"PASSWORD": ""}}}
         lines = deployed(fdl(tmp_path, function), cluster, PASSWORD="canary")
-    assert "does not keep the secrets PASSWORD" in lines[1]
+    assert "does not keep PASSWORD" in lines[1]
 
 
 def test_numbers_become_quantities(tmp_path: Path) -> None:
@@ -104,19 +104,29 @@ def test_nothing_is_sent_if_any_function_is_wrong(tmp_path: Path) -> None:
         assert cluster.requests == []
 
 
-@pytest.mark.parametrize(
-    ("function", "script", "said"),
-    [
-        ({**TARGET, "environment": {"secrets": {"B": "", "A": ""}}}, b"", "set A, B in the env"),
-        (TARGET, b"\xff", "is not UTF-8 text"),
-    ],
-    ids=["unset secrets", "a binary script"],
-)
-def test_what_else_is_refused(
-    tmp_path: Path, function: dict[str, Any], script: bytes, said: str
-) -> None:
-    path = fdl(tmp_path, function, script=script)
-    with manager({}) as cluster, pytest.raises(ConfigError, match=said):
+def test_secrets_that_are_nowhere_set_are_left_out_and_said(tmp_path: Path) -> None:
+    answers = {"PUT /system/services": (204, ""), READ: (200, "{}")}
+    with manager({**answers}) as cluster:
+        function = {**TARGET, "environment": {"secrets": {"B": "", "A": ""}}}
+        lines = deployed(fdl(tmp_path, function), cluster)
+        assert sent(cluster, "PUT")["environment"]["secrets"] == {}
+    assert lines[1].startswith("target: without A, B, which are not set here; put these")
+
+
+def test_storage_providers_beside_the_functions_go_into_each(tmp_path: Path) -> None:
+    path = fdl(tmp_path, TARGET)
+    providers = {"s3": {"mine": {"region": "eu"}}}
+    path.write_text(
+        yaml.safe_dump({**yaml.safe_load(path.read_text()), "storage_providers": providers})
+    )
+    with manager({"POST /system/services": (201, ""), READ: (404, "")}) as cluster:
+        deployed(path, cluster)
+        assert sent(cluster, "POST")["storage_providers"] == providers
+
+
+def test_a_binary_script_is_refused(tmp_path: Path) -> None:
+    path = fdl(tmp_path, TARGET, script=b"\xff")
+    with manager({}) as cluster, pytest.raises(ConfigError, match="is not UTF-8 text"):
         deployed(path, cluster)
 
 
