@@ -2,32 +2,65 @@
 
 Kubernetes places pods by requests, one node at a time, and a job of a service requests exactly
 the service's cpu, memory and GPU. So the cluster's slots are the sum of the per-node minima, not
-the minimum of the sums. Next: `plan`.
+the minimum of the sums; what a quota, the service or the config allow caps them. All arithmetic
+is whole numbers: a slot that lacks one byte does not exist. Next: `explain`, then `plan`.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from fractions import Fraction
 
-from coordinator.model import Basis, Cap, Capacity, Cluster, Node, NodeSlots, Resources
+from coordinator.errors import NoStatus
+from coordinator.explain import explained
+from coordinator.model import (
+    Allowance,
+    Basis,
+    Cap,
+    Capacity,
+    Cluster,
+    Node,
+    NodeSlots,
+    Resources,
+    Service,
+)
 
-_MIB = 1024 * 1024
+# The kubelet's default. OSCAR does not tell how many pods already run on a node.
+MAX_PODS = 110
+
+_OVERCOMMITS = (
+    "this OSCAR release tells only what is in use, not what is reserved: more invocations may be "
+    "planned than the scheduler accepts at once, and the rest will wait"
+)
+_GPUS_UNSEEN = "OSCAR does not tell which GPUs are in use: all are taken for free"
+_PODS_UNSEEN = (
+    f"some nodes are full at {MAX_PODS} pods, the default limit of a node; the pods that run there "
+    "already are not told and count for none, so that a few invocations may wait"
+)
 
 
 def cluster_capacity(cluster: Cluster, needs: Resources, *, headroom: float) -> Capacity:
-    """Slots on every node, leaving the share `headroom` of its free room to others."""
-    nodes = tuple(_node_slots(node, needs, headroom) for node in cluster.nodes)
+    """Slots on every node, leaving the share `headroom` of its free room to others.
+
+    Raises NoStatus if the service needs a GPU and the cluster tells of none at all.
+    """
+    if needs.gpus and not cluster.gpus_known:
+        raise NoStatus("this OSCAR release does not tell how many GPUs its nodes have")
+    # Of the decimal that was written, not of the nearest binary: 20 % of 5,000 are exactly 1,000.
+    share = 1 - Fraction(str(headroom))
+    nodes = tuple(_node_slots(node, needs, share) for node in cluster.nodes)
     slots = sum(node.slots for node in nodes)
-    warnings = (_OVERCOMMITS,) if cluster.basis is Basis.USAGE else ()
+    caps = (
+        Cap("sum", _sum_says(cluster, needs, share), "the sum of the free room"),
+        Cap("nodes", slots, "what fits on the nodes now"),
+    )
     return Capacity(
         slots=slots,
         limited_by="nodes",
-        explanation=_explained(cluster, needs, headroom, nodes),
+        explanation=explained(nodes, caps, needs, headroom),
         nodes=nodes,
-        caps=(Cap("nodes", slots, "what fits on the nodes now"),),
-        warnings=warnings,
+        caps=caps,
+        warnings=_warnings(cluster, needs, nodes),
     )
 
 
@@ -36,9 +69,27 @@ def fixed_capacity(max_parallel: int, *, why: str) -> Capacity:
     return Capacity(
         slots=max_parallel,
         limited_by="max_parallel",
-        explanation=f"{_count(max_parallel)} as plan.max_parallel says",
+        explanation=f"{max_parallel} at a time, as plan.max_parallel says",
         caps=(Cap("max_parallel", max_parallel, "plan.max_parallel"),),
         warnings=(f"plan.max_parallel is used unchecked, because {why}",),
+    )
+
+
+def extended(capacity: Capacity, extra_slots: int) -> Capacity:
+    """The capacity with slots beyond what fits now: their pods wait, and an elastic cluster grows.
+
+    Only bounds that hold for a grown cluster too may be applied after this.
+    """
+    if not extra_slots:
+        return capacity
+    text = f"plan.extra_slots adds {extra_slots}, to wait as pending pods until the cluster grows"
+    return replace(
+        capacity,
+        slots=capacity.slots + extra_slots,
+        limited_by="extra_slots",
+        explanation=f"{capacity.explanation}; {text}",
+        caps=(*capacity.caps, Cap("extra_slots", capacity.slots + extra_slots, text)),
+        extra_slots=extra_slots,
     )
 
 
@@ -49,85 +100,75 @@ def capped(capacity: Capacity, name: str, slots: int | None, reason: str) -> Cap
     caps = (*capacity.caps, Cap(name, slots, reason))
     if slots >= capacity.slots:
         return replace(capacity, caps=caps)
-    explanation = f"{capacity.explanation}; {reason} allows {slots}"
+    explanation = f"{capacity.explanation}; {reason} allows {slots or 'none'}"
     return replace(capacity, slots=slots, limited_by=name, explanation=explanation, caps=caps)
 
 
-_OVERCOMMITS = (
-    "this OSCAR release tells only what is in use, not what is reserved: more invocations may be "
-    "planned than the scheduler accepts at once, and the rest will wait"
-)
+def allowed(allowance: Allowance, service: Service) -> int | None:
+    """How many invocations an allowance admits; None if it bounds nothing that they need."""
+    pairs = (
+        (allowance.cpu_millicores, service.needs.cpu_millicores),
+        (allowance.memory_bytes, service.needs.memory_bytes),
+        (allowance.gpus, service.needs.gpus),
+        (allowance.scratch_bytes, service.scratch_bytes),
+    )
+    bounds = [max(0, room) // need for room, need in pairs if room is not None and need > 0]
+    return min(bounds, default=None)
 
 
-def _node_slots(node: Node, needs: Resources, headroom: float) -> NodeSlots:
+def _node_slots(node: Node, needs: Resources, share: Fraction) -> NodeSlots:
+    nothing = Resources(0, 0)
     if not node.ready:
-        return NodeSlots(node.name, 0, "not ready")
+        return NodeSlots(node.name, 0, "not ready", node.free, nothing)
     if node.virtual:
-        return NodeSlots(node.name, 0, "a virtual (interLink) node")
-    # Exact: in floats 0.8 * 5000 / 1000 is 3.9999…, and a slack for that would overfill a node.
-    share = 1 - Fraction(str(headroom))
-    fits = {
-        "cpu": _fits(node.free.cpu_millicores * share, needs.cpu_millicores),
-        "memory": _fits(node.free.memory_bytes * share, needs.memory_bytes),
-        # Headroom of a GPU would be a whole GPU, and their use by others is not told.
-        "gpu": _fits(node.free.gpus, needs.gpus),
-    }
+        return NodeSlots(node.name, 0, "virtual", node.free, nothing)
+    usable = _usable(node.free, share)
+    fits = {name: room // need for name, room, need in _pairs(usable, needs) if need > 0}
+    fits["pods"] = MAX_PODS
     binding = min(fits, key=lambda resource: fits[resource])
     slots = fits[binding]
-    if math.isinf(slots):
-        return NodeSlots(node.name, 0, "the service needs nothing that could be counted")
-    return NodeSlots(node.name, int(slots), f"{binding}: {_room(node.free, needs, binding)}")
+    return NodeSlots(node.name, slots, binding, node.free, _left(usable, needs, slots))
 
 
-def _fits(free: Fraction | int, need: int) -> float:
-    """How often a need fits; without a need there is no bound."""
-    return max(0, math.floor(Fraction(free) / need)) if need > 0 else math.inf
-
-
-def _room(free: Resources, needs: Resources, resource: str) -> str:
-    if resource == "cpu":
-        return f"{_cores(free.cpu_millicores)} free, {_cores(needs.cpu_millicores)} each"
-    if resource == "memory":
-        return f"{_mib(free.memory_bytes)} free, {_mib(needs.memory_bytes)} each"
-    return f"{free.gpus} GPUs, {needs.gpus} each"
-
-
-def _explained(
-    cluster: Cluster, needs: Resources, headroom: float, nodes: tuple[NodeSlots, ...]
-) -> str:
-    if not nodes:
-        return "the cluster status names no node; set plan.max_parallel to run without it"
-    slots = sum(node.slots for node in nodes)
-    usable = [node for node in nodes if node.slots]
-    each = f"{_cores(needs.cpu_millicores)}, {_mib(needs.memory_bytes)}"
-    each += f", {needs.gpus} GPU" if needs.gpus else ""
-    left = f", leaving {headroom:.0%} of the free room to others" if headroom else ""
-    text = f"{_count(slots)} of {each} fit on {len(usable)} of {len(nodes)} nodes{left}"
-    summed = _node_slots(Node("all", _total(cluster)), needs, headroom).slots
-    if summed > slots:
-        text += f" (their free room in sum would hold {summed}, but no pod spans two nodes)"
-    if not slots:
-        text += "; " + "; ".join(f"{node.node}: {node.reason}" for node in nodes[:3])
-    return text
-
-
-def _total(cluster: Cluster) -> Resources:
-    free = [node.free for node in cluster.nodes if node.ready and not node.virtual]
+def _usable(free: Resources, share: Fraction) -> Resources:
+    """The room left to this run. Headroom of a GPU would be a whole GPU: it has none."""
     return Resources(
-        cpu_millicores=sum(max(0, room.cpu_millicores) for room in free),
-        memory_bytes=sum(max(0, room.memory_bytes) for room in free),
-        gpus=sum(room.gpus for room in free),
+        cpu_millicores=max(0, free.cpu_millicores) * share.numerator // share.denominator,
+        memory_bytes=max(0, free.memory_bytes) * share.numerator // share.denominator,
+        gpus=free.gpus,
     )
 
 
-def _count(slots: int) -> str:
-    return "1 invocation" if slots == 1 else f"{slots} invocations"
+def _left(usable: Resources, needs: Resources, slots: int) -> Resources:
+    return Resources(
+        cpu_millicores=usable.cpu_millicores - slots * needs.cpu_millicores,
+        memory_bytes=usable.memory_bytes - slots * needs.memory_bytes,
+        gpus=usable.gpus - slots * needs.gpus,
+    )
 
 
-def _cores(millicores: int) -> str:
-    return f"{millicores / 1000:g} CPU"
+def _pairs(room: Resources, needs: Resources) -> tuple[tuple[str, int, int], ...]:
+    return (
+        ("cpu", room.cpu_millicores, needs.cpu_millicores),
+        ("memory", room.memory_bytes, needs.memory_bytes),
+        ("gpu", room.gpus, needs.gpus),
+    )
 
 
-def _mib(size_bytes: int) -> str:
-    mib = size_bytes / _MIB
-    return f"{mib:.0f} MiB" if mib < 10 * 1024 else f"{mib / 1024:.1f} GiB"
+def _sum_says(cluster: Cluster, needs: Resources, share: Fraction) -> int:
+    """What the minimum of the cluster-wide sums would promise."""
+    rooms = [_usable(n.free, share) for n in cluster.nodes if n.ready and not n.virtual]
+    total = Resources(
+        cpu_millicores=sum(room.cpu_millicores for room in rooms),
+        memory_bytes=sum(room.memory_bytes for room in rooms),
+        gpus=sum(room.gpus for room in rooms),
+    )
+    bounds = [room // need for _, room, need in _pairs(total, needs) if need > 0]
+    return min([*bounds, MAX_PODS * len(rooms)])
+
+
+def _warnings(cluster: Cluster, needs: Resources, nodes: tuple[NodeSlots, ...]) -> tuple[str, ...]:
+    found = [_OVERCOMMITS] if cluster.basis is Basis.USAGE else []
+    found += [_GPUS_UNSEEN] if needs.gpus else []
+    found += [_PODS_UNSEEN] if any(node.limited_by == "pods" for node in nodes) else []
+    return tuple(found)

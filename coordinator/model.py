@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from coordinator.choice import Choice
+
 
 @dataclass(frozen=True, slots=True)
 class Resources:
@@ -31,6 +33,8 @@ class Node:
     ready: bool = True
     virtual: bool = False
     """An interLink node: it stands for a remote machine and accepts no ordinary pod."""
+    size: Resources | None = None
+    """What an empty node offers to pods (its allocatable), where the cluster tells."""
 
 
 class Basis(StrEnum):
@@ -48,6 +52,8 @@ class Cluster:
 
     nodes: tuple[Node, ...]
     basis: Basis
+    gpus_known: bool = True
+    """Whether the nodes' GPUs are told at all; early releases do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,24 @@ def folder(prefix: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """Room that all invocations together may take; None is no bound."""
+
+    cpu_millicores: int | None = None
+    memory_bytes: int | None = None
+    gpus: int | None = None
+    scratch_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a user's queue (Kueue) still admits: its maximum less what is in use."""
+
+    user: str
+    left: Allowance
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """The target service, as far as a run needs to know it."""
 
@@ -88,6 +112,11 @@ class Service:
     """Folders in which every new object starts a job."""
     outputs: tuple[Place, ...] = ()
     mount: Place | None = None
+    owner: str = ""
+    scratch_bytes: int = 0
+    """Local disk that a job requests; 0 where the definition asks for none."""
+    total: Allowance = field(default_factory=Allowance)
+    """What the definition grants to all its jobs together (`total_cpu`, `total_memory`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +150,8 @@ class Index:
     skipped: tuple[Skipped, ...] = ()
     """The first skipped objects; `skipped_count` counts them all."""
     skipped_count: int = 0
+    largest: tuple[Item, ...] = ()
+    """The largest items, heaviest first."""
 
     @property
     def listed(self) -> int:
@@ -131,9 +162,13 @@ class Index:
 class NodeSlots:
     """Room for invocations on one node, and what limits it."""
 
-    node: str
+    name: str
     slots: int
-    reason: str
+    limited_by: str
+    """The binding resource (cpu, memory, gpu, pods), or why the node counts for nothing."""
+    free: Resources
+    stranded: Resources
+    """What the slots leave of the usable room: too little of one resource for one slot more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +190,8 @@ class Capacity:
     nodes: tuple[NodeSlots, ...] = ()
     caps: tuple[Cap, ...] = ()
     warnings: tuple[str, ...] = ()
+    extra_slots: int = 0
+    """Asked for beyond what fits now, for clusters that grow while pods are pending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +230,9 @@ class Plan:
     index: Index
     capacity: Capacity
     chunks: tuple[Chunk, ...]
+    choice: Choice | None = None
+    oversized: tuple[Item, ...] = ()
+    """Items that one invocation can hardly hold."""
 
 
 class Verdict(StrEnum):

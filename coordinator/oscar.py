@@ -9,7 +9,9 @@ Called by `batch`. Next: `capacity`.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -17,14 +19,15 @@ import requests
 import urllib3
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from coordinator import status
-from coordinator.credentials import ClusterAccess, places
+from coordinator import definition, status
+from coordinator.credentials import ClusterAccess
 from coordinator.errors import ClusterError, NoStatus, trimmed
-from coordinator.model import Cluster, Place, Reply, Resources, Service, Verdict
-from coordinator.quantity import millicores, whole_bytes
+from coordinator.model import Cluster, Quota, Reply, Service, Verdict
 
-# OSCAR's own defaults (its pkg/types/service.go), for definitions that leave them out.
-_DEFAULT_CPU, _DEFAULT_MEMORY = "0.2", "256Mi"
+log = logging.getLogger(__name__)
+
+# The owner that OSCAR writes into a service that was created with basic credentials.
+_ADMINISTRATOR = "cluster_admin"
 
 
 class _Bearer(AuthBase):
@@ -60,23 +63,28 @@ class Oscar:
         raw = self._get(f"/system/services/{quote(name, safe='')}", attempt)
         if not isinstance(raw, dict) or not raw.get("token"):
             raise ClusterError(f"could not {attempt}: the answer is no service definition")
-        try:
-            needs = Resources(
-                cpu_millicores=millicores(raw.get("cpu") or _DEFAULT_CPU),
-                memory_bytes=whole_bytes(raw.get("memory") or _DEFAULT_MEMORY),
-                gpus=1 if raw.get("enable_gpu") else 0,
-            )
-        except (TypeError, ValueError) as error:
-            raise ClusterError(f"service {name} has an unusable cpu or memory: {error}") from error
-        mount = (raw.get("mount") or {}).get("path")
-        return Service(
-            name=name,
-            needs=needs,
-            token=raw["token"],
-            inputs=places(raw.get("input")),
-            outputs=places(raw.get("output")),
-            mount=Place.parse(mount) if mount else None,
-        )
+        return replace(definition.service(raw), name=name)
+
+    def quota(self, owner: str) -> Quota | None:
+        """What the queue of a service's owner still admits; None if no quota is known.
+
+        Queues exist where Kueue is on, and never for services of the cluster's administrator.
+        Whoever has a token sees his own quota only, an administrator everybody's.
+        """
+        if owner == _ADMINISTRATOR:
+            return None
+        own, others = "/system/quotas/user", f"/system/quotas/user/{quote(owner, safe='')}"
+        for path in (others, own) if owner and self._access.password else (own,):
+            try:
+                raw = self._get(path, f"read the quota on {self._access.url}")
+                found = definition.quota(raw if isinstance(raw, dict) else {})
+            except ClusterError as error:
+                # 401, 404, 500, 503: no Kueue, no queue, or a release that knows no quotas.
+                log.info("no quota is known: %s", error)
+                continue
+            # Another's queue says nothing of this service's jobs.
+            return found if not owner or found.user in {"", owner} else None
+        return None
 
     def nodes(self) -> Cluster:
         """The cluster's nodes now. Raises NoStatus if this cluster does not tell of them."""

@@ -1,64 +1,166 @@
-"""Index + slots → chunks: the work of each invocation, cut by bytes.
+"""Index + slots + cost → chunks, and why they were cut so.
 
-`balanced` gives every slot one chunk, and cuts the listing so that the largest chunk is as small
-as a cut into contiguous ranges allows. Next: `payload`.
+A strategy that the config names is taken; `auto` lets `simulate` try the candidates on what is
+known of times and takes the fastest, the one with the fewest invocations among equals. Where
+nothing is known there are no times to compare and none are told: then every slot gets one chunk,
+by bytes. Called by `batch` and, for saved indexes, by `__main__`. Next: `payload`.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator
+from statistics import fmean
 
+from coordinator import simulate, strategies
+from coordinator.choice import Candidate, Choice, Cost, Cutting, Estimate, Strategy
 from coordinator.model import Chunk, Index
+from coordinator.workload import Workload
+
+# Worlds that each candidate is tried in, as far as so many invocations in all allow.
+_WORLDS = 5
+_MOST_EVENTS = 100_000
+# A candidate with more invocations must be faster by more than this share.
+_WORTH = 0.01
+# How unevenly slots may run where no run has measured it; for the spread of estimates only.
+_ASSUMED_SPREAD = 0.25
+
+_Cut = tuple[Strategy, tuple[Chunk, ...]]
 
 
-def balanced(index: Index, slots: int) -> tuple[Chunk, ...]:
-    """At most `slots` contiguous chunks, none empty, the heaviest as light as possible.
-
-    An item weighs its bytes plus one, so that empty objects count too. Cuts lie on the index's
-    checkpoints: beyond 65,536 items a cut is off its best place by one stride at the most.
-    """
-    ends = _ends(index)
-    weights = [index.cumulated_bytes[i] + end for i, end in enumerate(ends)]
-    count = min(slots, len(weights))
-    if not count:
-        return ()
-    limit = _lightest(weights, count)
-    chunks: list[Chunk] = []
-    start = done = bytes_before = 0
-    for number in range(1, count + 1):
-        # As much as the limit allows, but one checkpoint for each chunk that is still to come.
-        position = min(bisect_right(weights, done + limit), len(weights) - (count - number))
-        stop, bytes_until = ends[position - 1], index.cumulated_bytes[position - 1]
-        chunks.append(Chunk(number, start, stop, bytes_until - bytes_before))
-        start, done, bytes_before = stop, weights[position - 1], bytes_until
-    return tuple(chunks)
+def chosen(
+    index: Index, slots: int, cutting: Cutting, cost: Cost
+) -> tuple[tuple[Chunk, ...], Choice]:
+    """The chunks under what the config asks for, and how they came about."""
+    if slots < 1 or not index.items:
+        return (), Choice(Strategy.BALANCED, "there is nothing to cut", cost)
+    work = Workload.of(index, cost)
+    if cutting.strategy is Strategy.AUTO and not (cutting.chunk_items or cutting.chunk_bytes):
+        return _by_simulation(work, slots, cutting, cost)
+    strategy = cutting.strategy
+    reason = "plan.strategy says so"
+    if strategy is Strategy.AUTO:
+        strategy, reason = Strategy.FIXED, "plan.chunk_items or plan.chunk_bytes says so"
+    chunks = _cut(strategy, index, work, slots, cutting, cost)
+    estimate = _estimate(work, strategy, chunks, slots, cost)
+    return chunks, Choice(strategy, _with_queue(reason, chunks, slots, strategy), cost, estimate)
 
 
-def _ends(index: Index) -> list[int]:
-    """The number of items up to each checkpoint."""
-    return [min((i + 1) * index.stride, index.items) for i in range(len(index.cumulated_bytes))]
+def balanced(index: Index, slots: int, cost: Cost | None = None) -> tuple[Chunk, ...]:
+    """One chunk per slot, all ending together; without a cost, of equal bytes."""
+    return strategies.balanced(Workload.of(index, cost or Cost()), slots)
 
 
-def _lightest(cumulated: Sequence[int], count: int) -> int:
-    """The least limit under which `count` contiguous ranges hold everything, by bisection."""
-    low, high = max(1, -(-cumulated[-1] // count)), cumulated[-1]
-    while low < high:
-        middle = (low + high) // 2
-        if _ranges_within(cumulated, middle, count):
-            high = middle
-        else:
-            low = middle + 1
-    return low
+def _cut(
+    strategy: Strategy, index: Index, work: Workload, slots: int, cutting: Cutting, cost: Cost
+) -> tuple[Chunk, ...]:
+    least = cutting.min_chunk_items
+    if strategy is Strategy.FIXED:
+        return strategies.fixed(
+            index, work, chunk_items=cutting.chunk_items, chunk_bytes=cutting.chunk_bytes
+        )
+    if strategy is Strategy.FACTORING:
+        return strategies.factoring(work, slots, cost.startup_s or 0.0, least_items=least)
+    if strategy is Strategy.PULL:
+        return strategies.pull(work, slots, least)
+    return strategies.balanced(work, slots, least)
 
 
-def _ranges_within(cumulated: Sequence[int], limit: int, count: int) -> bool:
-    done = position = 0
-    for _ in range(count):
-        reached = bisect_right(cumulated, done + limit, lo=position)
-        if reached == position:  # one checkpoint alone is heavier than the limit
-            return False
-        if reached == len(cumulated):
-            return True
-        position, done = reached, cumulated[reached - 1]
-    return False
+def _by_simulation(
+    work: Workload, slots: int, cutting: Cutting, cost: Cost
+) -> tuple[tuple[Chunk, ...], Choice]:
+    even = strategies.balanced(work, slots, cutting.min_chunk_items)
+    if not cost.timed:
+        reason = "no time of an item is known: one chunk per slot, by bytes, and no estimate"
+        candidates = (Candidate(Strategy.BALANCED, len(even), None),)
+        return even, Choice(Strategy.BALANCED, reason, cost, None, candidates)
+    cuts: list[_Cut] = [(Strategy.BALANCED, even)]
+    if cost.startup_s is not None:
+        cuts += _smaller(work, slots, cutting.min_chunk_items, cost.startup_s)
+    budget = _MOST_EVENTS // len(cuts)
+    times = [_times(work.seconds(chunks), slots, cost, budget) for _, chunks in cuts]
+    expected = [fmean(each) for each in times]
+    best = min(expected)
+    worthy = [i for i, time in enumerate(expected) if time <= best * (1 + _WORTH)]
+    winner = min(worthy, key=lambda i: (len(cuts[i][1]), expected[i]))
+    tried = tuple(
+        Candidate(strategy, len(chunks), _spread_out(each, work.seconds(chunks), slots, cost))
+        for (strategy, chunks), each in zip(cuts, times, strict=True)
+    )
+    strategy, chunks = cuts[winner]
+    reason = _with_queue(_why(winner, expected, cost), chunks, slots, strategy)
+    return chunks, Choice(strategy, reason, cost, tried[winner].estimate, tried)
+
+
+def _smaller(work: Workload, slots: int, least_items: int, startup_s: float) -> Iterator[_Cut]:
+    """Cuts into more chunks than slots: they pay start-up more often and even out the end."""
+    if slots > _MOST_EVENTS // 20:
+        return
+    share_s = work.total_s / slots
+    # A floor below a 64th of a slot's work gains nothing that another start-up does not cost.
+    floors = {max(startup_s, share_s / part) for part in (64, 16, 6, 3)}
+    for floor_s in sorted(floors):
+        for first in (0.35, 0.5, 0.7):
+            if floor_s <= share_s * (1 - first):
+                yield (
+                    Strategy.FACTORING,
+                    strategies.factoring(
+                        work, slots, floor_s, first=first, least_items=least_items
+                    ),
+                )
+
+
+def _times(seconds: list[float], slots: int, cost: Cost, budget: int) -> list[float]:
+    """The make-span of chunks in several worlds as uneven as measured; in one if all is even."""
+    worlds = min(_WORLDS, max(1, budget // len(seconds))) if cost.spread else 1
+    return [
+        simulate.make_span(seconds, _world(slots, cost.spread or 0.0, cost, seed))
+        for seed in range(worlds)
+    ]
+
+
+def _world(slots: int, spread: float, cost: Cost, seed: int) -> simulate.World:
+    speeds = simulate.uneven_speeds(slots, spread, seed)
+    return simulate.World(speeds, startup_s=cost.startup_s or 0.0)
+
+
+def _spread_out(times: list[float], seconds: list[float], slots: int, cost: Cost) -> Estimate:
+    """An estimate of these times; where no unevenness is measured, one is assumed for its end."""
+    low, high = min(times), max(times)
+    if cost.spread is None:
+        high = max(high, simulate.make_span(seconds, _world(slots, _ASSUMED_SPREAD, cost, 0)))
+    return Estimate(fmean(times), low, high)
+
+
+def _estimate(
+    work: Workload, strategy: Strategy, chunks: tuple[Chunk, ...], slots: int, cost: Cost
+) -> Estimate | None:
+    """The time of a cut that was asked for; None if nothing is known or workers pull."""
+    if not cost.timed or strategy is Strategy.PULL:
+        return None
+    seconds = work.seconds(chunks)
+    return _spread_out(_times(seconds, slots, cost, _MOST_EVENTS), seconds, slots, cost)
+
+
+def _why(winner: int, times: list[float], cost: Cost) -> str:
+    text = f"simulated with the times of {cost.source}"
+    if cost.startup_s is None:
+        return (
+            f"{text}; the start-up is not known: no estimate has it, and no candidate pays it "
+            "more than once per slot"
+        )
+    if cost.spread is None:
+        text += ", all slots equally fast for want of a measurement"
+    others = [time for i, time in enumerate(times) if i != winner]
+    if not others:
+        return text
+    gain = min(others) / times[winner] - 1
+    rivals = "the next candidate"
+    if gain < 0:
+        return f"{text}: as fast as {rivals} within 1 %, with fewer invocations"
+    return f"{text}: {gain:.0%} faster than {rivals}" if gain >= 0.005 else f"{text}: the fastest"
+
+
+def _with_queue(reason: str, chunks: tuple[Chunk, ...], slots: int, strategy: Strategy) -> str:
+    if strategy is Strategy.PULL or len(chunks) <= slots:
+        return reason
+    return f"{reason}; {len(chunks) - slots} chunks wait as pending pods until a slot is free"

@@ -28,29 +28,51 @@ def cluster(raw: object) -> Cluster:
     """The nodes of a decoded status. Raises NoStatus if the shape is none of the six."""
     try:
         if isinstance(raw, list):
-            return Cluster(tuple(_detail(node) for node in raw), Basis.USAGE)
+            return Cluster(tuple(_detail(node) for node in raw), Basis.USAGE, gpus_known=False)
         if isinstance(raw, dict) and isinstance(raw.get("cluster"), dict):
             return _current(raw["cluster"])
         if isinstance(raw, dict) and "numberNodes" in raw:
-            nodes = raw.get("detail") or []
-            return Cluster(tuple(_detail(node) for node in nodes), Basis.USAGE)
+            return _detailed(raw)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise NoStatus(f"the cluster status has an unreadable node: {error!r}") from error
     raise NoStatus("the cluster status has none of the six known shapes")
 
 
-def _detail(raw: Mapping[str, Any]) -> Node:
+def _detailed(raw: Mapping[str, Any]) -> Cluster:
+    """Shapes B to D. C says which nodes have GPUs; D also says how many there are in sum."""
+    details = raw.get("detail") or []
+    owners = sum(bool(node.get("hasGPU")) for node in details)
+    # Of several owners each has one for certain, and nobody knows who has the others.
+    each = int(raw.get("gpusTotal", 1)) if owners == 1 else 1
+    return Cluster(
+        tuple(_detail(node, gpus=each) for node in details),
+        Basis.USAGE,
+        gpus_known=any("hasGPU" in node for node in details),
+    )
+
+
+def _detail(raw: Mapping[str, Any], gpus: int = 0) -> Node:
     """A node of shapes A to D: numbers are strings; C may list nodes without metrics as 0."""
+    size = Resources(
+        cpu_millicores=int(raw["cpuCapacity"]),
+        memory_bytes=int(raw["memoryCapacity"]),
+        gpus=gpus if raw.get("hasGPU") else 0,
+    )
     return Node(
         name=trimmed(str(raw["nodeName"])),
-        free=Resources(
-            cpu_millicores=int(raw["cpuCapacity"]) - int(raw["cpuUsage"]),
-            memory_bytes=int(raw["memoryCapacity"]) - int(raw["memoryUsage"]),
-            # C and D tell only whether there is one; E and F tell how many.
-            gpus=1 if raw.get("hasGPU") else 0,
-        ),
+        free=_less(size, Resources(int(raw["cpuUsage"]), int(raw["memoryUsage"]))),
         ready=_ready(raw.get("conditions")),
         virtual=bool(raw.get("isInterLink", False)),
+        size=size,
+    )
+
+
+def _less(size: Resources, taken: Resources) -> Resources:
+    """What is free; no release tells which GPUs are taken."""
+    return Resources(
+        cpu_millicores=size.cpu_millicores - taken.cpu_millicores,
+        memory_bytes=size.memory_bytes - taken.memory_bytes,
+        gpus=size.gpus,
     )
 
 
@@ -65,16 +87,18 @@ def _current(raw: Mapping[str, Any]) -> Cluster:
 
 def _node(raw: Mapping[str, Any], taken: str) -> Node:
     cpu, memory = raw.get("cpu") or {}, raw.get("memory") or {}
+    size = Resources(
+        cpu_millicores=int(cpu.get("capacity_cores", 0)),
+        memory_bytes=int(memory.get("capacity_bytes", 0)),
+        gpus=int(raw.get("gpu", 0)),
+    )
+    used = Resources(int(cpu.get(f"{taken}_cores", 0)), int(memory.get(f"{taken}_bytes", 0)))
     return Node(
         name=trimmed(str(raw["name"])),
-        free=Resources(
-            cpu_millicores=int(cpu.get("capacity_cores", 0)) - int(cpu.get(f"{taken}_cores", 0)),
-            memory_bytes=int(memory.get("capacity_bytes", 0))
-            - int(memory.get(f"{taken}_bytes", 0)),
-            gpus=int(raw.get("gpu", 0)),
-        ),
+        free=_less(size, used),
         ready=raw.get("status", "Ready") == "Ready" and _ready(raw.get("conditions")),
         virtual=bool(raw.get("is_interlink", False)),
+        size=size,
     )
 
 

@@ -1,0 +1,74 @@
+"""What the config and the last run of the service tell of times → `Cost`.
+
+A run that measures leaves a small object in the state folder, and the next run of the same
+service reads it:
+
+    {"schema": "oscar-batch/cost/1", "service": "fish-detector", "run": "20261122t101500z-3f9a1c",
+     "startup_s": 31.5, "seconds_per_item": 0.2, "seconds_per_byte": 4.1e-07, "spread": 0.18}
+
+`spread` is the standard deviation of the slots' speeds over their mean. Times are of one slot of
+mean speed. Called by `batch`. Next: `plan`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from coordinator.choice import Cost
+
+SCHEMA = "oscar-batch/cost/1"
+# A cost is a few hundred bytes; more is none.
+MAX_BYTES = 65_536
+# Bounds what a damaged object can make of a plan.
+_LARGEST = 1e9
+
+
+def cost_key(prefix: str, service: str) -> str:
+    """Where a service's cost lies in the state bucket."""
+    return f"{prefix}costs/{quote(service, safe='')}.json"
+
+
+def measured(content: bytes) -> Cost | None:
+    """The cost that a run left behind; None if it is unreadable, as if there were none."""
+    try:
+        raw = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+        return None
+    startup_s, spread = _number(raw, "startup_s"), _number(raw, "spread")
+    cost = Cost(
+        startup_s=startup_s,
+        seconds_per_item=_number(raw, "seconds_per_item") or 0.0,
+        seconds_per_byte=_number(raw, "seconds_per_byte") or 0.0,
+        spread=spread,
+        source=f"run {str(raw.get('run', 'of an unknown name'))[:40]}",
+    )
+    return cost if cost.timed or startup_s is not None else None
+
+
+def known(asked: Cost, last: Cost | None) -> Cost:
+    """The config's times, and where it is silent those of the last run.
+
+    Rates belong together: one rate of the config replaces both of the last run.
+    """
+    if last is None:
+        return asked
+    startup_s = last.startup_s if asked.startup_s is None else asked.startup_s
+    if asked.timed:
+        source = asked.source if last.spread is None else f"{asked.source} and {last.source}"
+        return replace(asked, startup_s=startup_s, spread=last.spread, source=source)
+    source = last.source if asked.startup_s is None else f"{asked.source} and {last.source}"
+    return replace(last, startup_s=startup_s, source=source)
+
+
+def _number(raw: Mapping[str, Any], name: str) -> float | None:
+    value = raw.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) and 0 <= value <= _LARGEST else None

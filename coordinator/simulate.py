@@ -1,0 +1,137 @@
+"""The costs of chunks + a world of slots → how long a run would take.
+
+Event-driven: a heap of slots by the moment at which they are free. OSCAR's manager takes 1.5
+invocations a second after a burst of 3, more jobs than slots wait as pending pods, and every
+invocation pays its start-up. Chunks come as seconds on a slot of speed 1, never item by item, so
+that a million items on 512 slots take milliseconds. Deterministic: noise comes from a seed.
+Called by `plan` and by the benchmark. Next: `plan`.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush, heapreplace
+
+# What OSCAR's manager sustains: client-go's default of 5 calls a second, 3 to 5 calls a job.
+POSTS_PER_S = 1.5
+BURST = 3
+# One claim of a pulling worker: a conditional PUT.
+CLAIM_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The slots and habits of a cluster."""
+
+    speeds: Sequence[float]
+    """One per slot: seconds of work done in a second."""
+    startup_s: float = 0.0
+    posts_per_s: float = POSTS_PER_S
+    burst: int = BURST
+    noise: float = 0.0
+    """Relative spread (log-normal) of each invocation's duration."""
+    failures: float = 0.0
+    """Share of invocations that die at a random moment and are sent again."""
+    seed: int = 0
+
+
+def submitted_at(number: int, world: World) -> float:
+    """When invocation `number` (from 0) reaches the cluster."""
+    return max(0, number + 1 - world.burst) / world.posts_per_s
+
+
+def make_span(seconds: Iterable[float], world: World) -> float:
+    """The time until the last chunk is done, where every chunk is an invocation of its own."""
+    if world.noise or world.failures:
+        return _disturbed(seconds, world)
+    free = [(0.0, slot, speed) for slot, speed in enumerate(world.speeds)]
+    between, startup_s = 1 / world.posts_per_s, world.startup_s
+    sent = -between * (world.burst - 1)
+    ended = 0.0
+    for cost in seconds:
+        at, slot, speed = free[0]
+        end = (at if at > sent else sent if sent > 0 else 0.0) + startup_s + cost / speed
+        heapreplace(free, (end, slot, speed))
+        sent += between
+        if end > ended:
+            ended = end
+    return ended
+
+
+def pulled(seconds: Iterable[float], world: World, claim_s: float = CLAIM_S) -> float:
+    """The time until the last chunk is done, where one worker per slot claims them in order."""
+    noise = random.Random(world.seed)  # noqa: S311 (a simulation)
+    workers = [
+        (submitted_at(n, world) + world.startup_s * _factor(noise, world.noise), n, speed)
+        for n, speed in enumerate(world.speeds)
+    ]
+    heapify(workers)
+    ended = 0.0
+    for cost in seconds:
+        at, number, speed = workers[0]
+        end = at + claim_s + cost / speed * _factor(noise, world.noise)
+        heapreplace(workers, (end, number, speed))
+        ended = max(ended, end)
+    return ended
+
+
+def lower_bound(work_s: float, largest_s: float, world: World) -> float:
+    """A time that no schedule of indivisible items can beat.
+
+    The larger of two: the start-up and the largest item on the fastest slot; and the least C with
+    sum over slots k of speed_k * max(0, C - submitted_k - start-up) >= all the work, the fastest
+    slots being invoked first.
+    """
+    speeds = sorted(world.speeds, reverse=True)
+    rate = before = 0.0
+    end = math.inf
+    for number, speed in enumerate(speeds):
+        ready = submitted_at(number, world) + world.startup_s
+        if end <= ready:
+            break
+        rate += speed
+        before += speed * ready
+        end = (work_s + before) / rate
+    return max(end, world.startup_s + largest_s / speeds[0])
+
+
+def uneven_speeds(slots: int, spread: float, seed: int) -> list[float]:
+    """Speeds of mean 1 with a given relative spread; the same ones for the same seed."""
+    if not spread:
+        return [1.0] * slots
+    noise = random.Random(seed)  # noqa: S311 (a simulation)
+    drawn = [_factor(noise, spread) for _ in range(slots)]
+    mean = sum(drawn) / slots
+    return [speed / mean for speed in drawn]
+
+
+def _disturbed(seconds: Iterable[float], world: World) -> float:
+    """`make_span` with noise and failures; what fails is sent again, behind the queue."""
+    noise = random.Random(world.seed)  # noqa: S311 (a simulation)
+    queue = [(submitted_at(i, world), i, cost) for i, cost in enumerate(seconds)]
+    free = [(0.0, slot, speed) for slot, speed in enumerate(world.speeds)]
+    ended = 0.0
+    heapify(queue)
+    while queue:
+        sent, number, cost = heappop(queue)
+        at, slot, speed = free[0]
+        duration = (world.startup_s + cost / speed) * _factor(noise, world.noise)
+        if noise.random() < world.failures:
+            end = max(at, sent) + duration * noise.random()
+            heappush(queue, (end, number, cost))
+        else:
+            end = max(at, sent) + duration
+        heapreplace(free, (end, slot, speed))
+        ended = max(ended, end)
+    return ended
+
+
+def _factor(noise: random.Random, spread: float) -> float:
+    """A log-normal factor of mean 1 and this relative standard deviation."""
+    if not spread:
+        return 1.0
+    sigma = math.sqrt(math.log(1 + spread * spread))
+    return noise.lognormvariate(-sigma * sigma / 2, sigma)
