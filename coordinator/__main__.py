@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
+from coordinator import offline
 from coordinator.batch import Outside, find_capacity, publish, run_batch
 from coordinator.config import Config, load
 from coordinator.credentials import Platform
@@ -26,10 +27,14 @@ from coordinator.model import Ending, Report
 from coordinator.oscar import Oscar
 from coordinator.report import (
     capacity_document,
+    capacity_summary,
+    choice_line,
+    cut_document,
     files,
     plan_document,
     plan_summary,
     report_document,
+    size,
     summary,
 )
 from coordinator.story import Story
@@ -69,30 +74,51 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    report = _told(arguments.config, dry_run=True)
+    if arguments.index:
+        return _cut(arguments)
+    report = _told(_named(arguments), dry_run=True)
     if report.plan is None:
         print(summary(report), file=sys.stderr)
     elif arguments.json:
         print(json.dumps(plan_document(report.plan), indent=2))
     else:
         print(summary(report))
-        print(plan_summary(report.plan))
+        print(plan_summary(report.plan.chunks))
     return report.ending.exit_code
 
 
+def _cut(arguments: argparse.Namespace) -> int:
+    index, chunks, choice = offline.cut(arguments)
+    if arguments.json:
+        print(json.dumps(cut_document(index, chunks, choice), indent=2))
+    else:
+        print(f"{index.items} items, {size(index.size_bytes)}")
+        print(choice_line(choice, len(chunks)))
+        print(plan_summary(chunks))
+    return 0
+
+
 def _capacity(arguments: argparse.Namespace) -> int:
-    config = _load(arguments.config)
-    oscar = Oscar(config.cluster)
-    capacity = find_capacity(config, oscar, oscar.service(config.service))
+    if arguments.status or arguments.service:
+        capacity = offline.capacity(arguments)
+    else:
+        config = _load(_named(arguments))
+        if arguments.headroom is not None or arguments.quota:
+            raise ConfigError(["--headroom and --quota belong to --status and --service"])
+        oscar = Oscar(config.cluster)
+        capacity = find_capacity(config, oscar, oscar.service(config.service))
     if arguments.json:
         print(json.dumps(capacity_document(capacity), indent=2))
     else:
-        print(capacity.explanation)
-        for node in capacity.nodes:
-            print(f"  {node.node}: {node.slots} ({node.reason})")
-        for warning in capacity.warnings:
-            print(f"  warning: {warning}")
+        print(capacity_summary(capacity))
     return 0 if capacity.slots else Ending.NO_CAPACITY.exit_code
+
+
+def _named(arguments: argparse.Namespace) -> Path:
+    """The config file, which the offline forms do without."""
+    if arguments.config is None:
+        raise ConfigError(["name a config file, or see --help for what works without one"])
+    return Path(arguments.config)
 
 
 def _validate(arguments: argparse.Namespace) -> int:
@@ -192,8 +218,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder for the report; every run gets its own folder in it (default: here)",
     )
-    _command(commands, "plan", _plan, "show what a run would do, without any side effect")
-    _command(commands, "capacity", _capacity, "show how many invocations fit now, and why")
+    purpose = "show what a run would do, without any side effect"
+    offline.plan_options(_command(commands, "plan", _plan, purpose, config="?"))
+    purpose = "show how many invocations fit now, and why"
+    offline.capacity_options(_command(commands, "capacity", _capacity, purpose, config="?"))
     validate = commands.add_parser("validate", help="check a config without contacting anything")
     validate.add_argument("config", type=Path, metavar="CONFIG")
     validate.set_defaults(command=_validate)
@@ -209,9 +237,13 @@ def _command(
     name: str,
     action: Callable[[argparse.Namespace], int],
     purpose: str,
+    *,
+    config: str | None = None,
 ) -> argparse.ArgumentParser:
+    """A command with a config file; `config="?"` where it can do without one."""
     command = commands.add_parser(name, help=purpose, description=purpose)
-    command.add_argument("config", type=Path, metavar="CONFIG", help="config.json, or YAML")
+    about = "config.json, or YAML"
+    command.add_argument("config", type=Path, nargs=config, metavar="CONFIG", help=about)
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(command=action)
     return command

@@ -9,18 +9,22 @@ index lines instead of writing them, and stops after the plan. Called by `__main
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from coordinator import preflight
-from coordinator.capacity import capped, cluster_capacity, fixed_capacity
+from coordinator.capacity import bounded, capped, cluster_capacity, extended, fixed_capacity
 from coordinator.config import Config
-from coordinator.errors import BatchError, NoStatus
+from coordinator.cost import MAX_BYTES as COST_BYTES
+from coordinator.cost import cost_key, known, measured
+from coordinator.errors import BatchError, NoStatus, StorageError
 from coordinator.index import IndexBuilder
 from coordinator.invoke import Pace, Post, invoke_all
 from coordinator.model import (
     Capacity,
     Chunk,
+    Cost,
     Ending,
     Index,
     Plan,
@@ -32,10 +36,12 @@ from coordinator.model import (
 )
 from coordinator.oscar import Oscar
 from coordinator.payload import job_name, range_body
-from coordinator.plan import balanced
+from coordinator.plan import chosen
 from coordinator.report import files, plan_document
 from coordinator.storage import Bucket
 from coordinator.story import Story
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,15 @@ class Outside:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a plan is made of, as the world tells it."""
+
+    service: Service
+    capacity: Capacity
+    index: Index
+
+
 def run_batch(config: Config, outside: Outside, story: Story) -> Report:
     """One run from end to end. Raises BatchError where it cannot go on; `story` tells how far."""
     with story.stage("service"):
@@ -73,7 +88,10 @@ def run_batch(config: Config, outside: Outside, story: Story) -> Report:
     with story.stage("index"):
         index = build_index(config, outside, story.run_id)
     with story.stage("plan"):
-        story.plan = make_plan(config, story.run_id, index, story.capacity)
+        found = Found(service, story.capacity, index)
+        story.plan = make_plan(config, story.run_id, found, known_cost(config, outside))
+        story.warn(*preflight.oversize_warning(story.plan.oversized, service))
+        story.warn(*preflight.submission_warning(len(story.plan.chunks)))
     if config.dry_run or not story.plan.chunks:
         return story.report(*_without_invocations(config, story.plan))
     with story.stage("save"):
@@ -86,18 +104,24 @@ def run_batch(config: Config, outside: Outside, story: Story) -> Report:
 
 def find_capacity(config: Config, oscar: Oscar, service: Service) -> Capacity:
     """How many invocations fit now, or the configured number where the cluster does not tell."""
+    asked = config.max_parallel
     try:
         cluster = oscar.nodes()
+        if not cluster.nodes and asked:
+            # Before OSCAR 4.0 the only node of a cluster is left out, and so are nodes without
+            # metrics.
+            raise NoStatus("the cluster status names no node")
+        capacity = cluster_capacity(cluster, service.needs, headroom=config.headroom)
     except NoStatus as error:
-        if config.max_parallel is None:
+        if asked is None:
             advice = "set plan.max_parallel to run without it"
             raise NoStatus(f"{error}; {advice}") from error
-        return fixed_capacity(config.max_parallel, why=str(error))
-    if not cluster.nodes and config.max_parallel:
-        # Before OSCAR 4.0 the only node of a cluster is left out, and so are nodes without metrics.
-        return fixed_capacity(config.max_parallel, why="the cluster status names no node")
-    capacity = cluster_capacity(cluster, service.needs, headroom=config.headroom)
-    return capped(capacity, "max_parallel", config.max_parallel, "plan.max_parallel")
+        capacity = fixed_capacity(asked, why=str(error))
+    else:
+        if not config.extra_slots and (problem := preflight.misfit(cluster, service)):
+            return preflight.without_room(cluster, service, config.headroom, problem)
+        capacity = extended(capacity, config.extra_slots)
+    return bounded(capacity, service, oscar.quota(service.owner), asked)
 
 
 def build_index(config: Config, outside: Outside, run_id: str) -> Index:
@@ -112,8 +136,11 @@ def build_index(config: Config, outside: Outside, run_id: str) -> Index:
     return builder.index()
 
 
-def make_plan(config: Config, run_id: str, index: Index, capacity: Capacity) -> Plan:
+def make_plan(config: Config, run_id: str, found: Found, cost: Cost) -> Plan:
     """The whole plan of a run, frozen."""
+    index = found.index
+    capacity = capped(found.capacity, "items", index.items, "the number of items")
+    chunks, choice = chosen(index, capacity.slots, config.cutting, cost)
     return Plan(
         run_id=run_id,
         service=config.service,
@@ -121,9 +148,22 @@ def make_plan(config: Config, run_id: str, index: Index, capacity: Capacity) -> 
         index_bucket=config.state.bucket,
         index_key=index_key(config, run_id),
         index=index,
-        capacity=capped(capacity, "items", index.items, "the number of items"),
-        chunks=balanced(index, capacity.slots),
+        capacity=capacity,
+        chunks=chunks,
+        choice=choice,
+        oversized=preflight.oversized(index, found.service),
     )
+
+
+def known_cost(config: Config, outside: Outside) -> Cost:
+    """What is known of times: from the config, and from the last run of the service."""
+    key = cost_key(config.state.prefix, config.service)
+    try:
+        content = outside.state.get(key, COST_BYTES)
+    except StorageError as error:  # a plan without it is a plan too
+        log.info("no cost of an earlier run is known: %s", error)
+        content = None
+    return known(config.cost, measured(content) if content else None)
 
 
 def save_plan(config: Config, outside: Outside, plan: Plan) -> None:

@@ -21,6 +21,7 @@ from coordinator.model import (
     Cluster,
     Node,
     NodeSlots,
+    Quota,
     Resources,
     Service,
 )
@@ -102,6 +103,17 @@ def capped(capacity: Capacity, name: str, slots: int | None, reason: str) -> Cap
         return replace(capacity, caps=caps)
     explanation = f"{capacity.explanation}; {reason} allows {slots or 'none'}"
     return replace(capacity, slots=slots, limited_by=name, explanation=explanation, caps=caps)
+
+
+def bounded(
+    capacity: Capacity, service: Service, quota: Quota | None, max_parallel: int | None
+) -> Capacity:
+    """The capacity under everything that is allowed, whatever the nodes have room for."""
+    if quota:
+        capacity = capped(capacity, "quota", allowed(quota.left, service), "your quota")
+    total = allowed(service.total, service)
+    capacity = capped(capacity, "total", total, "the service's total_cpu or total_memory")
+    return capped(capacity, "max_parallel", max_parallel, "plan.max_parallel")
 
 
 def allowed(allowance: Allowance, service: Service) -> int | None:

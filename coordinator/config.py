@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -19,7 +19,7 @@ import yaml
 from coordinator.credentials import ClusterAccess, Platform, StorageAccess
 from coordinator.errors import ConfigError, trimmed
 from coordinator.keys import Reading, kind
-from coordinator.model import Place, folder
+from coordinator.model import Cost, Cutting, Place, Strategy, folder
 
 MAX_CONFIG_BYTES = 1024 * 1024
 
@@ -41,6 +41,11 @@ class Config:
     dry_run: bool
     state: Place
     report: Place | None
+    cutting: Cutting = field(default_factory=Cutting)
+    cost: Cost = field(default_factory=Cost)
+    """The times that the config knows."""
+    extra_slots: int = 0
+    """Invocations beyond what fits now, for clusters that grow while pods are pending."""
     own_inputs: tuple[Place, ...] = ()
     """The folders that trigger the coordinator itself, where it runs as a service."""
 
@@ -69,6 +74,8 @@ def load(text: bytes, platform: Platform) -> Config:
     cluster, problems = platform.cluster(values)
     reader.problems += problems
     reader.problems += _folder_problems(data, state, report if report_asked else None)
+    cutting, cost, problems = planning(values)
+    reader.problems += problems
     if reader.problems or storage is None or cluster is None:
         raise ConfigError(reader.problems)
     return Config(
@@ -82,6 +89,9 @@ def load(text: bytes, platform: Platform) -> Config:
         dry_run=values["run.dry_run"],
         state=state,
         report=report if report_asked else None,
+        cutting=cutting,
+        cost=cost,
+        extra_slots=values["plan.extra_slots"],
         own_inputs=platform.own_inputs,
     )
 
@@ -98,6 +108,36 @@ def _folder_problems(data: Place, state: Place, report: Place | None) -> list[st
     if report and not beside and report.holds(data.bucket, data.prefix):
         problems.append(f"report.prefix: {report} must not hold the data folder {data}")
     return problems
+
+
+def planning(
+    values: Mapping[str, Any], *, source: str = "the config"
+) -> tuple[Cutting, Cost, list[str]]:
+    """What is asked of the chunks, the times that are given, and the problems with them."""
+    cutting = Cutting(
+        strategy=values["plan.strategy"],
+        chunk_items=values["plan.chunk_items"],
+        chunk_bytes=values["plan.chunk_bytes"],
+        min_chunk_items=values["plan.min_chunk_items"],
+    )
+    startup_s, each = values["plan.startup_s"], values["plan.seconds_per_item"]
+    per_mb = values["plan.seconds_per_mb"]
+    cost = Cost(
+        startup_s=startup_s,
+        seconds_per_item=each or 0.0,
+        seconds_per_byte=(per_mb or 0.0) / 1e6,  # a megabyte is 10^6 bytes
+        source=source if (startup_s, each, per_mb) != (None, None, None) else "nothing",
+    )
+    return cutting, cost, _chunk_problems(cutting)
+
+
+def _chunk_problems(cutting: Cutting) -> list[str]:
+    sized = cutting.chunk_items is not None or cutting.chunk_bytes is not None
+    if cutting.strategy is Strategy.FIXED and not sized:
+        return ["plan.strategy: fixed needs plan.chunk_items or plan.chunk_bytes"]
+    if sized and cutting.strategy not in {Strategy.FIXED, Strategy.AUTO}:
+        return [f"plan.strategy: {cutting.strategy} sizes its chunks itself; leave chunk_… out"]
+    return []
 
 
 def _decode(text: bytes) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from coordinator.choice import Cost
+from coordinator.model import Cost
 
 SCHEMA = "oscar-batch/cost/1"
 # A cost is a few hundred bytes; more is none.

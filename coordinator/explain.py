@@ -63,6 +63,8 @@ def cores(millicores: int) -> str:
 
 def memory(size_bytes: int) -> str:
     """`1.2 GiB`; never rounded to nothing."""
+    if size_bytes < 0:
+        return f"-{memory(-size_bytes)}"
     if size_bytes < 1024:
         return f"{size_bytes} bytes"
     if size_bytes < _MIB:
@@ -125,7 +127,7 @@ def _lacking_share(room: Resources, needs: Resources) -> float:
 
 def _words(resource: str, short: int) -> str:
     if resource == "cpu":
-        return cores(short)
+        return f"{short / 1000:g} cores"
     return memory(short) if resource == "memory" else f"{short} GPU"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from coordinator.credentials import address
 from coordinator.errors import trimmed
+from coordinator.model import Strategy
 
 # No request may take longer; a socket could not wait for the largest numbers.
 _DAY_S = 86_400
@@ -105,6 +106,19 @@ def _count(value: object) -> int:
     return value
 
 
+def _extra(value: object) -> int:
+    return 0 if value == 0 and not isinstance(value, bool) else _count(value)
+
+
+def _strategy(value: object) -> Strategy:
+    text = _text(value)
+    # Pulling is a mode of the service's workers, not a way to cut ranges for invocations.
+    known = [str(strategy) for strategy in Strategy if strategy is not Strategy.PULL]
+    if text not in known:
+        raise ValueError(f"must be one of {', '.join(known)}, got {trimmed(text, 20)!r}")
+    return Strategy(text)
+
+
 def _bucket(value: object) -> str:
     text = _text(value)
     if text and ("/" in text or not 3 <= len(text) <= 63):
@@ -167,6 +181,14 @@ KEYS: Mapping[str, _Key] = {
     "service.name": _Key(required="the OSCAR service that processes the files"),
     "plan.headroom": _Key(_number(least=0, below=1), 0.2),
     "plan.max_parallel": _Key(_count, None),
+    "plan.strategy": _Key(_strategy, Strategy.AUTO),
+    "plan.chunk_items": _Key(_count, None),
+    "plan.chunk_bytes": _Key(_count, None),
+    "plan.min_chunk_items": _Key(_count, 1),
+    "plan.startup_s": _Key(_number(least=0, below=_DAY_S), None),
+    "plan.seconds_per_item": _Key(_number(least=0, below=_DAY_S), None),
+    "plan.seconds_per_mb": _Key(_number(least=0, below=_DAY_S), None),
+    "plan.extra_slots": _Key(_extra, 0),
     "run.dry_run": _Key(_flag, False),
     "state.bucket": _Key(_bucket),
     "state.prefix": _Key(default=".oscar-batch/"),

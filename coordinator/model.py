@@ -2,7 +2,8 @@
 
 Nothing here does I/O or knows a wire format. Units are in the names. Lines of the index are
 counted from 0 and ranges are half-open; only `Chunk.first_line` and `last_line` count as people
-and invocations do.
+and invocations do. The nouns of room and of planning have rooms of their own (`room`, `choice`)
+and are imported from here.
 """
 
 from __future__ import annotations
@@ -12,48 +13,21 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from coordinator.choice import Choice
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """An amount of room: CPU in thousandths of a core, memory in bytes, whole GPUs."""
-
-    cpu_millicores: int
-    memory_bytes: int
-    gpus: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One node as the cluster tells of it; `free` may be negative on an overcommitted node."""
-
-    name: str
-    free: Resources
-    ready: bool = True
-    virtual: bool = False
-    """An interLink node: it stands for a remote machine and accepts no ordinary pod."""
-    size: Resources | None = None
-    """What an empty node offers to pods (its allocatable), where the cluster tells."""
-
-
-class Basis(StrEnum):
-    """What a cluster's free room was computed from."""
-
-    REQUESTS = "requests"
-    """Allocatable minus the requests of all bound pods: what the scheduler goes by."""
-    USAGE = "usage"
-    """Allocatable minus live usage: overstates what the scheduler will accept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """The nodes at one moment."""
-
-    nodes: tuple[Node, ...]
-    basis: Basis
-    gpus_known: bool = True
-    """Whether the nodes' GPUs are told at all; early releases do not."""
+from coordinator.choice import Candidate as Candidate
+from coordinator.choice import Choice as Choice
+from coordinator.choice import Cost as Cost
+from coordinator.choice import Cutting as Cutting
+from coordinator.choice import Estimate as Estimate
+from coordinator.choice import Strategy as Strategy
+from coordinator.room import Allowance as Allowance
+from coordinator.room import Basis as Basis
+from coordinator.room import Cap as Cap
+from coordinator.room import Capacity as Capacity
+from coordinator.room import Cluster as Cluster
+from coordinator.room import Node as Node
+from coordinator.room import NodeSlots as NodeSlots
+from coordinator.room import Quota as Quota
+from coordinator.room import Resources as Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +55,6 @@ def folder(prefix: str) -> str:
     """The prefix of a folder: `input` and `input/` mean the same, and never `input2/`."""
     inner = prefix.strip("/")
     return f"{inner}/" if inner else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """Room that all invocations together may take; None is no bound."""
-
-    cpu_millicores: int | None = None
-    memory_bytes: int | None = None
-    gpus: int | None = None
-    scratch_bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """What a user's queue (Kueue) still admits: its maximum less what is in use."""
-
-    user: str
-    left: Allowance
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,42 +112,6 @@ class Index:
     @property
     def listed(self) -> int:
         return self.items + self.skipped_count
-
-
-@dataclass(frozen=True, slots=True)
-class NodeSlots:
-    """Room for invocations on one node, and what limits it."""
-
-    name: str
-    slots: int
-    limited_by: str
-    """The binding resource (cpu, memory, gpu, pods), or why the node counts for nothing."""
-    free: Resources
-    stranded: Resources
-    """What the slots leave of the usable room: too little of one resource for one slot more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cap:
-    """One upper bound on the number of invocations, in words."""
-
-    name: str
-    slots: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """How many invocations fit now; `caps` are all bounds considered, `limited_by` the lowest."""
-
-    slots: int
-    limited_by: str
-    explanation: str
-    nodes: tuple[NodeSlots, ...] = ()
-    caps: tuple[Cap, ...] = ()
-    warnings: tuple[str, ...] = ()
-    extra_slots: int = 0
-    """Asked for beyond what fits now, for clusters that grow while pods are pending."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,20 @@ by bytes. Called by `batch` and, for saved indexes, by `__main__`. Next: `payloa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from statistics import fmean
 
 from coordinator import simulate, strategies
-from coordinator.choice import Candidate, Choice, Cost, Cutting, Estimate, Strategy
-from coordinator.model import Chunk, Index
+from coordinator.model import Candidate, Choice, Chunk, Cost, Cutting, Estimate, Index, Strategy
 from coordinator.workload import Workload
 
 # Worlds that each candidate is tried in, as far as so many invocations in all allow.
 _WORLDS = 5
 _MOST_EVENTS = 100_000
+# With more slots than this, submission takes an hour and longer: only `balanced` is tried.
+_MOST_SLOTS = 5_000
+# How slow a slot may be for the chunks of a balanced candidate, where slots are uneven.
+_PACES = (0.75, 0.5, 0.25)
 # A candidate with more invocations must be faster by more than this share.
 _WORTH = 0.01
 # How unevenly slots may run where no run has measured it; for the spread of estimates only.
@@ -62,20 +66,20 @@ def _cut(
         return strategies.factoring(work, slots, cost.startup_s or 0.0, least_items=least)
     if strategy is Strategy.PULL:
         return strategies.pull(work, slots, least)
-    return strategies.balanced(work, slots, least)
+    return strategies.balanced(work, slots, least_items=least)
 
 
 def _by_simulation(
     work: Workload, slots: int, cutting: Cutting, cost: Cost
 ) -> tuple[tuple[Chunk, ...], Choice]:
-    even = strategies.balanced(work, slots, cutting.min_chunk_items)
+    even = strategies.balanced(work, slots, least_items=cutting.min_chunk_items)
     if not cost.timed:
         reason = "no time of an item is known: one chunk per slot, by bytes, and no estimate"
         candidates = (Candidate(Strategy.BALANCED, len(even), None),)
         return even, Choice(Strategy.BALANCED, reason, cost, None, candidates)
     cuts: list[_Cut] = [(Strategy.BALANCED, even)]
-    if cost.startup_s is not None:
-        cuts += _smaller(work, slots, cutting.min_chunk_items, cost.startup_s)
+    if cost.startup_s is not None and slots <= _MOST_SLOTS:
+        cuts += _smaller(work, slots, len(even), cutting.min_chunk_items, cost)
     budget = _MOST_EVENTS // len(cuts)
     times = [_times(work.seconds(chunks), slots, cost, budget) for _, chunks in cuts]
     expected = [fmean(each) for each in times]
@@ -91,26 +95,26 @@ def _by_simulation(
     return chunks, Choice(strategy, reason, cost, tried[winner].estimate, tried)
 
 
-def _smaller(work: Workload, slots: int, least_items: int, startup_s: float) -> Iterator[_Cut]:
-    """Cuts into more chunks than slots: they pay start-up more often and even out the end."""
-    if slots > _MOST_EVENTS // 20:
-        return
-    share_s = work.total_s / slots
+def _smaller(work: Workload, slots: int, used: int, least_items: int, cost: Cost) -> Iterator[_Cut]:
+    """Cuts into more chunks: they pay start-up more often and even out the end.
+
+    `used` slots are those whose invocation comes in time when all is even.
+    """
+    for pace in _PACES if cost.spread and used > 1 else ():
+        chunks = strategies.balanced(work, slots, pace=pace, least_items=least_items)
+        yield Strategy.BALANCED, chunks
+    share_s = work.total_s / used
     # A floor below a 64th of a slot's work gains nothing that another start-up does not cost.
-    floors = {max(startup_s, share_s / part) for part in (64, 16, 6, 3)}
-    for floor_s in sorted(floors):
-        for first in (0.35, 0.5, 0.7):
-            if floor_s <= share_s * (1 - first):
-                yield (
-                    Strategy.FACTORING,
-                    strategies.factoring(
-                        work, slots, floor_s, first=first, least_items=least_items
-                    ),
-                )
+    floors = {max(cost.startup_s or 0.0, share_s / part) for part in (64, 16, 6, 3)}
+    for floor_s, first in product(sorted(floors), (0.35, 0.5, 0.7)):
+        if floor_s <= share_s * (1 - first):
+            chunks = strategies.factoring(work, used, floor_s, first=first, least_items=least_items)
+            yield Strategy.FACTORING, chunks
 
 
 def _times(seconds: list[float], slots: int, cost: Cost, budget: int) -> list[float]:
     """The make-span of chunks in several worlds as uneven as measured; in one if all is even."""
+    slots = min(slots, len(seconds))
     worlds = min(_WORLDS, max(1, budget // len(seconds))) if cost.spread else 1
     return [
         simulate.make_span(seconds, _world(slots, cost.spread or 0.0, cost, seed))
@@ -127,7 +131,8 @@ def _spread_out(times: list[float], seconds: list[float], slots: int, cost: Cost
     """An estimate of these times; where no unevenness is measured, one is assumed for its end."""
     low, high = min(times), max(times)
     if cost.spread is None:
-        high = max(high, simulate.make_span(seconds, _world(slots, _ASSUMED_SPREAD, cost, 0)))
+        world = _world(min(slots, len(seconds)), _ASSUMED_SPREAD, cost, 0)
+        high = max(high, simulate.make_span(seconds, world))
     return Estimate(fmean(times), low, high)
 
 

@@ -8,12 +8,24 @@ holds is escaped. Called by `__main__` and `batch`.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from coordinator.model import Capacity, Outcome, Plan, Report
+from coordinator.explain import cores, memory
+from coordinator.model import (
+    Capacity,
+    Choice,
+    Chunk,
+    Estimate,
+    Index,
+    Outcome,
+    Plan,
+    Report,
+    Resources,
+)
 
 SCHEMA = "oscar-batch/report/1"
 PLAN_SCHEMA = "oscar-batch/plan/1"
@@ -50,6 +62,8 @@ def report_document(report: Report) -> dict[str, Any]:
         "confirmed": False,
         "capacity": capacity_document(report.capacity) if report.capacity else None,
         "index": _index_document(plan) if plan else None,
+        "strategy": choice_document(plan.choice) if plan and plan.choice else None,
+        "oversized": [asdict(item) for item in plan.oversized] if plan else [],
         "chunks": [_outcome_document(outcome) for outcome in _outcomes(report)],
         "skipped": [asdict(skipped) for skipped in plan.index.skipped] if plan else [],
     }
@@ -64,6 +78,8 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "data": str(plan.data),
         "index": _index_document(plan),
         "capacity": capacity_document(plan.capacity),
+        "strategy": choice_document(plan.choice) if plan.choice else None,
+        "oversized": [asdict(item) for item in plan.oversized],
         "chunks": [_chunk_document(Outcome(chunk)) for chunk in plan.chunks],
         "skipped": [asdict(skipped) for skipped in plan.index.skipped],
     }
@@ -77,7 +93,36 @@ def capacity_document(capacity: Capacity) -> dict[str, Any]:
         "explanation": capacity.explanation,
         "nodes": [asdict(node) for node in capacity.nodes],
         "caps": [asdict(cap) for cap in capacity.caps],
+        "extra_slots": capacity.extra_slots,
         "warnings": list(capacity.warnings),
+    }
+
+
+def choice_document(choice: Choice) -> dict[str, Any]:
+    """How the chunks were cut and why, as JSON values; times are null where none are known."""
+    return {
+        "name": str(choice.strategy),
+        "reason": choice.reason,
+        "estimate": asdict(choice.estimate) if choice.estimate else None,
+        "cost": asdict(choice.cost),
+        "candidates": [
+            {
+                "strategy": str(candidate.strategy),
+                "chunks": candidate.chunks,
+                "estimate": asdict(candidate.estimate) if candidate.estimate else None,
+            }
+            for candidate in choice.candidates
+        ],
+    }
+
+
+def cut_document(index: Index, chunks: Sequence[Chunk], choice: Choice) -> dict[str, Any]:
+    """A plan without a cluster, as JSON values: how a saved index is cut."""
+    return {
+        "schema": PLAN_SCHEMA,
+        "index": {"items": index.items, "size_bytes": index.size_bytes},
+        "strategy": choice_document(choice),
+        "chunks": [_chunk_document(Outcome(chunk)) for chunk in chunks],
     }
 
 
@@ -101,15 +146,44 @@ def summary(report: Report) -> str:
     if report.plan:
         index = report.plan.index
         lines.append(f"  index: {index.items} items, {size(index.size_bytes)}")
+        if report.plan.choice and report.plan.chunks:
+            lines.append(f"  plan: {choice_line(report.plan.choice, len(report.plan.chunks))}")
         if index.skipped_count:
             lines.append(f"  skipped: {index.skipped_count} objects, see the report")
     lines += [f"  warning: {warning}" for warning in report.warnings]
     return "\n".join(lines)
 
 
-def plan_summary(plan: Plan) -> str:
+def capacity_summary(capacity: Capacity) -> str:
+    """The capacity for a terminal: the sentence, the first nodes, the warnings."""
+    lines = [f"{capacity.slots} at a time: {capacity.explanation}"]
+    lines += [
+        f"  {node.name}: {node.slots} ({node.limited_by}); "
+        f"free {_room(node.free)}; stranded {_room(node.stranded)}"
+        for node in capacity.nodes[:MAX_ROWS]
+    ]
+    hidden = len(capacity.nodes) - MAX_ROWS
+    lines += [f"  … {hidden} more nodes, see --json …"] if hidden > 0 else []
+    return "\n".join([*lines, *(f"  warning: {warning}" for warning in capacity.warnings)])
+
+
+def choice_line(choice: Choice, chunks: int) -> str:
+    """How and why the chunks were cut, and how long they would take, for a terminal."""
+    text = f"{chunks} {'chunk' if chunks == 1 else 'chunks'}, {choice.strategy}"
+    if choice.estimate:
+        text += f", about {estimate(choice.estimate)}"
+    return f"{text} ({choice.reason})"
+
+
+def estimate(told: Estimate) -> str:
+    """A time with its spread: `42 min 0 s (38 min 10 s to 51 min 5 s)`."""
+    spread = f"{duration(told.low_s)} to {duration(told.high_s)}"
+    return f"{duration(told.expected_s)} ({spread})"
+
+
+def plan_summary(chunks: Sequence[Chunk]) -> str:
     """The chunks of a plan for a terminal, the first and last ones of many."""
-    lines = [_chunk_line(Outcome(chunk)) for chunk in plan.chunks]
+    lines = [_chunk_line(Outcome(chunk)) for chunk in chunks]
     if len(lines) > 20:
         lines[10:-10] = [f"  … {len(lines) - 20} more chunks, see --json …"]
     return "\n".join(lines)
@@ -132,6 +206,11 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _room(free: Resources) -> str:
+    gpus = f", {free.gpus} GPU" if free.gpus else ""
+    return f"{cores(free.cpu_millicores)}, {memory(free.memory_bytes)}{gpus}"
 
 
 def _outcomes(report: Report) -> tuple[Outcome, ...]:
@@ -175,7 +254,8 @@ def _outcome_document(outcome: Outcome) -> dict[str, Any]:
 def _chunk_line(outcome: Outcome) -> str:
     chunk = outcome.chunk
     where = f"lines {chunk.first_line} to {chunk.last_line}"
-    return f"  chunk {chunk.number}: {where}, {chunk.items} items, {size(chunk.size_bytes)}"
+    items = "1 item" if chunk.items == 1 else f"{chunk.items} items"
+    return f"  chunk {chunk.number}: {where}, {items}, {size(chunk.size_bytes)}"
 
 
 _TEMPLATES = Environment(
@@ -185,4 +265,4 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters |= {"size": size, "duration": duration}
+_TEMPLATES.filters |= {"size": size, "duration": duration, "estimate": estimate, "room": _room}

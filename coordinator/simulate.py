@@ -38,9 +38,9 @@ class World:
     seed: int = 0
 
 
-def submitted_at(number: int, world: World) -> float:
+def submitted_at(number: int, posts_per_s: float = POSTS_PER_S, burst: int = BURST) -> float:
     """When invocation `number` (from 0) reaches the cluster."""
-    return max(0, number + 1 - world.burst) / world.posts_per_s
+    return max(0, number + 1 - burst) / posts_per_s
 
 
 def make_span(seconds: Iterable[float], world: World) -> float:
@@ -65,7 +65,12 @@ def pulled(seconds: Iterable[float], world: World, claim_s: float = CLAIM_S) -> 
     """The time until the last chunk is done, where one worker per slot claims them in order."""
     noise = random.Random(world.seed)  # noqa: S311 (a simulation)
     workers = [
-        (submitted_at(n, world) + world.startup_s * _factor(noise, world.noise), n, speed)
+        (
+            submitted_at(n, world.posts_per_s, world.burst)
+            + world.startup_s * _factor(noise, world.noise),
+            n,
+            speed,
+        )
         for n, speed in enumerate(world.speeds)
     ]
     heapify(workers)
@@ -82,20 +87,19 @@ def lower_bound(work_s: float, largest_s: float, world: World) -> float:
     """A time that no schedule of indivisible items can beat.
 
     The larger of two: the start-up and the largest item on the fastest slot; and the least C with
-    sum over slots k of speed_k * max(0, C - submitted_k - start-up) >= all the work, the fastest
-    slots being invoked first.
+    sum over slots k of speed_k * max(0, C - submitted_k - start-up) >= all the work. Slot k is
+    where the cluster places invocation k, which nobody else can choose.
     """
-    speeds = sorted(world.speeds, reverse=True)
     rate = before = 0.0
     end = math.inf
-    for number, speed in enumerate(speeds):
-        ready = submitted_at(number, world) + world.startup_s
+    for number, speed in enumerate(world.speeds):
+        ready = submitted_at(number, world.posts_per_s, world.burst) + world.startup_s
         if end <= ready:
             break
         rate += speed
         before += speed * ready
         end = (work_s + before) / rate
-    return max(end, world.startup_s + largest_s / speeds[0])
+    return max(end, world.startup_s + largest_s / max(world.speeds))
 
 
 def uneven_speeds(slots: int, spread: float, seed: int) -> list[float]:
@@ -111,7 +115,9 @@ def uneven_speeds(slots: int, spread: float, seed: int) -> list[float]:
 def _disturbed(seconds: Iterable[float], world: World) -> float:
     """`make_span` with noise and failures; what fails is sent again, behind the queue."""
     noise = random.Random(world.seed)  # noqa: S311 (a simulation)
-    queue = [(submitted_at(i, world), i, cost) for i, cost in enumerate(seconds)]
+    queue = [
+        (submitted_at(i, world.posts_per_s, world.burst), i, cost) for i, cost in enumerate(seconds)
+    ]
     free = [(0.0, slot, speed) for slot, speed in enumerate(world.speeds)]
     ended = 0.0
     heapify(queue)

@@ -56,6 +56,25 @@ class Bucket:
             for found in self._client.list_objects(self.name, prefix=prefix, recursive=True):
                 yield Item(found.object_name or "", found.size or 0)
 
+    def get(self, key: str, limit_bytes: int) -> bytes | None:
+        """One small object; None if there is none, or if it is larger than the limit."""
+
+        def read() -> bytes | None:
+            try:
+                answer = self._client.get_object(self.name, key)
+            except S3Error as error:
+                if error.code == "NoSuchKey":
+                    return None
+                raise
+            try:
+                content = answer.read(limit_bytes + 1)
+            finally:
+                answer.close()
+                answer.release_conn()
+            return content if len(content) <= limit_bytes else None
+
+        return self._call("read", key, read)
+
     def put(self, key: str, content: bytes, content_type: str) -> None:
         """Writes one small object."""
         stream = io.BytesIO(content)

@@ -24,16 +24,19 @@ _EXACT_CHUNKS = 1_000
 _PULL_SHARE = 200
 
 
-def balanced(work: Workload, slots: int, least_items: int = 1) -> tuple[Chunk, ...]:
+def balanced(
+    work: Workload, slots: int, *, pace: float = 1.0, least_items: int = 1
+) -> tuple[Chunk, ...]:
     """At most `slots` chunks that end as early as a cut into contiguous ranges allows.
 
     Where times are known, a chunk that is invoked later gets less, because invocations leave one
-    after the other; a slot whose invocation would come too late gets none.
+    after the other; a slot whose invocation would come too late gets none. A `pace` below 1 is
+    for slots that may be so slow: chunks are lighter and more in number.
     """
     count = min(slots, len(work.weights))
     if count < 1:
         return ()
-    late = [work.weigh(_late(number)) if work.timed else 0 for number in range(count)]
+    late = [work.weigh(pace * submitted_at(n)) if work.timed else 0 for n in range(count)]
     limit = _earliest(work, late)
     positions: list[int] = []
     position = done = 0
@@ -102,10 +105,6 @@ def fixed(
     return tuple(chunks)
 
 
-def _late(number: int) -> float:
-    return submitted_at(number, World(speeds=()))
-
-
 def _halving(
     work: Workload, slots: int, floor: int, first: float = 0.5
 ) -> Callable[[int, int], int]:
@@ -116,7 +115,7 @@ def _halving(
     def size(number: int, left: int) -> int:
         nonlocal batch
         if number < slots and work.timed:
-            return max(floor, work.weigh((end_s - _late(number)) * first))
+            return max(floor, work.weigh((end_s - submitted_at(number)) * first))
         if number % slots == 0:
             batch = int(left / slots * (0.5 if number else first))
         return max(floor, batch)

@@ -11,8 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from coordinator.choice import Cost
-from coordinator.model import Chunk, Index
+from coordinator.model import Chunk, Cost, Index
 
 _PER_SECOND = 1_000_000
 
@@ -89,7 +88,7 @@ class Workload:
         return [(self._at(c.stop) - self._at(c.start)) / _PER_SECOND for c in chunks]
 
     def next_position(self, done: int, weight: int, position: int) -> int:
-        """The last checkpoint that takes at most `weight` beyond `done`, `position` at the least."""
+        """The last checkpoint within `weight` beyond `done`, but not before `position`."""
         return max(position, bisect_right(self.weights, done + weight, lo=position) - 1)
 
     def size_at(self, line: int) -> int:

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make bench-plan`: how close each strategy comes to the shortest time that is possible.
+
+A fixed suite of backlogs and clusters, simulated: five kinds of backlogs, even and uneven nodes,
+four start-up times, three numbers of slots, 10^3 to 10^6 items, all combined. The planner knows
+the mean cost of an item by its bytes; the world has noise on top. Figures are the make-span over
+a lower bound that no schedule can beat. Also times the plan of 10^7 items on 5,000 nodes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import random
+import time
+import tracemalloc
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import accumulate, pairwise, product
+from pathlib import Path
+from statistics import fmean
+
+from coordinator.capacity import cluster_capacity
+from coordinator.index import MAX_CHECKPOINTS, IndexBuilder
+from coordinator.model import (
+    Basis,
+    Chunk,
+    Cluster,
+    Cost,
+    Cutting,
+    Index,
+    Item,
+    Node,
+    Resources,
+    Strategy,
+)
+from coordinator.plan import chosen
+from coordinator.simulate import World, lower_bound, make_span, pulled
+
+KINDS = ("uniform", "log-normal", "drifting", "one giant", "many tiny")
+NODES = ("even", "uneven")
+STARTUPS_S = (1.0, 5.0, 30.0, 120.0)
+SLOTS = (8, 64, 512)
+ITEMS = (10**3, 10**4, 10**5, 10**6)
+MEAN_BYTES, TINY_BYTES = 4_000_000, 10_000
+SECONDS_PER_ITEM, SECONDS_PER_BYTE = 0.2, 0.5e-6
+# What bytes do not tell of an item's time.
+ITEM_NOISE = 0.1
+# Three kinds of nodes, the slowest at 40 % of the fastest; the mean is 1, the spread 0.35.
+UNEVEN, SPREAD = (1 / 0.7, 1.0, 0.4 / 0.7), 0.35
+COLUMNS = ("one job per item", "equal counts", "balanced", "factoring", "auto", "blind", "pull")
+LIMITS = {"pull": 1.03, "even": 1.10, "uneven": 1.35, "equal": 1.02}
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One backlog on one cluster."""
+
+    kind: str
+    nodes: str
+    startup_s: float
+    slots: int
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What the planner sees of a backlog, and what it really costs."""
+
+    index: Index
+    cumulated_s: Sequence[float]
+    """The time of the first n items on a slot of speed 1."""
+    largest_s: float
+
+    def seconds(self, chunks: Iterable[Chunk]) -> list[float]:
+        cumulated = self.cumulated_s
+        return [cumulated[chunk.stop] - cumulated[chunk.start] for chunk in chunks]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.plan", description=__doc__)
+    parser.add_argument("--most-items", type=int, default=ITEMS[-1], help="leave larger ones out")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--write", type=Path, help="also put the tables into this Markdown file")
+    arguments = parser.parse_args()
+    backlogs = [
+        (kind, items, slots)
+        for items, kind in product(ITEMS, KINDS)
+        for slots in (SLOTS if kind == "one giant" else (0,))
+        if items <= arguments.most_items
+    ]
+    with ProcessPoolExecutor(arguments.workers) as pool:
+        results = dict(pair for part in pool.map(measured, reversed(backlogs)) for pair in part)
+    text = "\n".join([*tables(results), "", *scale()])
+    print(text)
+    if arguments.write:
+        into_section(arguments.write, text)
+    return 0 if holds(results) else 1
+
+
+def measured(backlog: tuple[str, int, int]) -> list[tuple[Scenario, dict[str, float]]]:
+    """All scenarios of one backlog: make-span over the lower bound for each strategy."""
+    kind, items, slots = backlog
+    made = make(kind, items, slots)
+    return [
+        (scenario, ratios(scenario, made))
+        for nodes, startup_s, count in product(NODES, STARTUPS_S, (slots,) if slots else SLOTS)
+        for scenario in [Scenario(kind, nodes, startup_s, count, items)]
+    ]
+
+
+def make(kind: str, items: int, slots: int) -> Backlog:
+    """A backlog, the same one every time."""
+    random_ = random.Random(f"{kind} {items}")  # noqa: S311 (a simulation)
+    sizes = [int(size) for size in _sizes(kind, items, random_)]
+    if slots:
+        # As long as half of what each slot has to do, deep in the listing.
+        sizes[2 * items // 3] = sum(sizes) // (2 * slots)
+    builder = IndexBuilder(lambda _key: False)
+    for _ in builder.lines(Item("k", size) for size in sizes):
+        continue
+    noise = (random_.lognormvariate(-(ITEM_NOISE**2) / 2, ITEM_NOISE) for _ in sizes)
+    times = [
+        (SECONDS_PER_ITEM + SECONDS_PER_BYTE * size) * factor
+        for size, factor in zip(sizes, noise, strict=True)
+    ]
+    return Backlog(builder.index(), array("d", accumulate(times, initial=0.0)), max(times))
+
+
+def _sizes(kind: str, items: int, random_: random.Random) -> Iterator[float]:
+    for number in range(items):
+        if kind == "uniform":
+            yield MEAN_BYTES
+        elif kind == "log-normal":
+            yield MEAN_BYTES * random_.lognormvariate(-0.5, 1.0)
+        elif kind == "drifting":
+            trend = 0.25 + 1.5 * number / items
+            yield MEAN_BYTES * trend * random_.lognormvariate(-0.045, 0.3)
+        elif kind == "one giant":
+            yield MEAN_BYTES * random_.lognormvariate(-0.125, 0.5)
+        else:
+            yield TINY_BYTES * random_.lognormvariate(-0.5, 1.0)
+
+
+def ratios(scenario: Scenario, backlog: Backlog) -> dict[str, float]:
+    """Each strategy's make-span over the lower bound."""
+    world, index = world_of(scenario), backlog.index
+    spread = SPREAD if scenario.nodes == "uneven" else 0.0
+    cost = Cost(scenario.startup_s, SECONDS_PER_ITEM, SECONDS_PER_BYTE, spread, "the suite")
+    equal = -(-scenario.items // scenario.slots)
+    asked = {
+        "equal counts": (Cutting(Strategy.FIXED, chunk_items=equal), cost),
+        "balanced": (Cutting(Strategy.BALANCED), cost),
+        "factoring": (Cutting(Strategy.FACTORING), cost),
+        "auto": (Cutting(), cost),
+        "blind": (Cutting(), Cost()),
+    }
+    spans = {
+        name: make_span(backlog.seconds(chosen(index, scenario.slots, *how)[0]), world)
+        for name, how in asked.items()
+    }
+    chunks, _ = chosen(index, scenario.slots, Cutting(Strategy.PULL), cost)
+    spans["pull"] = pulled(backlog.seconds(chunks), world)
+    spans["one job per item"] = make_span((b - a for a, b in pairwise(backlog.cumulated_s)), world)
+    bound = lower_bound(backlog.cumulated_s[-1], backlog.largest_s, world)
+    return {name: span / bound for name, span in spans.items()}
+
+
+def world_of(scenario: Scenario) -> World:
+    speeds = [1.0] * scenario.slots
+    if scenario.nodes == "uneven":
+        speeds = [UNEVEN[slot % len(UNEVEN)] for slot in range(scenario.slots)]
+        mean = fmean(speeds)
+        speeds = [speed / mean for speed in speeds]
+        random.Random(scenario.slots).shuffle(speeds)  # noqa: S311 (a simulation)
+    return World(speeds, startup_s=scenario.startup_s)
+
+
+def tables(results: dict[Scenario, dict[str, float]]) -> Iterator[str]:
+    """The suite's means, all of it and by each of its sides."""
+    yield f"| mean of make-span / lower bound | {' | '.join(COLUMNS)} |"
+    yield "|---|" + "--:|" * len(COLUMNS)
+    sides: list[tuple[str, Callable[[Scenario], bool]]] = [("all", lambda _: True)]
+    sides += [(f"{nodes} nodes", lambda s, n=nodes: s.nodes == n) for nodes in NODES]  # type: ignore[misc]
+    sides += [(kind, lambda s, k=kind: s.kind == k) for kind in KINDS]  # type: ignore[misc]
+    sides += [(f"{slots} slots", lambda s, n=slots: s.slots == n) for slots in SLOTS]  # type: ignore[misc]
+    sides += [
+        (f"start-up {startup_s:g} s", lambda s, t=startup_s: s.startup_s == t)  # type: ignore[misc]
+        for startup_s in STARTUPS_S
+    ]
+    sides += [(f"{items:,} items", lambda s, n=items: s.items == n) for items in ITEMS]  # type: ignore[misc]
+    for name, within in sides:
+        group = [found for scenario, found in results.items() if within(scenario)]
+        if group:
+            means = (fmean(found[column] for found in group) for column in COLUMNS)
+            yield f"| {name} ({len(group)}) | {' | '.join(f'{mean:.3f}' for mean in means)} |"
+    for column in ("equal counts", "auto", "pull"):
+        scenario, found = max(results.items(), key=lambda pair: pair[1][column])
+        yield f"\nWorst of {column}: {found[column]:.2f} ({_words(scenario)})."
+    scenario, found = max(results.items(), key=lambda pair: _against_equal(pair[1]))
+    yield f"\nWorst of auto against equal counts: {_against_equal(found):.4f} ({_words(scenario)})."
+
+
+def holds(results: dict[Scenario, dict[str, float]]) -> bool:
+    """Whether the promised figures are reached."""
+    means = {
+        nodes: fmean(
+            found["auto"] for scenario, found in results.items() if scenario.nodes == nodes
+        )
+        for nodes in NODES
+    }
+    pull = fmean(found["pull"] for found in results.values())
+    worst = max(_against_equal(found) for found in results.values())
+    return (
+        pull <= LIMITS["pull"]
+        and worst <= LIMITS["equal"]
+        and all(means[nodes] <= LIMITS[nodes] for nodes in NODES)
+    )
+
+
+def scale() -> Iterator[str]:
+    """Capacity and plan of 10^7 items on 5,000 nodes: time, and memory beyond the input."""
+    random_ = random.Random(1)  # noqa: S311 (a simulation)
+    stride = 256
+    points = -(-(10**7) // stride)
+    assert points <= MAX_CHECKPOINTS
+    steps = (int(stride * MEAN_BYTES * random_.lognormvariate(-0.5, 0.2)) for _ in range(points))
+    cumulated = array("Q", accumulate(steps))
+    index = Index(10**7, cumulated[-1], cumulated, stride)
+    nodes = tuple(
+        Node(f"wn-{n}", Resources(random_.randrange(64_000), random_.randrange(256 * 2**30)))
+        for n in range(5_000)
+    )
+    cluster = Cluster(nodes, Basis.REQUESTS)
+    yield "| 10^7 items, 5,000 nodes | slots | chunks | seconds | MiB at most |"
+    yield "|---|--:|--:|--:|--:|"
+    for name, cost in (("times known", Cost(30.0, 0.2, 0.5e-6, 0.35, "")), ("unknown", Cost())):
+        begun = time.perf_counter()
+        capacity = cluster_capacity(cluster, Resources(1_000, 2 * 2**30), headroom=0.2)
+        chunks, _ = chosen(index, capacity.slots, Cutting(), cost)
+        seconds = time.perf_counter() - begun
+        tracemalloc.start()
+        capacity = cluster_capacity(cluster, Resources(1_000, 2 * 2**30), headroom=0.2)
+        chosen(index, capacity.slots, Cutting(), cost)
+        peak = tracemalloc.get_traced_memory()[1] / 2**20
+        tracemalloc.stop()
+        yield f"| {name} | {capacity.slots:,} | {len(chunks):,} | {seconds:.2f} | {peak:.0f} |"
+
+
+def into_section(path: Path, text: str) -> None:
+    """Puts the tables between the file's two markers, with the day and the machine."""
+    begin, end = "<!-- bench-plan -->", "<!-- /bench-plan -->"
+    before, _, rest = path.read_text(encoding="utf-8").partition(begin)
+    made = f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python "
+    made += platform.python_version()
+    after = rest.partition(end)[2]
+    path.write_text(f"{before}{begin}\n{made}.\n\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def _against_equal(found: dict[str, float]) -> float:
+    return found["auto"] / found["equal counts"]
+
+
+def _words(scenario: Scenario) -> str:
+    return (
+        f"{scenario.kind}, {scenario.nodes} nodes, start-up {scenario.startup_s:g} s, "
+        f"{scenario.slots} slots, {scenario.items:,} items"
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,105 @@
+"""The nouns of room: what nodes have, what invocations need, how many fit and why no more.
+
+Frozen values without behaviour, a part of `model`, through which all rooms import them.
+Next: `model`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """An amount of room: CPU in thousandths of a core, memory in bytes, whole GPUs."""
+
+    cpu_millicores: int
+    memory_bytes: int
+    gpus: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node as the cluster tells of it; `free` may be negative on an overcommitted node."""
+
+    name: str
+    free: Resources
+    ready: bool = True
+    virtual: bool = False
+    """An interLink node: it stands for a remote machine and accepts no ordinary pod."""
+    size: Resources | None = None
+    """What an empty node offers to pods (its allocatable), where the cluster tells."""
+
+
+class Basis(StrEnum):
+    """What a cluster's free room was computed from."""
+
+    REQUESTS = "requests"
+    """Allocatable minus the requests of all bound pods: what the scheduler goes by."""
+    USAGE = "usage"
+    """Allocatable minus live usage: overstates what the scheduler will accept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The nodes at one moment."""
+
+    nodes: tuple[Node, ...]
+    basis: Basis
+    gpus_known: bool = True
+    """Whether the nodes' GPUs are told at all; early releases do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """Room that all invocations together may take; None is no bound."""
+
+    cpu_millicores: int | None = None
+    memory_bytes: int | None = None
+    gpus: int | None = None
+    scratch_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a user's queue (Kueue) still admits: its maximum less what is in use."""
+
+    user: str
+    left: Allowance
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSlots:
+    """Room for invocations on one node, and what limits it."""
+
+    name: str
+    slots: int
+    limited_by: str
+    """The binding resource (cpu, memory, gpu, pods), or why the node counts for nothing."""
+    free: Resources
+    stranded: Resources
+    """What the slots leave of the usable room: too little of one resource for one slot more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """One upper bound on the number of invocations, in words."""
+
+    name: str
+    slots: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How many invocations fit now; `caps` are all bounds considered, `limited_by` the lowest."""
+
+    slots: int
+    limited_by: str
+    explanation: str
+    nodes: tuple[NodeSlots, ...] = ()
+    caps: tuple[Cap, ...] = ()
+    warnings: tuple[str, ...] = ()
+    extra_slots: int = 0
+    """Asked for beyond what fits now, for clusters that grow while pods are pending."""
