@@ -42,8 +42,8 @@ class Cost:
     startup_s: float | None = None
     seconds_per_item: float = 0.0
     seconds_per_byte: float = 0.0
-    spread: float | None = None
-    """How unevenly slots run: the standard deviation of their speeds over the mean."""
+    speeds: tuple[float, ...] = ()
+    """How unevenly slots run: speeds at evenly spaced ranks, slowest first; empty if unknown."""
     source: str = "nothing"
     """Where it is known from, in words."""
 

@@ -4,10 +4,11 @@ A run that measures leaves a small object in the state folder, and the next run 
 service reads it:
 
     {"schema": "oscar-batch/cost/1", "service": "fish-detector", "run": "20261122t101500z-3f9a1c",
-     "startup_s": 31.5, "seconds_per_item": 0.2, "seconds_per_byte": 4.1e-07, "spread": 0.18}
+     "startup_s": 31.5, "seconds_per_item": 0.2, "seconds_per_byte": 4.1e-07,
+     "speeds": [0.6, 0.9, 1.0, 1.1, 1.4]}
 
-`spread` is the standard deviation of the slots' speeds over their mean. Times are of one slot of
-mean speed. Called by `batch`. Next: `plan`.
+Times are of a slot of mean speed; `speeds` are those of the slots over their mean, slowest first,
+at evenly spaced ranks (all of them, or a few quantiles). Called by `batch`. Next: `plan`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ SCHEMA = "oscar-batch/cost/1"
 # A cost is a few hundred bytes; more is none.
 MAX_BYTES = 65_536
 # Bounds what a damaged object can make of a plan.
-_LARGEST = 1e9
+_LARGEST, _LARGEST_RATIO = 1e9, 1e3
+_MOST_SPEEDS = 1_000
 
 
 def cost_key(prefix: str, service: str) -> str:
@@ -41,12 +43,12 @@ def measured(content: bytes) -> Cost | None:
         return None
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
         return None
-    startup_s, spread = _number(raw, "startup_s"), _number(raw, "spread")
+    startup_s = _number(raw, "startup_s")
     cost = Cost(
         startup_s=startup_s,
         seconds_per_item=_number(raw, "seconds_per_item") or 0.0,
         seconds_per_byte=_number(raw, "seconds_per_byte") or 0.0,
-        spread=spread,
+        speeds=_speeds(raw.get("speeds")),
         source=f"run {str(raw.get('run', 'of an unknown name'))[:40]}",
     )
     return cost if cost.timed or startup_s is not None else None
@@ -61,10 +63,19 @@ def known(asked: Cost, last: Cost | None) -> Cost:
         return asked
     startup_s = last.startup_s if asked.startup_s is None else asked.startup_s
     if asked.timed:
-        source = asked.source if last.spread is None else f"{asked.source} and {last.source}"
-        return replace(asked, startup_s=startup_s, spread=last.spread, source=source)
+        source = f"{asked.source} and {last.source}"
+        return replace(asked, startup_s=startup_s, speeds=last.speeds, source=source)
     source = last.source if asked.startup_s is None else f"{asked.source} and {last.source}"
     return replace(last, startup_s=startup_s, source=source)
+
+
+def _speeds(raw: object) -> tuple[float, ...]:
+    """Speeds that can be used, at most so many, in rising order; else none."""
+    values = raw if isinstance(raw, list) else []
+    found = sorted(_number({"speed": value}, "speed") or 0.0 for value in values)
+    if not found or found[0] <= 0 or found[-1] > _LARGEST_RATIO * found[0]:
+        return ()
+    return tuple(found[:: -(-len(found) // _MOST_SPEEDS)])
 
 
 def _number(raw: Mapping[str, Any], name: str) -> float | None:

@@ -8,7 +8,7 @@ by bytes. Called by `batch` and, for saved indexes, by `__main__`. Next: `payloa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from statistics import fmean
 
@@ -23,10 +23,12 @@ _MOST_EVENTS = 100_000
 _MOST_SLOTS = 5_000
 # How slow a slot may be for the chunks of a balanced candidate, where slots are uneven.
 _PACES = (0.75, 0.5, 0.25)
-# A candidate with more invocations must be faster by more than this share.
-_WORTH = 0.01
+# A candidate with more invocations must be faster by more than this share; to leave one chunk per
+# slot, whose time depends least on what is assumed of the slots, by more than the second.
+_WORTH, _WORTH_MORE = 0.01, 0.05
+_EVEN = (1.0,)
 # How unevenly slots may run where no run has measured it; for the spread of estimates only.
-_ASSUMED_SPREAD = 0.25
+_ASSUMED_SPEEDS = (0.7, 1.0, 1.3)
 
 _Cut = tuple[Strategy, tuple[Chunk, ...]]
 
@@ -86,6 +88,8 @@ def _by_simulation(
     best = min(expected)
     worthy = [i for i, time in enumerate(expected) if time <= best * (1 + _WORTH)]
     winner = min(worthy, key=lambda i: (len(cuts[i][1]), expected[i]))
+    if expected[0] <= best * (1 + _WORTH_MORE):
+        winner = 0
     tried = tuple(
         Candidate(strategy, len(chunks), _spread_out(each, work.seconds(chunks), slots, cost))
         for (strategy, chunks), each in zip(cuts, times, strict=True)
@@ -100,7 +104,7 @@ def _smaller(work: Workload, slots: int, used: int, least_items: int, cost: Cost
 
     `used` slots are those whose invocation comes in time when all is even.
     """
-    for pace in _PACES if cost.spread and used > 1 else ():
+    for pace in _PACES if _uneven(cost) and used > 1 else ():
         chunks = strategies.balanced(work, slots, pace=pace, least_items=least_items)
         yield Strategy.BALANCED, chunks
     share_s = work.total_s / used
@@ -112,26 +116,29 @@ def _smaller(work: Workload, slots: int, used: int, least_items: int, cost: Cost
             yield Strategy.FACTORING, chunks
 
 
+def _uneven(cost: Cost) -> bool:
+    return len(set(cost.speeds)) > 1
+
+
 def _times(seconds: list[float], slots: int, cost: Cost, budget: int) -> list[float]:
     """The make-span of chunks in several worlds as uneven as measured; in one if all is even."""
     slots = min(slots, len(seconds))
-    worlds = min(_WORLDS, max(1, budget // len(seconds))) if cost.spread else 1
+    worlds = min(_WORLDS, max(1, budget // len(seconds))) if _uneven(cost) else 1
     return [
-        simulate.make_span(seconds, _world(slots, cost.spread or 0.0, cost, seed))
+        simulate.make_span(seconds, _world(slots, cost.speeds or _EVEN, cost, seed))
         for seed in range(worlds)
     ]
 
 
-def _world(slots: int, spread: float, cost: Cost, seed: int) -> simulate.World:
-    speeds = simulate.uneven_speeds(slots, spread, seed)
-    return simulate.World(speeds, startup_s=cost.startup_s or 0.0)
+def _world(slots: int, speeds: Sequence[float], cost: Cost, seed: int) -> simulate.World:
+    return simulate.World(simulate.placed(speeds, slots, seed), startup_s=cost.startup_s or 0.0)
 
 
 def _spread_out(times: list[float], seconds: list[float], slots: int, cost: Cost) -> Estimate:
     """An estimate of these times; where no unevenness is measured, one is assumed for its end."""
     low, high = min(times), max(times)
-    if cost.spread is None:
-        world = _world(min(slots, len(seconds)), _ASSUMED_SPREAD, cost, 0)
+    if not cost.speeds:
+        world = _world(min(slots, len(seconds)), _ASSUMED_SPEEDS, cost, 0)
         high = max(high, simulate.make_span(seconds, world))
     return Estimate(fmean(times), low, high)
 
@@ -153,7 +160,7 @@ def _why(winner: int, times: list[float], cost: Cost) -> str:
             f"{text}; the start-up is not known: no estimate has it, and no candidate pays it "
             "more than once per slot"
         )
-    if cost.spread is None:
+    if not cost.speeds:
         text += ", all slots equally fast for want of a measurement"
     others = [time for i, time in enumerate(times) if i != winner]
     if not others:

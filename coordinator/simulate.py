@@ -102,14 +102,13 @@ def lower_bound(work_s: float, largest_s: float, world: World) -> float:
     return max(end, world.startup_s + largest_s / max(world.speeds))
 
 
-def uneven_speeds(slots: int, spread: float, seed: int) -> list[float]:
-    """Speeds of mean 1 with a given relative spread; the same ones for the same seed."""
-    if not spread:
-        return [1.0] * slots
-    noise = random.Random(seed)  # noqa: S311 (a simulation)
-    drawn = [_factor(noise, spread) for _ in range(slots)]
+def placed(speeds: Sequence[float], slots: int, seed: int) -> list[float]:
+    """So many slots with speeds spread like these, of mean 1, in an order of chance."""
+    drawn = [speeds[slot * len(speeds) // slots] for slot in range(slots)]
     mean = sum(drawn) / slots
-    return [speed / mean for speed in drawn]
+    drawn = [speed / mean for speed in drawn]
+    random.Random(seed).shuffle(drawn)  # noqa: S311 (a simulation)
+    return drawn
 
 
 def _disturbed(seconds: Iterable[float], world: World) -> float:
