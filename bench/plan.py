@@ -25,7 +25,6 @@ from pathlib import Path
 from statistics import fmean
 
 from coordinator.capacity import cluster_capacity
-from coordinator.index import IndexBuilder
 from coordinator.model import (
     Basis,
     Chunk,
@@ -38,6 +37,7 @@ from coordinator.model import (
     Resources,
     Strategy,
 )
+from coordinator.offline import indexed
 from coordinator.plan import chosen
 from coordinator.simulate import World, lower_bound, make_span, placed, pulled
 
@@ -123,15 +123,13 @@ def make(kind: str, items: int, slots: int) -> Backlog:
     if slots:
         # As long as half of what each slot has to do, deep in the listing.
         sizes[2 * items // 3] = sum(sizes) // (2 * slots)
-    builder = IndexBuilder(lambda _key: False)
-    for _ in builder.lines(Item("k", size) for size in sizes):
-        continue
+    index = indexed(Item("k", size) for size in sizes)
     noise = (random_.lognormvariate(-(ITEM_NOISE**2) / 2, ITEM_NOISE) for _ in sizes)
     times = [
         (SECONDS_PER_ITEM + SECONDS_PER_BYTE * size) * factor
         for size, factor in zip(sizes, noise, strict=True)
     ]
-    return Backlog(builder.index(), array("d", accumulate(times, initial=0.0)), max(times))
+    return Backlog(index, array("d", accumulate(times, initial=0.0)), max(times))
 
 
 def _sizes(kind: str, items: int, random_: random.Random) -> Iterator[float]:

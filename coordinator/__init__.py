@@ -10,17 +10,26 @@ The map of the house, in the order in which data flows:
     credentials  which credential belongs to which address
     oscar        the OSCAR API → model; the only room that knows requests
       status     the six shapes of /system/status → nodes
+      definition service definitions and quotas → model
       quantity   Kubernetes quantities → millicores, bytes
     storage      MinIO; the only room that knows minio
     preflight    what must not be started
     capacity     nodes + needs + headroom → slots, with reasons
+      explain    the reasons in one sentence
     index        listed objects → index lines and checkpoints
-    plan         index + slots → chunks
+    cost         what the config and the last run tell of times
+    plan         index + slots + cost → chunks, and why so
+      workload   index + cost → where how much work lies
+      strategies where to cut
+      simulate   chunks + slots → how long a run would take
+    offline      saved answers and indexes → capacity, chunks
     payload      chunk → the bytes of an invocation
     invoke       chunks → outcomes
     report       Report → JSON, HTML, terminal
     deploy       an FDL file → services on a cluster
     model        the nouns
+      room       those of nodes and capacity
+      choice     those of planning
     errors       the errors
 
 Imports point down: __main__ → batch → stages → model → errors.

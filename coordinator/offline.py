@@ -82,16 +82,21 @@ def cut(arguments: argparse.Namespace) -> tuple[Index, tuple[Chunk, ...], Choice
     cutting, cost, problems = planning(values, source="the arguments")
     if problems:
         raise ConfigError(problems)
-    builder = IndexBuilder(lambda _key: False)
     try:
         with arguments.index.open(encoding="utf-8", newline="\n") as lines:
-            for _ in builder.lines(_items(arguments.index, lines)):
-                continue
+            index = indexed(_items(arguments.index, lines))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"cannot read {arguments.index}: {error}"]) from error
-    index = builder.index()
     chunks, choice = chosen(index, min(arguments.slots, max(1, index.items)), cutting, cost)
     return index, chunks, choice
+
+
+def indexed(items: Iterable[Item]) -> Index:
+    """The index of items that are at hand."""
+    builder = IndexBuilder(lambda _key: False)
+    for _ in builder.lines(items):
+        continue
+    return builder.index()
 
 
 def _items(path: Path, lines: Iterable[str]) -> Iterator[Item]:

@@ -17,24 +17,32 @@ TREES = {name: ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8")) f
 # A module imports from its own layer or from those below it.
 LAYERS = [
     {"errors"},
+    {"choice", "room"},
     {"model"},
     {
         "capacity",
         "config",
+        "cost",
         "credentials",
+        "definition",
         "deploy",
+        "explain",
         "index",
         "invoke",
         "keys",
+        "offline",
         "oscar",
         "payload",
         "plan",
         "preflight",
         "quantity",
         "report",
+        "simulate",
         "status",
         "storage",
         "story",
+        "strategies",
+        "workload",
     },
     {"batch"},
     {"__main__"},
@@ -50,13 +58,14 @@ FOREIGN = {
 }
 STANDARD = {
     "__future__", "argparse", "array", "bisect", "collections", "concurrent", "contextlib",
-    "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions", "io", "json", "logging",
-    "math", "os", "pathlib", "re", "secrets", "signal", "string", "sys", "threading", "types",
-    "typing", "urllib",
+    "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions", "heapq", "io",
+    "itertools", "json", "logging", "math", "os", "pathlib", "random", "re", "secrets", "signal",
+    "statistics", "string", "sys", "threading", "types", "typing", "urllib",
 }  # fmt: skip
 # The stages that decide: no network, no files, no environment, no clock.
 PURE = {"capacity", "errors", "index", "model", "payload", "plan", "preflight", "quantity"}
-PURE |= {"report", "status"}
+PURE |= {"choice", "cost", "definition", "explain", "report", "room", "simulate", "status"}
+PURE |= {"strategies", "workload"}
 EFFECTS = {"os", "pathlib", "sys", "signal", "logging", "threading", "concurrent"}
 LONGEST_MODULE = dict.fromkeys(MODULES, 300) | {"model": 340}
 LONGEST_FUNCTION = 40

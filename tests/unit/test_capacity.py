@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.capacity import capped, cluster_capacity, fixed_capacity
-from coordinator.model import Basis, Capacity, Cluster, Node, Resources
+from coordinator.capacity import (
+    MAX_PODS,
+    allowed,
+    bounded,
+    capped,
+    cluster_capacity,
+    extended,
+    fixed_capacity,
+)
+from coordinator.errors import NoStatus
+from coordinator.model import Allowance, Basis, Capacity, Cluster, Node, Quota, Resources
+from tests.unit import make
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -57,7 +68,8 @@ def of(
             Resources(64000, 6 * GIB - 1), Resources(1, 3 * GIB), 0.0, 1, id="a byte short of two"
         ),
         pytest.param(Resources(3000, GIB), Resources(0, GIB), 0.0, 1, id="needs no cpu"),
-        pytest.param(Resources(3000, GIB), Resources(0, 0), 0.0, 0, id="needs nothing"),
+        pytest.param(Resources(3000, GIB), Resources(0, 0), 0.0, MAX_PODS, id="needs nothing"),
+        pytest.param(Resources(64000, 64 * GIB), Resources(10, MIB), 0.0, MAX_PODS, id="pods bind"),
         pytest.param(Resources(4000, 4 * GIB, 0), Resources(1, 1, 1), 0.0, 0, id="no gpu there"),
     ],
 )
@@ -81,7 +93,8 @@ def test_a_node_is_filled_until_one_more_does_not_fit(
 ) -> None:
     more, share = slots(free, needs, headroom) + 1, 1 - Fraction(str(headroom))
     assert (
-        more * needs.cpu_millicores > free.cpu_millicores * share
+        more > MAX_PODS
+        or more * needs.cpu_millicores > free.cpu_millicores * share
         or more * needs.memory_bytes > free.memory_bytes * share
         or more * needs.gpus > free.gpus
     )
@@ -107,76 +120,104 @@ def test_two_half_holes_hold_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("node", "reason"),
+    ("node", "limited_by", "stranded"),
     [
-        (Node("n", Resources(4000, 8 * GIB), ready=False), "not ready"),
-        (Node("n", Resources(4000, 8 * GIB), virtual=True), "a virtual (interLink) node"),
-        (Node("n", Resources(4000, 8 * GIB)), "cpu: 4 CPU free, 1 CPU each"),
-        (Node("n", Resources(9000, 2 * GIB)), "memory: 2048 MiB free, 1024 MiB each"),
-        (Node("n", Resources(-500, 2 * GIB)), "cpu: -0.5 CPU free, 1 CPU each"),
+        (Node("n", Resources(4000, 8 * GIB), ready=False), "not ready", Resources(0, 0)),
+        (Node("n", Resources(4000, 8 * GIB), virtual=True), "virtual", Resources(0, 0)),
+        (Node("n", Resources(4500, 8 * GIB)), "cpu", Resources(500, 4 * GIB)),
+        (Node("n", Resources(9000, 2 * GIB + 5)), "memory", Resources(7000, 5)),
+        (Node("n", Resources(-500, 2 * GIB)), "cpu", Resources(0, 2 * GIB)),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=["down", "virtual", "cpu", "memory", "overcommitted"],
 )
-def test_every_node_says_what_limits_it(node: Node, reason: str) -> None:
-    assert of(node).nodes[0].reason == reason
+def test_every_node_says_what_binds_and_what_is_stranded(
+    node: Node, limited_by: str, stranded: Resources
+) -> None:
+    (found,) = of(node).nodes
+    assert (found.limited_by, found.stranded, found.free) == (limited_by, stranded, node.free)
 
 
-@pytest.mark.parametrize("changed", [{"ready": False}, {"virtual": True}], ids=["down", "virtual"])
-def test_a_node_that_takes_no_pod_gives_no_slots(changed: dict[str, bool]) -> None:
-    assert of(Node("n", Resources(4000, 8 * GIB), **changed)).slots == 0
+@given(ROOMS, NEEDED, HEADROOMS)
+def test_slots_and_what_is_stranded_are_the_room_after_headroom(
+    free: Resources, needs: Resources, headroom: float
+) -> None:
+    (node,) = of(Node("n", free), needs=needs, headroom=headroom).nodes
+    usable = int(max(0, free.memory_bytes) * (1 - Fraction(str(headroom))))
+    assert node.slots * needs.memory_bytes + node.stranded.memory_bytes == usable
+    assert min(node.stranded.cpu_millicores, node.stranded.memory_bytes, node.stranded.gpus) >= 0
 
 
-SMALL, LARGE = Node("small", Resources(1500, 8 * GIB)), Node("large", Resources(8000, 32 * GIB))
-FULL = Node("full", Resources(100, 8 * GIB))
-EXPLANATIONS = {
-    "one node": (
-        of(LARGE),
-        "8 invocations of 1 CPU, 1024 MiB fit on 1 of 1 nodes",
-    ),
-    "holes that do not add up": (
-        of(SMALL, Node("other", Resources(1500, 8 * GIB))),
-        "2 invocations of 1 CPU, 1024 MiB fit on 2 of 2 nodes (their free room in sum would hold "
-        "3, but no pod spans two nodes)",
-    ),
-    "headroom": (
-        of(LARGE, FULL, headroom=0.2),
-        "6 invocations of 1 CPU, 1024 MiB fit on 1 of 2 nodes, leaving 20% of the free room to "
-        "others",
-    ),
-    "a gpu": (
-        of(
-            Node("g", Resources(8000, 32 * GIB, 1)),
-            needs=Resources(500, 12 * GIB, 1),
-        ),
-        "1 invocation of 0.5 CPU, 12.0 GiB, 1 GPU fit on 1 of 1 nodes",
-    ),
-    "no room": (
-        of(FULL),
-        "0 invocations of 1 CPU, 1024 MiB fit on 0 of 1 nodes; full: cpu: 0.1 CPU free, 1 CPU each",
-    ),
-    "no nodes": (
-        of(),
-        "the cluster status names no node; set plan.max_parallel to run without it",
-    ),
-    "a bound": (
-        capped(of(LARGE), "max_parallel", 3, "plan.max_parallel"),
-        "8 invocations of 1 CPU, 1024 MiB fit on 1 of 1 nodes; plan.max_parallel allows 3",
-    ),
-    "a bound that does not bind": (
-        capped(of(LARGE), "items", 100, "the number of items"),
-        "8 invocations of 1 CPU, 1024 MiB fit on 1 of 1 nodes",
-    ),
-    "no status": (
-        fixed_capacity(1, why="the status is broken"),
-        "1 invocation as plan.max_parallel says",
-    ),
-}
+@pytest.mark.parametrize(("ready", "virtual"), [(False, False), (True, True)], ids=["down", "il"])
+def test_a_node_that_takes_no_pod_gives_no_slots(ready: bool, virtual: bool) -> None:
+    assert of(Node("n", Resources(4000, 8 * GIB), ready=ready, virtual=virtual)).slots == 0
 
 
-@pytest.mark.parametrize("case", EXPLANATIONS, ids=str)
-def test_the_explanation(case: str) -> None:
-    capacity, sentence = EXPLANATIONS[case]
-    assert capacity.explanation == sentence
+LARGE = Node("large", Resources(8000, 32 * GIB))
+
+
+def test_without_nodes_the_explanation_says_what_to_do() -> None:
+    expected = "the cluster status names no node; set plan.max_parallel to run without it"
+    assert (of().slots, of().explanation) == (0, expected)
+
+
+def test_a_bound_that_binds_is_in_the_sentence() -> None:
+    capacity = capped(of(LARGE), "max_parallel", 3, "plan.max_parallel")
+    assert capacity.explanation.endswith("; plan.max_parallel allows 3")
+
+
+def test_a_bound_that_does_not_bind_is_not() -> None:
+    assert capped(of(LARGE), "items", 100, "the number of items").explanation == (
+        of(LARGE).explanation
+    )
+
+
+def test_extra_slots_are_added_and_later_bounds_hold() -> None:
+    grown = extended(of(LARGE), 10)
+    assert (grown.slots, grown.limited_by, grown.extra_slots) == (18, "extra_slots", 10)
+    assert "plan.extra_slots adds 10" in grown.explanation
+    assert capped(grown, "quota", 12, "your quota").slots == 12
+
+
+@pytest.mark.parametrize(
+    ("left", "needs", "expected"),
+    [
+        pytest.param(Allowance(), NEEDS, None, id="no bound"),
+        pytest.param(Allowance(cpu_millicores=2500), NEEDS, 2, id="cpu"),
+        pytest.param(Allowance(cpu_millicores=9000, memory_bytes=3 * GIB), NEEDS, 3, id="memory"),
+        pytest.param(Allowance(gpus=0), NEEDS, None, id="gpus that nobody asked for"),
+        pytest.param(Allowance(gpus=0), Resources(1, 1, 1), 0, id="no gpus left"),
+        pytest.param(Allowance(scratch_bytes=10 * MIB), NEEDS, 2, id="disk"),
+        pytest.param(Allowance(cpu_millicores=-1), NEEDS, 0, id="overdrawn"),
+    ],
+)
+def test_an_allowance_bounds_what_it_covers(
+    left: Allowance, needs: Resources, expected: int | None
+) -> None:
+    assert allowed(left, replace(make.service(), needs=needs, scratch_bytes=4 * MIB)) == expected
+
+
+def test_the_quota_and_the_service_total_both_bound() -> None:
+    service = replace(make.service(), total=Allowance(cpu_millicores=5000))
+    capacity = bounded(of(LARGE), service, Quota("u", Allowance(cpu_millicores=3000)), 4)
+    assert (capacity.slots, capacity.limited_by) == (3, "quota")
+    assert [cap.slots for cap in capacity.caps if cap.name == "total"] == [5]
+
+
+def test_a_gpu_service_on_a_release_that_tells_of_no_gpus_has_no_status() -> None:
+    with pytest.raises(NoStatus, match="GPU"):
+        cluster_capacity(
+            Cluster((LARGE,), Basis.USAGE, gpus_known=False), Resources(1, 1, 1), headroom=0
+        )
+
+
+@pytest.mark.parametrize(
+    ("needs", "said"),
+    [(Resources(1, 1, 1), "which GPUs are in use"), (Resources(1, 1), f"full at {MAX_PODS} pods")],
+    ids=["gpu", "pods"],
+)
+def test_what_is_assumed_is_said(needs: Resources, said: str) -> None:
+    node = Node("n", Resources(8000, 32 * GIB, 1))
+    assert any(said in warning for warning in of(node, needs=needs).warnings)
 
 
 def test_usage_instead_of_requests_is_warned_of() -> None:

@@ -146,7 +146,12 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
         ({"bukcet": {}}, "bukcet: is not a known key; did you mean bucket?"),
         ({"minio": {}}, "minio: is not a known key; did you mean MinIO?"),
         ({"plan": {"head_room": 0}}, "plan.head_room: is not a known key; did you mean headroom?"),
-        ({"plan": {"zzz": 0}}, "plan.zzz: is not a known key; known: headroom, max_parallel"),
+        (
+            {"plan": {"zzz": 0}},
+            "plan.zzz: is not a known key; known: chunk_bytes, chunk_items, "
+            "extra_slots, headroom, max_parallel, min_chunk_items, seconds_per_item, "
+            "seconds_per_mb, startup_s, strategy",
+        ),
         (
             {"oscar_cluster": {"auth_basic": {"user": "x"}}},
             "oscar_cluster.auth_basic.user: is not a known key; did you mean username?",

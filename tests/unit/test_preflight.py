@@ -63,16 +63,17 @@ def test_an_input_folder_that_nothing_is_written_to_is_accepted(watched: Place) 
     [
         pytest.param(CONFIG, (Place("data", "input/out/"),), None, "as items", id="outputs inside"),
         pytest.param(CONFIG, (), Place("other", ""), "may not find", id="another mount"),
+        pytest.param(CONFIG, (), None, "nothing that it leaves can confirm", id="no trace"),
         pytest.param(
             replace(CONFIG, storage=replace(CONFIG.storage, verify=False)),
-            (),
+            (Place("data", "output/"),),
             None,
             "of MinIO is not verified",
             id="unverified MinIO",
         ),
         pytest.param(
             replace(CONFIG, cluster=replace(CONFIG.cluster, verify=False)),
-            (),
+            (Place("data", "output/"),),
             None,
             "of OSCAR is not verified",
             id="unverified OSCAR",
@@ -93,4 +94,4 @@ def test_a_sound_service_is_not_warned_of() -> None:
 
 def test_plain_http_has_no_certificate_to_warn_of() -> None:
     plain = replace(CONFIG, storage=StorageAccess("http://minio", "key", "secret", verify=False))
-    assert warnings(plain, make.service()) == ()
+    assert warnings(plain, make.service(outputs=(Place("data", "output/"),))) == ()

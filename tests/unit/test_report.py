@@ -162,7 +162,7 @@ def test_the_summary_names_ending_problems_capacity_and_warnings() -> None:
 
 
 def test_the_summary_of_a_long_plan_shows_both_ends() -> None:
-    lines = plan_summary(make.plan([1] * 50, slots=50)).splitlines()
+    lines = plan_summary(make.plan([1] * 50, slots=50).chunks).splitlines()
     assert (len(lines), "30 more chunks" in lines[10]) == (21, True)
 
 

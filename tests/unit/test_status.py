@@ -46,7 +46,7 @@ def test_every_shape_gives_its_nodes_in_their_order(shape: str, names: list[str]
 
 @pytest.mark.parametrize("shape", ["a", "b"])
 def test_decimal_strings_become_numbers(shape: str) -> None:
-    assert node(shape, "wn1") == Node("wn1", WN1_BY_USAGE)
+    assert node(shape, "wn1") == Node("wn1", WN1_BY_USAGE, size=Resources(4000, MEMORY))
 
 
 def node(shape: str, name: str) -> Node:
@@ -55,7 +55,7 @@ def node(shape: str, name: str) -> Node:
 
 @pytest.mark.parametrize(
     ("shape", "name", "gpus"),
-    [("c", "wn1", 1), ("c", "il1", 0), ("d", "wn1", 1), ("e", "wn1", 2), ("f", "wn1", 0)],
+    [("c", "wn1", 1), ("c", "il1", 0), ("d", "wn1", 2), ("e", "wn1", 2), ("f", "wn1", 0)],
 )
 def test_gpus_are_counted_where_told_and_one_where_only_their_presence_is(
     shape: str, name: str, gpus: int
