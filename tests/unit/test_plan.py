@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.model import Chunk
-from coordinator.plan import balanced
+from coordinator.model import Chunk, Cost, Cutting, Strategy
+from coordinator.plan import balanced, chosen
 from tests.unit import make
 
 SIZES = st.lists(st.integers(min_value=0, max_value=1000), max_size=120)
@@ -88,3 +88,72 @@ def test_ranges_are_counted_from_one_and_include_both_ends(
 
 def test_no_slots_make_no_chunks() -> None:
     assert balanced(make.index([1, 2]), 0) == ()
+
+
+KNOWN = Cost(startup_s=30.0, seconds_per_item=1.0, source="the test")
+
+
+def test_without_known_times_there_is_no_estimate_and_one_chunk_per_slot() -> None:
+    chunks, choice = chosen(make.index([1] * 100), 4, Cutting(), Cost())
+    assert (len(chunks), choice.strategy, choice.estimate) == (4, Strategy.BALANCED, None)
+    assert [candidate.estimate for candidate in choice.candidates] == [None]
+    assert "no time of an item is known" in choice.reason
+
+
+def test_even_slots_get_one_chunk_each() -> None:
+    chunks, choice = chosen(make.index([1] * 4000), 4, Cutting(), replace(KNOWN, speeds=(1.0,)))
+    assert (len(chunks), choice.strategy) == (4, Strategy.BALANCED)
+
+
+def test_uneven_slots_get_more_and_smaller_chunks_which_the_report_can_explain() -> None:
+    cost = replace(KNOWN, speeds=(0.4, 0.7, 1.0))
+    chunks, choice = chosen(make.index([1] * 40_000), 8, Cutting(), cost)
+    assert choice.strategy is Strategy.FACTORING
+    assert len(chunks) > 8
+    assert f"{len(chunks) - 8} chunks wait as pending pods" in choice.reason
+    assert "faster than the next candidate" in choice.reason or "within 1 %" in choice.reason
+    assert choice.estimate in [candidate.estimate for candidate in choice.candidates]
+
+
+def test_a_start_up_that_eats_the_gain_keeps_one_chunk_per_slot() -> None:
+    cost = replace(KNOWN, startup_s=120.0, speeds=(0.4, 0.7, 1.0))
+    chunks, choice = chosen(make.index([1] * 800), 8, Cutting(), cost)
+    assert (len(chunks), choice.strategy) == (8, Strategy.BALANCED)
+
+
+def test_an_unknown_start_up_is_in_no_estimate_and_said() -> None:
+    cost = replace(KNOWN, startup_s=None, speeds=(0.4, 1.0))
+    _, choice = chosen(make.index([1] * 4000), 4, Cutting(), cost)
+    assert len(choice.candidates) == 1
+    assert "the start-up is not known" in choice.reason
+
+
+@given(SIZES, SLOTS, st.floats(0, 100), st.sampled_from([(), (1.0,), (0.5, 1.0, 1.5)]))
+def test_an_estimate_lies_in_its_spread(
+    sizes: list[int], slots: int, startup_s: float, speeds: tuple[float, ...]
+) -> None:
+    cost = Cost(startup_s, 1.0, 0.001, speeds, "the test")
+    _, choice = chosen(make.index(sizes), slots, Cutting(), cost)
+    for told in (choice.estimate, *(candidate.estimate for candidate in choice.candidates)):
+        if told is not None:
+            assert told.low_s <= told.expected_s * (1 + 1e-9)
+            assert told.expected_s <= told.high_s * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("cutting", "strategy", "count"),
+    [
+        pytest.param(Cutting(chunk_items=10), Strategy.FIXED, 10, id="chunk_items mean fixed"),
+        pytest.param(Cutting(chunk_bytes=5), Strategy.FIXED, 20, id="chunk_bytes mean fixed"),
+        pytest.param(Cutting(Strategy.BALANCED), Strategy.BALANCED, 4, id="balanced"),
+        pytest.param(Cutting(min_chunk_items=60), Strategy.BALANCED, 1, id="a least number"),
+    ],
+)
+def test_what_the_config_asks_for_is_done(cutting: Cutting, strategy: Strategy, count: int) -> None:
+    chunks, choice = chosen(make.index([1] * 100), 4, cutting, Cost())
+    assert (len(chunks), choice.strategy) == (count, strategy)
+
+
+def test_nothing_to_cut_is_no_error() -> None:
+    assert chosen(make.index([]), 4, Cutting(), KNOWN)[0] == ()
+    assert chosen(make.index([1]), 0, Cutting(), KNOWN)[0] == ()
