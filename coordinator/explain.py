@@ -28,10 +28,10 @@ def explained(
         text = f"the sum says {summed}, {text}"
     usable = [node for node in nodes if _usable(node)]
     if fit and summed > fit:
-        text += f": {', '.join(_short(node, needs) for node in _losers(usable, needs)[:_NAMED])}"
+        text += f": {_lost(usable, needs)}"
     elif not fit and usable:
         text += f": {_nearest(usable, needs)}"
-    return "; ".join([text, *_left_out(nodes), *_headroom(headroom)])
+    return "; ".join([text, *_full(usable), *_left_out(nodes), *_headroom(headroom)])
 
 
 def amount(needs: Resources) -> str:
@@ -77,25 +77,46 @@ def _usable(node: NodeSlots) -> bool:
     return node.limited_by not in {"not ready", "virtual"}
 
 
-def _losers(nodes: Sequence[NodeSlots], needs: Resources) -> list[NodeSlots]:
-    """The nodes that strand most: those with room of another kind for the most slots more."""
-    ranked = [(_unused(node, needs), node) for node in nodes]
-    ranked.sort(key=lambda pair: -pair[0])
-    # Nodes whose scraps are each too small for a slot add up to some in the sum.
-    return [node for unused, node in ranked if unused >= 1] or [node for _, node in ranked]
+def _lost(nodes: Sequence[NodeSlots], needs: Resources) -> str:
+    """Where the slots are that the sum promises and no node has."""
+    scarce = _scarce(nodes, needs)
+    ranked = sorted(nodes, key=lambda node: -_unused(node, needs, scarce))
+    losers = [node for node in ranked if _unused(node, needs, scarce) >= 1]
+    if losers:
+        return ", ".join(_short(node, needs) for node in losers[:_NAMED])
+    return f"what is left on each is too little for one more, {_short(ranked[0], needs)}"
 
 
-def _unused(node: NodeSlots, needs: Resources) -> float:
-    """How many slots more the node would hold if its binding resource were endless."""
-    left = [room / need for _, room, need in _pairs(node.stranded, needs) if need > 0]
-    return max(left, default=0.0)
+def _scarce(nodes: Sequence[NodeSlots], needs: Resources) -> int:
+    """Which resource (by its place) the sum of the nodes runs out of first."""
+    rooms = [_pairs(node.stranded, needs) for node in nodes]
+    slots = sum(node.slots for node in nodes)
+    needed = [place for place, (_, _, need) in enumerate(rooms[0]) if need > 0]
+    return min(
+        needed, key=lambda place: slots + sum(room[place][1] / room[place][2] for room in rooms)
+    )
+
+
+def _unused(node: NodeSlots, needs: Resources, scarce: int) -> float:
+    """How many slots more the node's rest of the scarce resource would make."""
+    _, room, need = _pairs(node.stranded, needs)[scarce]
+    return room / need
 
 
 def _short(node: NodeSlots, needs: Resources) -> str:
     for name, room, need in _pairs(node.stranded, needs):
         if name == node.limited_by:
-            return f"{node.name} short of {name} by {_words(name, need - room)}"
+            kind = name if name == "memory" else name.upper()
+            return f"{node.name} short of {kind} by {_words(name, need - room)}"
     return f"{node.name} full at {node.slots} pods"
+
+
+def _full(nodes: Sequence[NodeSlots]) -> list[str]:
+    names = [node.name for node in nodes if node.limited_by == "pods"]
+    if not names:
+        return []
+    who = f"{names[0]} and {len(names) - 1} more are" if len(names) > 1 else f"{names[0]} is"
+    return [f"{who} full at the limit of pods per node"]
 
 
 def _nearest(nodes: Sequence[NodeSlots], needs: Resources) -> str:
@@ -127,7 +148,7 @@ def _lacking_share(room: Resources, needs: Resources) -> float:
 
 def _words(resource: str, short: int) -> str:
     if resource == "cpu":
-        return f"{short / 1000:g} cores"
+        return f"{short / 1000:g} {'core' if short == 1000 else 'cores'}"
     return memory(short) if resource == "memory" else f"{short} GPU"
 
 
