@@ -56,8 +56,8 @@ def quota(raw: Mapping[str, Any]) -> Quota:
     A cluster that has volumes and no Kueue answers without `resources`. Raises ClusterError if
     the answer is none of OSCAR's.
     """
-    resources = raw.get("resources") or {}
     try:
+        resources = raw.get("resources") or {}
         left = {
             name: max(0, int(values.get("max", 0)) - int(values.get("used", 0)))
             for name, values in resources.items()

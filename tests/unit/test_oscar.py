@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,44 @@ def test_a_service_that_cannot_be_read(answer: tuple[int, str] | None, said: str
     ):
         cluster.oscar.service("target")
     assert "canary" not in str(caught.value)
+
+
+OWN, OTHERS = "GET /system/quotas/user", "GET /system/quotas/user/alice"
+QUOTA = json.dumps({"user_id": "alice", "resources": {"cpu": {"max": 2000, "used": 500}}})
+
+
+@pytest.mark.parametrize(
+    ("owner", "answers", "left"),
+    [
+        pytest.param("alice", {OTHERS: (200, QUOTA)}, 1500, id="an administrator sees others'"),
+        pytest.param("", {OWN: (200, QUOTA)}, 1500, id="an unknown owner is the caller"),
+        pytest.param("alice", {OWN: (200, QUOTA)}, 1500, id="the caller is the owner"),
+        pytest.param("bob", {OWN: (200, QUOTA)}, None, id="another's quota bounds nothing"),
+        pytest.param("cluster_admin", {OWN: (200, QUOTA)}, None, id="no queue for administrators"),
+        pytest.param("alice", {OWN: (401, "missing user")}, None, id="HTTP 401"),
+        pytest.param("alice", {}, None, id="HTTP 404"),
+        pytest.param("alice", {OTHERS: (503, "kueue is not enabled")}, None, id="HTTP 503"),
+        pytest.param("alice", {OTHERS: (200, "<html>")}, None, id="no JSON"),
+        pytest.param("alice", {OTHERS: (200, '{"resources": 5}')}, None, id="another JSON"),
+        pytest.param("alice", {OTHERS: None}, None, id="a broken connection"),
+    ],
+)
+def test_a_quota_is_known_or_it_is_not(
+    owner: str, answers: dict[str, tuple[int, str] | None], left: int | None
+) -> None:
+    with manager(answers) as cluster:
+        quota = cluster.oscar.quota(owner)
+    assert (quota.left.cpu_millicores if quota else None) == left
+
+
+@pytest.mark.parametrize(("extra", "slots"), [(0, 0), (5, 5)])
+def test_a_service_that_fits_nowhere_waits_for_larger_nodes_only_if_asked(
+    extra: int, slots: int
+) -> None:
+    raw = json.loads((DATA / "config_first_tool.json").read_text())
+    config = load(json.dumps({**raw, "plan": {"extra_slots": extra}}).encode(), Platform())
+    service = replace(make.service(), needs=Resources(10**6, 1))
+    with manager({STATUS: (200, (DATA / "status_f.json").read_text())}) as cluster:
+        capacity = find_capacity(config, cluster.oscar, service)
+    assert capacity.slots == slots
+    assert ("even when empty" in capacity.explanation) == (not extra)

@@ -1,4 +1,4 @@
-"""What a run must not write, because it would start jobs."""
+"""What a run must not write, and what its user should know before anything starts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,18 @@ import pytest
 from coordinator.config import Config
 from coordinator.credentials import ClusterAccess, StorageAccess
 from coordinator.errors import ConfigError
-from coordinator.model import Place
-from coordinator.preflight import refuse_triggers, warnings
+from coordinator.model import Basis, Cluster, Item, Node, Place, Resources
+from coordinator.preflight import (
+    misfit,
+    oversize_warning,
+    oversized,
+    refuse_triggers,
+    submission_warning,
+    warnings,
+)
 from tests.unit import make
 
+GIB = 2**30
 CONFIG = Config(
     storage=StorageAccess("https://minio", "key", "secret"),
     cluster=ClusterAccess("https://oscar", "oscar", "secret"),
@@ -95,3 +103,79 @@ def test_a_sound_service_is_not_warned_of() -> None:
 def test_plain_http_has_no_certificate_to_warn_of() -> None:
     plain = replace(CONFIG, storage=StorageAccess("http://minio", "key", "secret", verify=False))
     assert warnings(plain, make.service(outputs=(Place("data", "output/"),))) == ()
+
+
+def nodes(*sizes: Resources, virtual: bool = False) -> Cluster:
+    made = [
+        Node(f"wn-{n}", Resources(0, 0), size=size, virtual=virtual)
+        for n, size in enumerate(sizes, start=1)
+    ]
+    return Cluster(tuple(made), Basis.REQUESTS)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "said"),
+    [
+        pytest.param(nodes(Resources(1000, GIB)), "", id="fits exactly"),
+        pytest.param(nodes(Resources(999, GIB), Resources(8000, GIB)), "", id="fits on one"),
+        pytest.param(nodes(), "", id="no node is known"),
+        pytest.param(
+            nodes(Resources(500, GIB), Resources(900, GIB)),
+            "wn-2 comes nearest and lacks 0.1 CPU",
+            id="cpu",
+        ),
+        pytest.param(
+            nodes(Resources(500, GIB // 2), Resources(4000, GIB // 4)),
+            "wn-2 comes nearest and lacks 768 MiB of memory",
+            id="memory",
+        ),
+        pytest.param(
+            nodes(Resources(500, GIB // 2)),
+            "wn-1 comes nearest and lacks 0.5 CPU and 512 MiB of memory",
+            id="both",
+        ),
+    ],
+)
+def test_a_service_larger_than_every_node_is_told_with_the_nearest(
+    cluster: Cluster, said: str
+) -> None:
+    problem = misfit(cluster, make.service())
+    assert said in problem
+    assert bool(problem) == bool(said)
+
+
+def test_a_virtual_node_makes_no_room() -> None:
+    assert misfit(nodes(Resources(1000, GIB), virtual=True), make.service()) == ""
+
+
+@pytest.mark.parametrize(
+    ("scratch_bytes", "mount", "expected"),
+    [
+        pytest.param(0, None, ["two", "huge"], id="memory"),
+        pytest.param(GIB // 2, None, ["one", "two", "huge"], id="disk"),
+        pytest.param(GIB // 2, Place("data", ""), ["two", "huge"], id="a mount needs no disk"),
+    ],
+)
+def test_items_that_an_invocation_can_hardly_hold_are_listed(
+    scratch_bytes: int, mount: Place | None, expected: list[str]
+) -> None:
+    sizes = {"small": 1, "one": GIB, "two": GIB + 1, "huge": 9 * GIB}
+    largest = tuple(Item(key, size) for key, size in sizes.items())
+    service = replace(make.service(mount=mount), scratch_bytes=scratch_bytes)
+    found = oversized(replace(make.index([1]), largest=largest), service)
+    assert [item.key for item in found] == expected
+
+
+def test_oversized_items_are_named_in_one_warning() -> None:
+    items = tuple(Item(f"input/{n}.tif", (n + 1) * GIB) for n in range(9, 0, -1))
+    (warning,) = oversize_warning(items, make.service())
+    assert "input/9.tif (10 GiB), input/8.tif (9 GiB), input/7.tif (8 GiB) and 6 more" in warning
+    assert "larger than the 1 GiB of memory" in warning
+    assert oversize_warning((), make.service()) == ()
+
+
+@pytest.mark.parametrize(("chunks", "hours"), [(2000, ""), (10_000, "1.9 h")])
+def test_a_long_submission_is_warned_of(chunks: int, hours: str) -> None:
+    found = submission_warning(chunks)
+    assert bool(found) == bool(hours)
+    assert all(hours in warning for warning in found)
