@@ -6,7 +6,7 @@ BASE ?= python:3.13-slim
 IMAGE ?= oscar-batch:0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check lint bench-drop image deploy clean
+.PHONY: help venv demo test check lint bench-drop bench-plan image deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ check: lint test ## what CI runs
 
 bench-drop: $(VENV)/.ready ## seconds from the drop of a config to the first invocation
 	$(BIN)/python -m bench.drop
+
+bench-plan: $(VENV)/.ready ## make-span of every strategy over its lower bound, simulated (2 minutes)
+	$(BIN)/python -m bench.plan --write docs/benchmarks.md
 
 image: ## the coordinator's container image (BASE=… for another base)
 	docker build --build-arg BASE=$(BASE) --tag $(IMAGE) .

@@ -175,4 +175,10 @@ def _why(winner: int, times: list[float], cost: Cost) -> str:
 def _with_queue(reason: str, chunks: tuple[Chunk, ...], slots: int, strategy: Strategy) -> str:
     if strategy is Strategy.PULL or len(chunks) <= slots:
         return reason
-    return f"{reason}; {len(chunks) - slots} chunks wait as pending pods until a slot is free"
+    waiting = len(chunks) - slots
+    who = (
+        "1 chunk waits as a pending pod"
+        if waiting == 1
+        else f"{waiting} chunks wait as pending pods"
+    )
+    return f"{reason}; {who} until a slot is free"

@@ -11,7 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from coordinator.model import Ending, Index, Item, Outcome, Plan, Report, State
+from coordinator.model import Cost, Cutting, Ending, Index, Item, Outcome, Plan, Report, State
+from coordinator.plan import chosen
 from coordinator.report import (
     MAX_ROWS,
     files,
@@ -33,7 +34,9 @@ HOSTILE = "<script>alert('x')</script>&\"\u202e\x1b[31m"
 def full(ending: Ending = Ending.SUBMITTED, *, key: str = "a\nb", detail: str = "ok") -> Report:
     """A report with something in every place."""
     items = [Item("data/1", 10), Item(key, 1), Item("data/2", 2**21), Item("data/3", 0)]
-    plan = make.plan(of=make.indexed(items))
+    cost = Cost(5.0, 1.0, 0.0, (0.5, 1.0), detail)
+    _, choice = chosen(make.index([1] * 500), 3, Cutting(), cost)
+    plan = replace(make.plan(of=make.indexed(items)), choice=choice, oversized=(Item(key, 2**40),))
     states = (State.INVOKED, State.FAILED, State.UNCERTAIN)
     outcomes = tuple(
         Outcome(chunk).attempt(state, job=f"job-{chunk.number}", detail=detail)
@@ -156,6 +159,7 @@ def test_the_summary_names_ending_problems_capacity_and_warnings() -> None:
         "problem",
         "capacity",
         "index",
+        "plan",
         "skipped",
         "warning",
     ]
@@ -184,3 +188,18 @@ def test_sizes_for_people(size_bytes: int, text: str) -> None:
 def test_a_plan_of_nothing_has_a_page() -> None:
     empty: Plan = make.plan(of=Index(0, 0, [], 1))
     assert "nothing to do" in html(make.report(Ending.NOTHING_TO_DO, of=empty))
+
+
+def test_the_page_shows_the_candidates_and_why_one_won() -> None:
+    page = html(full())
+    assert "Why 3 chunks" in page
+    assert page.count("<td>factoring</td>") >= 1
+    assert "Large items" in page
+
+
+def test_a_plan_without_known_times_shows_none() -> None:
+    plan = make.plan()
+    chunks, choice = chosen(plan.index, 3, Cutting(), Cost())
+    shown = report_document(make.report(of=replace(plan, chunks=chunks, choice=choice)))
+    assert shown["strategy"]["estimate"] is None
+    assert "about" not in summary(make.report(of=replace(plan, chunks=chunks, choice=choice)))
