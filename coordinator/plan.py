@@ -19,6 +19,8 @@ from coordinator.workload import Workload
 # Worlds that each candidate is tried in, as far as so many invocations in all allow.
 _WORLDS = 5
 _MOST_EVENTS = 100_000
+# Chunks of all candidates together, about.
+_MOST_CHUNKS = 30_000
 # With more slots than this, submission takes an hour and longer: only `balanced` is tried.
 _MOST_SLOTS = 5_000
 # How slow a slot may be for the chunks of a balanced candidate, where slots are uneven.
@@ -81,7 +83,7 @@ def _by_simulation(
         return even, Choice(Strategy.BALANCED, reason, cost, None, candidates)
     cuts: list[_Cut] = [(Strategy.BALANCED, even)]
     if cost.startup_s is not None and slots <= _MOST_SLOTS:
-        cuts += _smaller(work, slots, len(even), cutting.min_chunk_items, cost)
+        cuts += _affordable(_smaller(work, slots, len(even), cutting.min_chunk_items, cost))
     budget = _MOST_EVENTS // len(cuts)
     times = [_times(work.seconds(chunks), slots, cost, budget) for _, chunks in cuts]
     expected = [fmean(each) for each in times]
@@ -99,6 +101,16 @@ def _by_simulation(
     return chunks, Choice(strategy, reason, cost, tried[winner].estimate, tried)
 
 
+def _affordable(cuts: Iterator[_Cut]) -> Iterator[_Cut]:
+    """As many of the cuts as can be tried in a fraction of a second."""
+    chunks = 0
+    for cut in cuts:
+        yield cut
+        chunks += len(cut[1])
+        if chunks > _MOST_CHUNKS:
+            return
+
+
 def _smaller(work: Workload, slots: int, used: int, least_items: int, cost: Cost) -> Iterator[_Cut]:
     """Cuts into more chunks: they pay start-up more often and even out the end.
 
@@ -110,7 +122,7 @@ def _smaller(work: Workload, slots: int, used: int, least_items: int, cost: Cost
     share_s = work.total_s / used
     # A floor below a 64th of a slot's work gains nothing that another start-up does not cost.
     floors = {max(cost.startup_s or 0.0, share_s / part) for part in (64, 16, 6, 3)}
-    for floor_s, first in product(sorted(floors), (0.35, 0.5, 0.7)):
+    for floor_s, first in product(sorted(floors, reverse=True), (0.7, 0.5, 0.35)):
         if floor_s <= share_s * (1 - first):
             chunks = strategies.factoring(work, used, floor_s, first=first, least_items=least_items)
             yield Strategy.FACTORING, chunks

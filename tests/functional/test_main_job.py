@@ -231,7 +231,7 @@ def test_a_full_cluster_is_an_outcome_with_its_reason(
 
     assert ran.code == 4
     assert ran.report["ending"] == "no capacity"
-    assert "4 CPU free, 64 CPU each" in ran.report["message"]
+    assert "comes nearest and lacks 60 CPU" in ran.report["message"]
     assert "Traceback" not in ran.stderr
 
 
