@@ -101,3 +101,39 @@ def test_what_kubernetes_rejects_is_rejected_by_name(text: str) -> None:
 @given(st.integers(min_value=0, max_value=10**15))
 def test_fractions_are_rounded_up_never_down(milli: int) -> None:
     assert whole_bytes(f"{milli}m") == -(-milli // 1000)
+
+
+@pytest.mark.parametrize(
+    ("typed", "canonical"),
+    [
+        # From the documentation of resource.Quantity in apimachinery.
+        pytest.param("1.5", "1500m", id="1.5 is serialized as 1500m"),
+        pytest.param("1.5Gi", "1536Mi", id="1.5Gi is serialized as 1536Mi"),
+        # Of its table of canonical forms.
+        ("1e3", "1e3"),
+        ("1E", "1E"),
+        ("1000m", "1"),
+        ("1024Ki", "1Mi"),
+        ("0.1Gi", "107374182400m"),
+        ("100000k", "100M"),
+        ("1000e3", "1e6"),
+        ("0.0001k", "100m"),
+        ("1024Mi", "1Gi"),
+        ("2000000n", "2m"),
+        ("4000u", "4m"),
+    ],
+)
+def test_a_quantity_and_its_canonical_form_are_the_same(typed: str, canonical: str) -> None:
+    assert parse(typed) == parse(canonical)
+
+
+@given(
+    st.integers(min_value=-(10**6), max_value=10**6),
+    st.sampled_from(["", "k", "M", "G", "T", "P", "Ki", "Mi", "Gi", "Ti", "Pi"]),
+)
+def test_a_whole_quantity_comes_back_from_its_value(number: int, suffix: str) -> None:
+    value = whole_bytes(f"{number}{suffix}")
+    assert whole_bytes(str(value)) == value
+    assert whole_bytes(f"{value * 1000}m") == value
+    base = 1024 if suffix.endswith("i") else 1000
+    assert value == number * base ** (" kMGTP".lower().index(suffix[0].lower()) if suffix else 0)

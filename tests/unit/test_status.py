@@ -7,10 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from coordinator import status
+from coordinator.capacity import cluster_capacity
 from coordinator.errors import NoStatus
-from coordinator.model import Basis, Node, Resources
+from coordinator.model import Basis, Cluster, Node, Resources
+from sandbox.cluster import Node as Worker
+from sandbox.cluster import Resources as Amount
+from sandbox.status import CONTROL_PLANE, SHAPES, Snapshot, render
 
 DATA = Path(__file__).parents[1] / "data"
 MEMORY = 8_148_938_752
@@ -147,3 +153,33 @@ def test_a_node_name_cannot_carry_terminal_control_characters() -> None:
     raw = recorded("f")
     raw["cluster"]["nodes"][0]["name"] = "wn\x1b[31m1"
     assert "\x1b" not in status.cluster(raw).nodes[0].name
+
+
+SANDBOX_NODES = st.lists(
+    st.tuples(
+        st.builds(Amount, st.integers(1, 10**5), st.integers(1, 2**40), st.integers(0, 4)),
+        st.builds(Amount, st.integers(0, 10**5), st.integers(0, 2**40)),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(SANDBOX_NODES, st.integers(1, 10**4), st.integers(1, 2**36), st.floats(0, 0.9))
+def test_all_shapes_of_the_same_cluster_agree(
+    made: list[tuple[Amount, Amount]], cpu: int, memory: int, headroom: float
+) -> None:
+    """Where usage is what is requested, and apart from GPUs, which some shapes do not count."""
+    nodes = tuple(Worker(f"wn-{n}", capacity) for n, (capacity, _) in enumerate(made))
+    used = {f"wn-{n}": taken for n, (_, taken) in enumerate(made)}
+    snapshot = Snapshot(nodes, used, used, {}, {})
+    needs = Resources(cpu, memory)
+    found = {}
+    for shape in SHAPES:
+        told = status.cluster(json.loads(json.dumps(render(snapshot, shape))))
+        # A lists the control plane too.
+        workers = tuple(node for node in told.nodes if node.name != CONTROL_PLANE.name)
+        capacity = cluster_capacity(Cluster(workers, told.basis), needs, headroom=headroom)
+        rooms = [(n.name, n.free.cpu_millicores, n.free.memory_bytes) for n in workers]
+        found[shape] = (rooms, [(n.name, n.slots, n.limited_by) for n in capacity.nodes])
+    assert all(answer == found["F"] for answer in found.values())
