@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from coordinator.model import Index, Item, Skipped
@@ -44,11 +44,12 @@ class IndexBuilder:
                 self._count(kept)
                 yield b"\n".join(kept.keys) + b"\n"
 
-    def skip(self, key: bytes, reason: str) -> None:
-        """Notes an object that was listed and is no item of this run."""
-        self._skipped_count += 1
-        if len(self._skipped) < MAX_SKIPPED_SHOWN:
-            self._skipped.append(Skipped(key.decode(errors="backslashreplace"), reason))
+    def skip(self, keys: Sequence[bytes], reason: str) -> None:
+        """Notes objects that were listed and are no items of this run."""
+        room = MAX_SKIPPED_SHOWN - len(self._skipped)
+        shown = (key.decode(errors="backslashreplace") for key in keys[:room])
+        self._skipped += [Skipped(key, reason) for key in shown]
+        self._skipped_count += len(keys)
 
     def index(self, left_out: Mapping[str, int] | None = None) -> Index:
         """The sums of all lines handed on so far."""
@@ -70,13 +71,14 @@ class IndexBuilder:
     def _fit(self, batch: Objects) -> Objects:
         """The objects that a line can hold; one look at all names where nothing is odd."""
         text = b"\n".join(batch.keys)
-        odd = b"\r" in text or text.count(b"\n") != len(batch) - 1 or not all(batch.keys)
-        if not odd and not _unfit(text, whole=True):
+        lines = text.count(b"\n") + 1
+        odd = b"\r" in text or b"/\n" in text or text[-1:] == b"/" or not all(batch.keys)
+        if lines == len(batch) and not odd and _is_unicode(text):
             return batch
         reasons = [_unfit(key) for key in batch.keys]
         for key, reason in zip(batch.keys, reasons, strict=True):
             if reason:
-                self.skip(key, reason)
+                self.skip([key], reason)
         return batch.where(not reason for reason in reasons)
 
     def _count(self, batch: Objects) -> None:
@@ -109,14 +111,20 @@ class IndexBuilder:
                 heapq.heapreplace(self._largest, (size, -(self._items + offset), keys[offset]))
 
 
-def _unfit(key: bytes, *, whole: bool = False) -> str:
-    """Why a key (or a `whole` batch of lines) cannot be in the index; empty if it can."""
-    if not whole and (b"\n" in key or b"\r" in key):
+def _unfit(key: bytes) -> str:
+    """Why a key cannot be an index line; empty if it can."""
+    if b"\n" in key or b"\r" in key:
         return "the key contains a line break, which an index line cannot hold"
-    if not whole and not key:
-        return "the key is empty"
-    try:
-        key.decode()
-    except UnicodeDecodeError:
+    if not _is_unicode(key):
         return "the key is not valid Unicode"
+    if not key or key.endswith(b"/"):
+        return "the key ends with /, so no file can have its name"
     return ""
+
+
+def _is_unicode(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

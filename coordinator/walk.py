@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from operator import lt
 from queue import Empty, Full, Queue
 from typing import TypeVar
 
-from coordinator.errors import StorageError, trimmed
+from coordinator.errors import trimmed
 from coordinator.listing import Malformed, Page, page
 from coordinator.objects import Objects
 
@@ -62,28 +62,23 @@ def walk(
     last = b""
     with closing(ahead(_pages(fetch, folder, sleep))) as pages:
         for each in pages:
-            try:
-                objects = each.objects(times=folder.times)
-            except Malformed as error:
-                # Its envelope was whole, so the server means it.
-                raise StorageError(f"{error}") from error
+            objects = each.objects(times=folder.times)
             if objects.keys:
                 _check_order(last, objects.keys)
                 last = objects.keys[-1]
                 yield objects
 
 
-def ahead(source: Iterator[T]) -> Iterator[T]:
+def ahead(source: Iterator[T]) -> Generator[T, None, None]:
     """The same values, one fetched ahead in a thread; errors arrive where their value would."""
     ready: Queue[tuple[T | None, BaseException | None]] = Queue(maxsize=1)
     stopped = threading.Event()
 
     def put(value: T | None, error: BaseException | None) -> None:
         while not stopped.is_set():
-            try:
-                return ready.put((value, error), timeout=0.1)
-            except Full:
-                continue
+            with suppress(Full):
+                ready.put((value, error), timeout=0.1)
+                return
 
     def produce() -> None:
         try:
@@ -92,7 +87,7 @@ def ahead(source: Iterator[T]) -> Iterator[T]:
                 if stopped.is_set():
                     return
             put(None, None)
-        except BaseException as error:  # noqa: BLE001 (raised again by the consumer)
+        except BaseException as error:  # raised again by the consumer
             put(None, error)
 
     thread = threading.Thread(target=produce, name="listing", daemon=True)
@@ -107,10 +102,8 @@ def ahead(source: Iterator[T]) -> Iterator[T]:
             yield value
     finally:
         stopped.set()
-        try:
+        with suppress(Empty):
             ready.get_nowait()
-        except Empty:
-            pass
         # Not joined: it may be in the middle of a request, whose end nobody waits for.
 
 
@@ -126,7 +119,7 @@ def _pages(fetch: Fetch, folder: Folder, sleep: Callable[[float], None]) -> Iter
         steps += 1
         if found.token in {token, landmark}:
             where = trimmed(found.token, 80)
-            raise StorageError(f"it sent the continuation token {where!r} twice: the list is a circle")
+            raise Malformed(f"it sent the continuation token {where!r} twice: the list is a circle")
         if steps == leap:
             landmark, leap = found.token, leap * 2
         token, asked = found.token, _next_size(found)
@@ -139,7 +132,7 @@ def _one(fetch: Fetch, query: Mapping[str, str], sleep: Callable[[float], None])
         except Malformed as error:
             if pause is None:
                 tries = len(AGAIN_S) + 1
-                raise StorageError(f"{error}; asked {tries} times for the same page") from error
+                raise Malformed(f"{error}; asked {tries} times for the same page") from error
             sleep(pause)
     raise AssertionError("unreachable")
 
@@ -155,12 +148,10 @@ def _check_order(last: bytes, keys: list[bytes]) -> None:
     """Keys ascend strictly: by bytes as in S3, or folder by folder as SeaweedFS has them."""
     if last < keys[0] and all(map(lt, keys, islice(keys, 1, None))):
         return
-    by_folder = [last.split(b"/"), *(key.split(b"/") for key in keys)]
-    if not last:
-        del by_folder[0]
-    for i, (before, after) in enumerate(zip(by_folder, by_folder[1:], strict=False)):
-        if before >= after:
-            wrong = trimmed(keys[i + 1 if not last else i].decode(errors="replace"), 120)
-            raise StorageError(
+    names = [last, *keys] if last else keys
+    for before, after in pairwise(names):
+        if before.split(b"/") >= after.split(b"/"):
+            wrong = trimmed(after.decode(errors="replace"), 120)
+            raise Malformed(
                 f"its listing is out of order at {wrong!r}: it would miss or repeat objects"
             )
