@@ -12,14 +12,21 @@ The map of the house, in the order in which data flows:
       status     the six shapes of /system/status → nodes
       quantity   Kubernetes quantities → millicores, bytes
     storage      MinIO; the only room that knows minio
+      walk       a way to fetch a page → all pages of a folder, ahead and checked
+      listing    the bytes of a page → objects
+      upload     pieces of bytes → one object, verified
     preflight    what must not be started
     capacity     nodes + needs + headroom → slots, with reasons
-    index        listed objects → index lines and checkpoints
+    manifest     a file that names objects → objects
+    selection    objects → items, by the rules of the config
+    done         items → those without output
+    index        items → index lines and checkpoints
     plan         index + slots → chunks
     payload      chunk → the bytes of an invocation
     invoke       chunks → outcomes
     report       Report → JSON, HTML, terminal
     deploy       an FDL file → services on a cluster
+    objects      a batch of objects, column by column
     model        the nouns
     errors       the errors
 

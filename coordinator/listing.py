@@ -58,6 +58,8 @@ def page(body: bytes) -> Page:
         raise Malformed("the answer declares XML entities")
     first, last = body.find(b"<Contents>"), body.rfind(_END)
     entries = slice(first, last + len(_END)) if 0 <= first < last else slice(0, 0)
+    if b"<!" in body or body.find(b"<?", 2) >= 0:  # CDATA, comments, processing instructions
+        entries = slice(0, 0)
     if any(body.find(tag, entries.start, entries.stop) >= 0 for tag in _OUTSIDE):
         entries = slice(0, 0)
     root = _xml(body[: entries.start] + body[entries.stop :])
@@ -79,8 +81,6 @@ def _scanned(page: Page, *, times: bool) -> Objects | None:
     """The objects by regular expression; None if that is not certain to be right."""
     body, (start, stop) = page.body, (page.entries.start, page.entries.stop)
     if start == stop:
-        return None
-    if b"<!" in body or b"<?" in body[2:]:  # CDATA, comments, processing instructions
         return None
     pairs = _ENTRY.findall(body, start, stop)
     if len(pairs) != body.count(b"<Contents", start, stop):
