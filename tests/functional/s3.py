@@ -16,7 +16,6 @@ from urllib3.exceptions import HTTPError
 
 from sandbox.handle import until
 
-
 KEYS = ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD")
 
 
