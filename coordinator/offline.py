@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,12 @@ from coordinator.errors import ConfigError, trimmed
 from coordinator.index import IndexBuilder
 from coordinator.keys import Reading
 from coordinator.model import Capacity, Choice, Chunk, Index, Item, Service, Strategy
+from coordinator.objects import Objects
 from coordinator.plan import chosen
 from coordinator.preflight import misfit, without_room
+
+# Lines of a saved index that are counted in one go.
+_BATCH = 10_000
 
 
 def capacity_options(parser: argparse.ArgumentParser) -> None:
@@ -93,10 +98,17 @@ def cut(arguments: argparse.Namespace) -> tuple[Index, tuple[Chunk, ...], Choice
 
 def indexed(items: Iterable[Item]) -> Index:
     """The index of items that are at hand."""
-    builder = IndexBuilder(lambda _key: False)
-    for _ in builder.lines(items):
+    builder = IndexBuilder()
+    for _ in builder.lines(_batches(items)):
         continue
     return builder.index()
+
+
+def _batches(items: Iterable[Item]) -> Iterator[Objects]:
+    rest = iter(items)
+    while batch := list(islice(rest, _BATCH)):
+        keys = [item.key.encode() for item in batch]
+        yield Objects(keys, [item.size_bytes for item in batch])
 
 
 def _items(path: Path, lines: Iterable[str]) -> Iterator[Item]:

@@ -19,6 +19,7 @@ from coordinator.model import (
     Resources,
     Service,
 )
+from coordinator.objects import Objects
 from coordinator.plan import balanced
 
 RUN_ID = "20261122t101500z-3f9a1c"
@@ -30,11 +31,23 @@ def index(sizes: Sequence[int], *, limit: int = MAX_CHECKPOINTS) -> Index:
     return indexed([Item(f"data/{i}", size) for i, size in enumerate(sizes)], limit=limit)
 
 
-def indexed(items: Sequence[Item], *, limit: int = MAX_CHECKPOINTS) -> Index:
-    builder = IndexBuilder(lambda key: False, limit=limit)
-    for _ in builder.lines(items):
+def indexed(items: Sequence[Item], *, limit: int = MAX_CHECKPOINTS, batch: int = 7) -> Index:
+    builder = IndexBuilder(limit=limit)
+    for _ in builder.lines(batches(items, batch)):
         continue
     return builder.index()
+
+
+def batches(items: Sequence[Item], size: int = 7) -> list[Objects]:
+    """Items as pages of a listing."""
+    pages = [items[i : i + size] for i in range(0, len(items), size)]
+    return [
+        Objects(
+            [each.key.encode(errors="surrogatepass") for each in page],
+            [each.size_bytes for each in page],
+        )
+        for page in pages
+    ]
 
 
 def plan(

@@ -18,7 +18,7 @@ TREES = {name: ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8")) f
 LAYERS = [
     {"errors"},
     {"choice", "room"},
-    {"model"},
+    {"model", "objects"},
     {
         "capacity",
         "config",
@@ -26,10 +26,13 @@ LAYERS = [
         "credentials",
         "definition",
         "deploy",
+        "done",
         "explain",
         "index",
         "invoke",
         "keys",
+        "listing",
+        "manifest",
         "offline",
         "oscar",
         "payload",
@@ -37,11 +40,14 @@ LAYERS = [
         "preflight",
         "quantity",
         "report",
+        "selection",
         "simulate",
         "status",
         "storage",
         "story",
         "strategies",
+        "upload",
+        "walk",
         "workload",
     },
     {"batch"},
@@ -58,14 +64,15 @@ FOREIGN = {
 }
 STANDARD = {
     "__future__", "argparse", "array", "bisect", "collections", "concurrent", "contextlib",
-    "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions", "heapq", "io",
-    "itertools", "json", "logging", "math", "os", "pathlib", "random", "re", "secrets", "signal",
-    "statistics", "string", "sys", "threading", "types", "typing", "urllib",
+    "csv", "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions", "hashlib",
+    "heapq", "io", "itertools", "json", "logging", "math", "operator", "os", "pathlib", "queue",
+    "random", "re", "secrets", "signal", "statistics", "string", "sys", "threading", "time",
+    "types", "typing", "urllib", "xml", "zlib",
 }  # fmt: skip
 # The stages that decide: no network, no files, no environment, no clock.
 PURE = {"capacity", "errors", "index", "model", "payload", "plan", "preflight", "quantity"}
-PURE |= {"choice", "cost", "definition", "explain", "report", "room", "simulate", "status"}
-PURE |= {"strategies", "workload"}
+PURE |= {"done", "listing", "manifest", "objects", "report", "selection", "status", "upload"}
+PURE |= {"choice", "cost", "definition", "explain", "room", "simulate", "strategies", "workload"}
 EFFECTS = {"os", "pathlib", "sys", "signal", "logging", "threading", "concurrent"}
 LONGEST_MODULE = dict.fromkeys(MODULES, 300) | {"model": 340}
 LONGEST_FUNCTION = 40

@@ -12,6 +12,7 @@ from coordinator.config import MAX_CONFIG_BYTES, Config, load
 from coordinator.credentials import ClusterAccess, Platform, StorageAccess
 from coordinator.errors import ConfigError
 from coordinator.model import Place
+from coordinator.selection import Rules
 
 DATA = Path(__file__).parents[1] / "data"
 FIRST_TOOL = (DATA / "config_first_tool.json").read_bytes()
@@ -50,6 +51,7 @@ def test_the_first_tools_template_runs_unchanged() -> None:
         dry_run=False,
         state=Place("fish-detector", ".oscar-batch/"),
         report=None,
+        rules=Rules("input/"),
     )
 
 

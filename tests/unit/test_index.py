@@ -10,30 +10,43 @@ from hypothesis import strategies as st
 
 from coordinator.index import MAX_SKIPPED_SHOWN, IndexBuilder
 from coordinator.model import Item
+from coordinator.objects import Objects
 from tests.unit import make
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 ITEMS = st.lists(st.builds(Item, KEYS, st.integers(min_value=0, max_value=2**40)))
 
 
-def never(_key: str) -> bool:
-    return False
-
-
-@given(ITEMS)
-def test_lines_and_skipped_are_the_objects_in_their_order(items: list[Item]) -> None:
-    builder = IndexBuilder(never)
-    lines = b"".join(builder.lines(items)).decode().split("\n")[:-1]
+@given(ITEMS, st.integers(min_value=1, max_value=9))
+def test_lines_and_skipped_are_the_items_in_their_order(items: list[Item], batch: int) -> None:
+    builder = IndexBuilder()
+    lines = b"".join(builder.lines(make.batches(items, batch))).decode().split("\n")[:-1]
     skipped = [skipped.key for skipped in builder.index().skipped]
-    objects = [item.key for item in items if not item.key.endswith("/")]
-    fit = [key for key in objects if not {"\n", "\r"} & set(key)]
-    assert (lines, skipped) == (fit, [key for key in objects if key not in fit])
+    keys = [item.key for item in items]
+    fit = [key for key in keys if not {"\n", "\r"} & set(key) and not key.endswith("/")]
+    assert (lines, skipped) == (fit, [key for key in keys if key not in fit])
 
 
 @given(ITEMS)
 def test_listed_is_the_sum_of_items_and_skipped(items: list[Item]) -> None:
-    index = make.indexed(items)
-    assert index.listed == sum(not item.key.endswith("/") for item in items)
+    assert make.indexed(items).listed == len(items)
+
+
+@given(ITEMS, st.integers(min_value=1, max_value=5))
+def test_the_largest_items_are_kept_apart(items: list[Item], most: int) -> None:
+    builder = IndexBuilder(largest=most)
+    for _ in builder.lines(make.batches(items)):
+        continue
+    skipped = {skipped.key for skipped in builder.index().skipped}
+    fit = [item for item in items if item.key not in skipped]
+    expected = sorted(fit, key=lambda item: -item.size_bytes)[:most]
+    assert list(builder.index().largest) == expected
+
+
+def test_items_of_unknown_size_count_and_weigh_nothing() -> None:
+    builder = IndexBuilder()
+    assert list(builder.lines([Objects([b"a", b"b"], None)])) == [b"a\nb\n"]
+    assert (builder.index().items, builder.index().size_bytes) == (2, 0)
 
 
 SIZES = st.lists(st.integers(min_value=0, max_value=10**6), max_size=200)
@@ -71,27 +84,27 @@ def test_strides_are_powers_of_two(sizes: list[int], limit: int) -> None:
     ["a b", "x\ty", "#1", "%2F", "a+b", "'\"", "Straße/ü", "日本/語.JPG", "\u2028", "k" * 1024],
 )
 def test_a_difficult_key_is_one_line(key: str) -> None:
-    assert list(IndexBuilder(never).lines([Item(key, 1)])) == [key.encode() + b"\n"]
+    assert list(IndexBuilder().lines([Objects([key.encode()], [1])])) == [key.encode() + b"\n"]
 
 
 @pytest.mark.parametrize(
-    ("key", "reason"),
-    [("a\nb", "line break"), ("a\rb", "line break"), ("\ud800", "not valid Unicode")],
+    ("key", "shown", "reason"),
+    [
+        (b"a\nb", "a\nb", "line break"),
+        (b"a\rb", "a\rb", "line break"),
+        (b"a\xff", "a\\xff", "not valid Unicode"),
+        (b"a/", "a/", "ends with /"),
+    ],
 )
-def test_a_key_that_no_line_can_hold_is_skipped_with_its_reason(key: str, reason: str) -> None:
-    (skipped,) = make.indexed([Item(key, 1)]).skipped
-    assert skipped.key == key
+def test_a_key_that_no_line_can_hold_is_skipped_with_its_reason(
+    key: bytes, shown: str, reason: str
+) -> None:
+    builder = IndexBuilder()
+    assert list(builder.lines([Objects([b"a", key, b"b"], [1, 2, 4])])) == [b"a\nb\n"]
+    (skipped,) = builder.index().skipped
+    assert skipped.key == shown
     assert reason in skipped.reason
-
-
-def test_folder_markers_are_no_items() -> None:
-    assert make.indexed([Item("input/", 0), Item("input/a/", 0)]).listed == 0
-
-
-def test_ignored_keys_leave_no_trace() -> None:
-    builder = IndexBuilder(lambda key: key.startswith(".oscar-batch/"))
-    lines = list(builder.lines([Item(".oscar-batch/x/index.txt", 9), Item("a", 1)]))
-    assert (lines, builder.index().listed, builder.index().size_bytes) == ([b"a\n"], 1, 1)
+    assert builder.index().size_bytes == 5
 
 
 def test_skipped_objects_beyond_those_shown_are_still_counted() -> None:

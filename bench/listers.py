@@ -1,0 +1,97 @@
+"""Ours and its peers, each as a command that prints how many objects it found.
+
+    python -m bench.listers ours|nowhere|minio-py|boto3 URL BUCKET
+
+`ours` is the whole work of a run's index: listing, selection, upload, reading it back. `nowhere`
+is the same with an upload that goes nowhere, for servers that only make up pages.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import boto3
+from minio import Minio
+
+from coordinator.credentials import StorageAccess
+from coordinator.index import IndexBuilder
+from coordinator.selection import Rules, Selection
+from coordinator.storage import Bucket
+from coordinator.upload import upload
+from coordinator.walk import Folder
+
+PREFIX = "input/"
+
+
+def commands(url: str, bucket: str) -> dict[str, list[str]]:
+    """The command of each lister that is installed; each prints one line an object, or a number."""
+    own = [sys.executable, "-m", "bench.listers"]
+    found = {name: [*own, name, url, bucket] for name in ("ours", "minio-py", "boto3")}
+    if path := _installed("s5cmd"):
+        found["s5cmd"] = [path, "--endpoint-url", url, "ls", f"s3://{bucket}/{PREFIX}*"]
+    if path := _installed("rclone"):
+        options = f":s3,provider=Other,endpoint='{url}',env_auth=true:{bucket}/{PREFIX}"
+        found["rclone"] = [path, "--config", os.devnull, "lsf", "-R", "--fast-list"]
+        found["rclone"] += ["--files-only", options]
+    if path := _installed("aws"):
+        found["aws cli"] = [path, "--endpoint-url", url, "s3", "ls", "--recursive"]
+        found["aws cli"] += [f"s3://{bucket}/{PREFIX}"]
+    if path := _installed("mc"):
+        found["mc"] = [path, "ls", "--recursive", f"bench/{bucket}/{PREFIX}"]
+    return found
+
+
+def counted(output: bytes) -> int:
+    """How many objects a lister's output tells of."""
+    lines = output.split(b"\n")[:-1]
+    return int(lines[0]) if len(lines) == 1 else len(lines)
+
+
+def main(lister: str, url: str, bucket: str) -> int:
+    """Runs one of our own listers."""
+    access, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
+    address = url.partition("://")[2]
+    if lister == "minio-py":
+        client = Minio(address, access, secret, secure=False, region="us-east-1")
+        return sum(1 for _ in client.list_objects(bucket, PREFIX, recursive=True))
+    if lister == "boto3":
+        pages = boto3.client("s3", endpoint_url=url, region_name="us-east-1").get_paginator(
+            "list_objects_v2"
+        )
+        return sum(len(page["Contents"]) for page in pages.paginate(Bucket=bucket, Prefix=PREFIX))
+    data = Bucket(StorageAccess(url, access, secret, "us-east-1"), bucket)
+    builder, selection = IndexBuilder(), Selection(Rules(PREFIX))
+    lines = builder.lines(selection.items(data.objects(Folder(PREFIX))))
+    if lister == "ours":
+        data.put_lines(".oscar-batch/bench/index.txt", lines, "text/plain")
+    else:
+        upload(_swallow, lines, "text/plain")
+    return builder.index().items
+
+
+def _swallow(
+    method: str,
+    *,
+    query: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | memoryview | None = None,
+) -> tuple[Mapping[str, str], bytes]:
+    started = b"<InitiateMultipartUploadResult><UploadId>u</UploadId>"
+    started += b"</InitiateMultipartUploadResult>"
+    return {"ETag": "e"}, started if "uploads" in (query or {}) else _COMPLETED
+
+
+_COMPLETED = b"<CompleteMultipartUploadResult/>"
+
+
+def _installed(name: str) -> str | None:
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.exists() else shutil.which(name)
+
+
+if __name__ == "__main__":
+    print(main(*sys.argv[1:4]))

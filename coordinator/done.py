@@ -1,0 +1,85 @@
+"""A listing of outputs → which items have theirs already.
+
+An output mapping (`{"prefix": "output/", "strip": ".jpg", "suffix": ".json"}`) turns the key of an
+item into the key of its output. Of every output a keyed 64-bit hash is kept, in sorted pieces: 8
+bytes and a sixteenth. Two different keys with the same hash would leave out an item that is not
+done; with 10^7 outputs and 10^7 items the chance of one such item in the whole run is 10^14 / 2^64,
+1 in 180,000, and nobody can aim at it, because the key is drawn per process.
+Called by `batch`. Next: `index`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from coordinator.objects import Objects
+
+PIECES = 4096
+REASON = "its output exists already (bucket.skip_done)"
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where the output of an item is to be found."""
+
+    folder: str
+    """The folder of the items, which is not part of the output's key."""
+    prefix: str
+    strip: str = ""
+    """The ending of the item's key that the output does not have."""
+    suffix: str = ""
+
+    def key(self, item: bytes) -> bytes:
+        """The key of an item's output."""
+        below = item.removeprefix(self.folder.encode()).removesuffix(self.strip.encode())
+        return self.prefix.encode() + below + self.suffix.encode()
+
+
+class KeySet:
+    """A set of keys in 8.5 bytes each; may be wrong once in 2^64 / its size."""
+
+    def __init__(self, batches: Iterable[Objects]) -> None:
+        self._pieces = [array("Q") for _ in range(PIECES)]
+        self.size = 0
+        for batch in batches:
+            self.size += len(batch)
+            for number in map(hash, batch.keys):
+                self._pieces[number % PIECES].append(number % 2**64)
+        for i, piece in enumerate(self._pieces):
+            self._pieces[i] = array("Q", sorted(piece))
+
+    def __contains__(self, key: bytes) -> bool:
+        number = hash(key)
+        piece = self._pieces[number % PIECES]
+        place = bisect_left(piece, number % 2**64)
+        return place < len(piece) and piece[place] == number % 2**64
+
+
+class Done:
+    """Parts items into those still to do, which go on, and those done, which are told apart."""
+
+    def __init__(
+        self,
+        outputs: Outputs,
+        existing: Iterable[Objects],
+        skip: Callable[[Sequence[bytes], str], None],
+    ) -> None:
+        """`existing` are the objects in the folder of the outputs; `skip` is told what is done."""
+        self._outputs = outputs
+        self._existing = KeySet(existing)
+        self._skip = skip
+
+    def to_do(self, batches: Iterable[Objects]) -> Iterator[Objects]:
+        """The items of each batch whose output does not exist."""
+        key_of = self._outputs.key
+        for batch in batches:
+            missing = [key_of(key) not in self._existing for key in batch.keys]
+            if all(missing):
+                yield batch
+                continue
+            self._skip(batch.where(not each for each in missing).keys, REASON)
+            if any(missing):
+                yield batch.where(missing)

@@ -1,0 +1,35 @@
+"""`Objects`: a batch of listed objects, column by column.
+
+A listing of 10^7 objects is never a value per object: stages hand on batches (a page of the
+listing, a piece of a manifest) and work on whole columns, so that the cost per object stays in
+C. Keys are the raw bytes of their names. Called by every stage from `listing` to `index`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import compress
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Objects in listing order; columns that were not asked for, or are not known, are None."""
+
+    keys: list[bytes]
+    sizes: list[int] | None
+    """In bytes; a manifest need not tell them."""
+    times: list[str] | None = None
+    """When each was written: ISO-8601 as the server writes it."""
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def where(self, chosen: Iterable[object]) -> Objects:
+        """The objects at which `chosen` is true, all columns alike."""
+        mask = list(chosen)
+        return Objects(
+            keys=list(compress(self.keys, mask)),
+            sizes=None if self.sizes is None else list(compress(self.sizes, mask)),
+            times=None if self.times is None else list(compress(self.times, mask)),
+        )
