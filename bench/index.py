@@ -37,8 +37,8 @@ def compare(url: str, bucket: str, objects: int, rounds: int) -> None:
     for number in range(rounds + 1):  # the first is to warm up
         for name, command in commands.items():
             found = measured(command, KEYS)
-            if listers.counted(found.output) != objects:
-                raise RuntimeError(f"{name} found {listers.counted(found.output)} objects")
+            if found.objects != objects:
+                raise RuntimeError(f"{name} found {found.objects} objects")
             runs[name] = [*runs[name], found] if number > 1 else [found]
         if number == 0:
             limit = 2 * min(found[0].seconds for name, found in runs.items() if name != "ours")
