@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """config.json (or YAML), the environment and OSCAR's mounted files → `Config`.
 
 All defaults and all validation are here. Every problem of a file is found before any is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where credentials come from, each bound to the address it came with.
 
 Sources, first match wins: the config; `OSCAR_BATCH_…` variables (a service's secrets and

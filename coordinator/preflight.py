@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Config + service → what must not be started, and what the user should know first.
 
 OSCAR starts a job for every object that lands below a service's input folder. A run that writes

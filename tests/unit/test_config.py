@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The config file: accepted forms, defaults, and every problem at once with its path."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a run must not write, and what its user should know before anything starts."""
 
 from __future__ import annotations
