@@ -52,6 +52,8 @@ class Config:
     """Invocations beyond what fits now, for clusters that grow while pods are pending."""
     own_inputs: tuple[Place, ...] = ()
     """The folders that trigger the coordinator itself, where it runs as a service."""
+    own_outputs: tuple[Place, ...] = ()
+    """The folders where OSCAR then puts its reports."""
     recursive: bool = True
     """Whether folders below the data folder belong to it."""
     rules: Rules = field(default_factory=Rules)
@@ -106,6 +108,7 @@ def load(text: bytes, platform: Platform) -> Config:
         cost=cost,
         extra_slots=values["plan.extra_slots"],
         own_inputs=platform.own_inputs,
+        own_outputs=platform.own_outputs,
         **_choice(values, data.prefix),
     )
 

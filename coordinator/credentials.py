@@ -64,6 +64,7 @@ class Platform:
     storages: tuple[StorageAccess, ...] = ()
     clusters: tuple[ClusterAccess, ...] = ()
     own_inputs: tuple[Place, ...] = ()
+    own_outputs: tuple[Place, ...] = ()
 
     @classmethod
     def around(cls, environ: Mapping[str, str], root: Path = Path("/")) -> Platform:
@@ -73,6 +74,7 @@ class Platform:
             storages=(*_environment_storage(environ), *_mounted_storage(function, root)),
             clusters=(*_environment_cluster(environ), *_embedded_clusters(function)),
             own_inputs=places(function.get("input")),
+            own_outputs=places(function.get("output")),
         )
 
     def storage(self, values: Mapping[str, Any]) -> tuple[StorageAccess | None, list[str]]:

@@ -69,6 +69,7 @@ def test_the_defaults() -> None:
         state=Place("data", ".oscar-batch/"),
         report=None,
         own_inputs=(),
+        own_outputs=(),
     )
 
 
