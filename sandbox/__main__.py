@@ -17,6 +17,7 @@ from sandbox import state, status
 from sandbox.api import STATUS_FAILURE
 from sandbox.cluster import parse_nodes
 from sandbox.pod import parse_image
+from sandbox.profiles import NEWEST, PROFILES
 from sandbox.state import StateError
 from sandbox.storage import StorageError
 from sandbox.up import HOST, CannotRun, Options, serve
@@ -42,12 +43,39 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--ready-file", type=Path, help="write URLs and credentials there when up")
     up.add_argument("--address", type=_loopback, default=HOST, help="loopback, and nothing else")
     up.add_argument("--port", type=int, default=0, help="of the OSCAR API; 0 picks a free one")
-    up.add_argument("--nodes", type=parse_nodes, default="2x4:8Gi", help="e.g. 2x4:8Gi,1x8:16Gi")
+    up.add_argument(
+        "--nodes",
+        type=parse_nodes,
+        default="2x4:8Gi",
+        help="e.g. 2x4:8Gi,1x8:16Gi:gpu=1:speed=0.5",
+    )
+    up.add_argument(
+        "--profile", choices=PROFILES, default=NEWEST.name, help="the release of OSCAR to be"
+    )
     up.add_argument(
         "--status-shape",
         choices=(*status.SHAPES, STATUS_FAILURE),
-        default="F",
-        help="of /system/status; 500 fails as a cluster without metrics does",
+        default="",
+        help="of /system/status, if not the profile's; 500 fails as a cluster without metrics does",
+    )
+    up.add_argument(
+        "--job-ttl",
+        type=float,
+        metavar="SECONDS",
+        help="ended jobs vanish after this time, if not the profile's",
+    )
+    up.add_argument(
+        "--request-budget",
+        action="store_true",
+        help="the manager makes 5 Kubernetes calls a second, 10 at once",
+    )
+    up.add_argument(
+        "--storage-restarts",
+        action="store_true",
+        help="restart the storage when a service is created or deleted",
+    )
+    up.add_argument(
+        "--chaos", action="store_true", help="listen to what clusters do to jobs at /_sandbox/"
     )
     up.add_argument(
         "--image",
@@ -88,9 +116,14 @@ def _up(arguments: argparse.Namespace) -> int:
         state=arguments.state,
         port=arguments.port,
         nodes=arguments.nodes,
-        status_shape=arguments.status_shape,
         images=tuple(arguments.image),
         ready_file=arguments.ready_file,
+        profile=PROFILES[arguments.profile],
+        status_shape=arguments.status_shape,
+        job_ttl_s=arguments.job_ttl,
+        request_budget=arguments.request_budget,
+        storage_restarts=arguments.storage_restarts,
+        chaos=arguments.chaos,
     )
     asyncio.run(serve(options))
     return 0

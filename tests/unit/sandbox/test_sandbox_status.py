@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sandbox.cluster import Resources, parse_nodes
+from sandbox.job import Phase
 from sandbox.status import SHAPES, Snapshot, render
 
 GIB = 1024**3
@@ -14,7 +15,7 @@ SNAPSHOT = Snapshot(
     nodes=parse_nodes("2x4:8Gi"),
     used={"node-1": Resources(500, GIB)},
     requested={"node-1": BUSY},
-    phases={"Running": 1, "Pending": 2, "Failed": 3},
+    phases={Phase.RUNNING: 1, Phase.PENDING: 2, Phase.FAILED: 3},
     buckets={"b": 2},
 )
 
