@@ -52,3 +52,4 @@ class Job:
     bound_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    expires_at: datetime | None = None

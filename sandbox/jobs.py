@@ -59,7 +59,6 @@ class Jobs:
         self.nodes = nodes
         self._pods = pods
         self._ttl_s = ttl_s
-        self._ahead_s = 0.0  # of the real time, for the TTL alone
         self._jobs: dict[str, Job] = {}
         self._pending: dict[str, None] = {}  # in order of arrival
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -163,8 +162,11 @@ class Jobs:
                 self._throttle.set(process.pid, speed)
 
     def advance(self, seconds: float) -> None:
-        """Age what has ended."""
-        self._ahead_s += seconds
+        """Age what has ended, and only that."""
+        for job in self._jobs.values():
+            if job.expires_at:
+                sooner = job.expires_at - timedelta(seconds=seconds)
+                self._jobs[job.name] = replace(job, expires_at=sooner)
 
     def bind(self) -> None:
         """Start whatever fits, oldest first."""
@@ -185,11 +187,9 @@ class Jobs:
             task.add_done_callback(partial(self._left, bound))
 
     def _expire(self) -> None:
-        if self._ttl_s is None:
-            return
-        born = now() - timedelta(seconds=self._ttl_s - self._ahead_s)
+        moment = now()
         for job in list(self._jobs.values()):
-            if job.finished_at and job.finished_at <= born and job.name not in self._tasks:
+            if job.expires_at and job.expires_at <= moment and job.name not in self._tasks:
                 del self._jobs[job.name]
                 self._pods.forget(job)
 
@@ -245,7 +245,8 @@ class Jobs:
             self._throttle.set(process.pid, 1.0)
             self._processes.pop(job.name, None)
             await asyncio.shield(asyncio.to_thread(self._pods.end, job, process))
-        if job.lag_s:
+        if job.lag_s and job.name in self._jobs:
+            self._jobs[job.name] = replace(self._jobs[job.name], finished_at=now())
             age_s = (now() - job.created_at).total_seconds()
             await asyncio.sleep(job.lag_s - age_s % job.lag_s)
         self._change(job, Phase.SUCCEEDED if status == 0 else Phase.FAILED)
@@ -254,16 +255,21 @@ class Jobs:
         known = self._jobs.get(job.name)
         if known is None:
             return  # deleted meanwhile
-        self._jobs[job.name] = _changed(known, phase)
+        changed = _changed(known, phase)
+        if phase.final and changed.finished_at and self._ttl_s is not None:
+            expires_at = changed.finished_at + timedelta(seconds=self._ttl_s)
+            changed = replace(changed, expires_at=expires_at)
+        self._jobs[job.name] = changed
         log.info("%s is %s on %s", job.name, phase, job.node)
 
 
 def _changed(job: Job, phase: Phase) -> Job:
     moment = now()
     if phase is Phase.SUSPENDED:
-        return replace(job, phase=phase, node="", bound_at=None, started_at=None)
+        return replace(job, phase=phase, bound_at=None, started_at=None, finished_at=None)
     if phase.final:
-        return replace(job, phase=phase, started_at=job.started_at or moment, finished_at=moment)
+        started, finished = job.started_at or moment, job.finished_at or moment
+        return replace(job, phase=phase, started_at=started, finished_at=finished)
     return replace(job, phase=phase, started_at=moment)
 
 
