@@ -133,12 +133,12 @@ def test_the_storage_restarts_when_a_service_comes_or_goes(
 ) -> None:
     with running(tmp_path_factory.mktemp("up"), ["--storage-restarts"]) as box:
         box.minio.make_bucket("kept")
-        entry = {"storage_provider": "minio.default", "path": "t/in"}
+        entry = {"storage_provider": "minio.default", "path": "trap/in"}
         began = time.monotonic()
-        box.deploy({"name": "t", "image": "i", "script": "true", "input": [entry]})
+        box.deploy({"name": "trap", "image": "i", "script": "true", "input": [entry]})
         assert time.monotonic() - began > 0.3
-        assert {bucket.name for bucket in box.minio.list_buckets()} == {"kept", "t"}
-        box.minio.fput_object("t", "in/a", __file__)
-        assert len(box.ended("t")) == 1, "and notifies as before"
-        box.remove("t")
+        assert {bucket.name for bucket in box.minio.list_buckets()} == {"kept", "trap"}
+        box.minio.fput_object("trap", "in/a", __file__)
+        assert len(box.ended("trap")) == 1, "and notifies as before"
+        box.remove("trap")
         assert {bucket.name for bucket in box.minio.list_buckets()} == {"kept"}
