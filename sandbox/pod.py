@@ -73,6 +73,16 @@ def parse_image(text: str) -> Image:
     return Image(name, directory, target)
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What is the same for all pods of a sandbox."""
+
+    profile: Profile
+    images: tuple[Image, ...] = ()
+    mount_delay_s: float = 0.0
+    """How long after the job a mount starts; 0: the job waits for it."""
+
+
 class Pods:
     """Processes of jobs below one state directory."""
 
@@ -80,14 +90,14 @@ class Pods:
         self,
         state: Path,
         provider: Provider,
-        images: tuple[Image, ...],
         service: Callable[[str], Service | None],
-        profile: Profile,
+        manner: Manner,
     ) -> None:
         self._state = state
-        self._profile = profile
+        self._profile = manner.profile
+        self._mount_delay_s = manner.mount_delay_s
         self._provider = provider
-        self._images = images
+        self._images = manner.images
         self._service = service
         self.fuse = False
         self._programs = state / "bin"
@@ -242,6 +252,7 @@ class Pods:
             "rclone": _beside_python("rclone"),
             "sidecar": SIDECAR,
             "fuse": self.fuse,
+            "delay_s": self._mount_delay_s,
             "endpoint": self._provider.endpoint,
             "access_key": self._provider.access_key,
             "secret_key": self._provider.secret_key,
