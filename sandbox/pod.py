@@ -7,7 +7,6 @@ is the host's, read-only, with the sandbox's own Python first in PATH. Called by
 namespace.
 """
 
-import contextlib
 import json
 import os
 import shlex
@@ -29,7 +28,8 @@ from sandbox.services import Service
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SIDECAR = "/run/sidecar"
-NICENESS = 10
+# A cluster's manager and storage do not starve when its nodes are busy.
+NICE = ("nice", "-n", "10")
 COMMAND = "echo $EVENT | /oscar/bin/supervisor"
 # OSCAR 3 mounts this file's folder, so the shell of a job with a mount always ends with 0; OSCAR 4
 # does not but still writes it, so it ends with an error unless the script makes /tmpfolder.
@@ -121,15 +121,12 @@ class Pods:
         view = self._view(directory, service)
         with (directory / "log").open("wb") as output:
             process = subprocess.Popen(
-                namespace.container(view, argv),
+                [*NICE, *namespace.container(view, argv)],
                 env=self._environment(job, service),
                 stdin=subprocess.PIPE if service.mount_path else subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        # A cluster's manager and storage do not starve when its nodes are busy.
-        with contextlib.suppress(ProcessLookupError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
         if process.stdin is not None:
             process.stdin.write(json.dumps(self._mount_settings(service)).encode())
             process.stdin.close()

