@@ -77,6 +77,8 @@ class Storage:
         self.secret_key = secrets.token_hex(20)
         self._ports = dict(zip(_PARTS, _free_ports(len(_PARTS)), strict=True))
         self._process: subprocess.Popen[bytes] | None = None
+        self._command: list[str] = []
+        self._environment: dict[str, str] = {}
         self._client = Minio(
             f"127.0.0.1:{self._ports['s3']}",
             access_key=self.access_key,
@@ -104,10 +106,20 @@ class Storage:
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
         }
-        with (self._directory / "weed.log").open("wb") as output:
+        self._command = namespace.private_tmp(weed, visible=(self._directory, Path(weed[0])))
+        self._environment = environment
+        await self._run()
+
+    async def restart(self) -> None:
+        """Down and up again, as OSCAR does to MinIO when a service comes or goes."""
+        self.stop()
+        await self._run()
+
+    async def _run(self) -> None:
+        with (self._directory / "weed.log").open("ab") as output:
             self._process = subprocess.Popen(
-                namespace.private_tmp(weed, visible=(self._directory, Path(weed[0]))),
-                env=environment,
+                self._command,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
