@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sandbox import state, status
 from sandbox.api import STATUS_FAILURE
+from sandbox.backend import VARIABLE, parse_backend
 from sandbox.cluster import parse_nodes
 from sandbox.pod import parse_image
 from sandbox.state import StateError
@@ -57,6 +58,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=HOSTDIR:/PATH",
         help="what the image NAME would hold at /PATH; repeatable",
     )
+    up.add_argument(
+        "--storage",
+        type=parse_backend,
+        default=os.environ.get(VARIABLE) or "seaweedfs",
+        metavar="seaweedfs|minio|s3=URL",
+        help=f"what plays MinIO; also by {VARIABLE}",
+    )
     up.add_argument("--detach", action="store_true", help="return when it is up")
     up.add_argument(
         "--die-with-parent", action="store_true", help="end when the starting process ends"
@@ -91,6 +99,7 @@ def _up(arguments: argparse.Namespace) -> int:
         status_shape=arguments.status_shape,
         images=tuple(arguments.image),
         ready_file=arguments.ready_file,
+        backend=arguments.storage,
     )
     asyncio.run(serve(options))
     return 0

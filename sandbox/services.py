@@ -60,14 +60,15 @@ class Services:
             self._services[service.name] = service
             made: set[str] = set()
             try:
-                triggers = await self._provide(service, made)
+                await self._notifier.register(service.name, service.token)
+                await self._notifier.replace(service.name, await self._provide(service, made))
             except (Rejected, StorageError) as error:
                 del self._services[service.name]
+                await self._notifier.unregister(service.name)
                 # OSCAR leaves what it made behind when the reason was "already exists".
                 if "already exists" not in str(error):
                     await self._remove_buckets(made)
                 raise
-            self._notifier.replace(service.name, triggers)
 
     async def update(self, raw: object) -> None:
         async with self._changing:
@@ -81,14 +82,14 @@ class Services:
             service = replace(service, definition={**service.definition, "owner": owner})
             kept = self._notifier.of(name) & set(_triggers(service))
             self._services[name] = service
-            self._notifier.replace(name, kept | await self._provide_new(service))
+            await self._notifier.replace(name, kept | await self._provide_new(service))
 
     async def delete(self, name: str) -> None:
         async with self._changing:
             service = self._services.pop(name, None)
             if service is None:
                 raise Rejected(404)
-            self._notifier.replace(name, set())
+            await self._notifier.unregister(name)
             mounted = {_bucket(other.mount_path) for other in self.all()}
             await self._remove_buckets(_own_buckets(service) - mounted)
 

@@ -18,14 +18,14 @@ from aiohttp import ClientError, ClientSession, web
 from sandbox import reaper
 from sandbox.api import Api, Settings
 from sandbox.auth import Account
+from sandbox.backend import Backend, build
 from sandbox.cluster import Node
 from sandbox.definition import Provider
-from sandbox.events import Notifier
 from sandbox.jobs import Jobs
 from sandbox.pod import Image, Pods
 from sandbox.services import Services
 from sandbox.state import READY, State, write_private
-from sandbox.storage import Storage, Webhook
+from sandbox.storage import Manager, Storage
 
 log = logging.getLogger(__name__)
 
@@ -52,19 +52,20 @@ class Options:
     status_shape: str
     images: tuple[Image, ...]
     ready_file: Path | None
+    backend: Backend
 
 
 async def serve(options: Options) -> None:
     state = State(options.state)
+    directory = state.directory / "storage"
+    storage, notifier = build(options.backend, directory, lambda *event: post(*event))
     state.claim()
     stopping = _signals()
     watching = reaper.start(state.directory)
-    storage = Storage(state.directory / "storage")
     provider = Provider(storage.url, storage.access_key, storage.secret_key)
     account = Account("oscar", secrets.token_urlsafe(18))
     webhook_token = secrets.token_hex(16)
     async with ClientSession() as session:
-        notifier = Notifier(lambda name, body: post(name, body))
         services = Services(storage, notifier, provider)
         pods = Pods(state.directory, provider, options.images, services.get)
         jobs = Jobs(options.nodes, pods)
@@ -74,9 +75,8 @@ async def serve(options: Options) -> None:
         )
         try:
             url = await _listen(runner, options.port)
-            post = _poster(session, url, services)
-            webhook = Webhook(f"{url}/_sandbox/webhook", webhook_token)
-            await asyncio.gather(storage.start(webhook), _probe(pods))
+            post = _poster(session, url)
+            await asyncio.gather(storage.start(Manager(url, webhook_token)), _probe(pods))
             _announce(options, state, url, account, storage)
             await stopping.wait()
         finally:
@@ -102,12 +102,10 @@ async def _listen(runner: web.AppRunner, port: int) -> str:
     return f"http://{HOST}:{bound}"
 
 
-def _poster(
-    session: ClientSession, url: str, services: Services
-) -> Callable[[str, str], Awaitable[int]]:
-    async def post(service: str, body: str) -> int:
-        """As MinIO's webhook target: the service's token, and no second attempt."""
-        headers = {"Authorization": f"Bearer {services.token(service)}"}
+def _poster(session: ClientSession, url: str) -> Callable[[str, str, str], Awaitable[int]]:
+    async def post(service: str, token: str, body: str) -> int:
+        """As MinIO's webhook target: the token it was registered with, and no second attempt."""
+        headers = {"Authorization": f"Bearer {token}"}
         try:
             async with session.post(f"{url}/job/{service}", data=body, headers=headers) as answer:
                 return answer.status
