@@ -14,6 +14,7 @@ It is not part of the shipped image. In the order in which a request travels:
     minio_server  `minio server`                -> an S3 server, its own webhooks to /job/<service>
     events      the filer's webhook             -> MinIO-shaped events -> POST /job/<service>
     api         HTTP                            -> services, jobs, status
+    redirect    a slash too many                -> the path without it
     auth        an Authorization header         -> allowed, or the refusal OSCAR gives
     definition  a service's JSON                -> what OSCAR stores and answers (pure)
     services    definitions                     -> buckets, folder markers, triggers

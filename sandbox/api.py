@@ -23,6 +23,7 @@ from sandbox.definition import Provider, Rejected
 from sandbox.events import Notifier
 from sandbox.jobs import AlreadyExists, Job, Jobs, Phase
 from sandbox.pod import Pods
+from sandbox.redirect import trailing_slash
 from sandbox.services import Service, Services
 from sandbox.storage import Storage, StorageError
 
@@ -61,7 +62,8 @@ class Api:
     notifier: Notifier
 
     def application(self) -> web.Application:
-        app = web.Application(middlewares=[self._guard], client_max_size=BODY_LIMIT)
+        middlewares = [trailing_slash, self._guard]
+        app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
         one, logs = "/system/services/{service}", "/system/logs/{service}"
         app.add_routes(
             [
