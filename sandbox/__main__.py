@@ -65,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="seaweedfs|minio|s3=URL",
         help=f"what plays MinIO; also by {VARIABLE}",
     )
+    up.add_argument(
+        "--without-fuse",
+        action="store_true",
+        help="simulate mounts by copying, as where FUSE does not work",
+    )
     up.add_argument("--detach", action="store_true", help="return when it is up")
     up.add_argument(
         "--die-with-parent", action="store_true", help="end when the starting process ends"
@@ -100,6 +105,7 @@ def _up(arguments: argparse.Namespace) -> int:
         images=tuple(arguments.image),
         ready_file=arguments.ready_file,
         backend=arguments.storage,
+        without_fuse=arguments.without_fuse,
     )
     asyncio.run(serve(options))
     return 0

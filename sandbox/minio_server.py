@@ -66,6 +66,9 @@ class MinioServer(Server):
         }
         await self.run(Program(argv, environment, self._directory, self._port))
 
+    async def restart(self) -> None:
+        """It restarts whenever a webhook comes or goes, wanted or not."""
+
 
 class MinioNotifier(Notifier):
     """The webhooks and bucket notifications of a MinIO server."""

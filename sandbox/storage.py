@@ -90,6 +90,9 @@ class Storage:
             self.url,
         )
 
+    async def restart(self) -> None:
+        """Down and up again; somebody else's storage is left alone."""
+
     def stop(self) -> None:
         """Nothing of it is the sandbox's."""
 
@@ -154,12 +157,19 @@ class Server(Storage):
     however that ends, and its sockets in /tmp are nobody else's. It binds to loopback."""
 
     _process: subprocess.Popen[bytes] | None = None
+    _program: Program | None = None
+
+    async def restart(self) -> None:
+        self.stop()
+        if self._program is not None:
+            await self.run(self._program)
 
     async def run(self, program: Program) -> None:
         """Start the program and wait until S3 answers."""
+        self._program = program
         visible = (program.directory, Path(program.argv[0]))
         log_path = program.directory / "server.log"
-        with log_path.open("wb") as output:
+        with log_path.open("ab") as output:
             self._process = subprocess.Popen(
                 namespace.private_tmp(program.argv, visible=visible),
                 env={"PATH": os.environ.get("PATH", os.defpath), **program.environment},

@@ -53,6 +53,7 @@ class Options:
     images: tuple[Image, ...]
     ready_file: Path | None
     backend: Backend
+    without_fuse: bool
 
 
 async def serve(options: Options) -> None:
@@ -76,7 +77,7 @@ async def serve(options: Options) -> None:
         try:
             url = await _listen(runner, options.port)
             post = _poster(session, url)
-            await asyncio.gather(storage.start(Manager(url, webhook_token)), _probe(pods))
+            await asyncio.gather(storage.start(Manager(url, webhook_token)), _probe(pods, options))
             _announce(options, state, url, account, storage)
             await stopping.wait()
         finally:
@@ -115,9 +116,9 @@ def _poster(session: ClientSession, url: str) -> Callable[[str, str, str], Await
     return post
 
 
-async def _probe(pods: Pods) -> None:
+async def _probe(pods: Pods, options: Options) -> None:
     try:
-        without_fuse = await asyncio.to_thread(pods.probe)
+        without_fuse = await asyncio.to_thread(pods.probe, without_fuse=options.without_fuse)
     except OSError as error:
         raise CannotRun(NO_NAMESPACES.format(reason=error)) from error
     if without_fuse:
