@@ -16,6 +16,7 @@ from sandbox.minio_server import MinioNotifier, MinioServer
 from sandbox.seaweedfs import SeaweedFS
 from sandbox.storage import Keys, Storage, StorageError
 
+BUILT = Path(__file__).resolve().parent.parent / "build/bin/minio"
 VARIABLE = "OSCAR_SANDBOX_STORAGE"
 KEY_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 NO_MINIO = (
@@ -53,12 +54,13 @@ def build(
 
 
 def minio_binary() -> Path:
-    """Raises StorageError if there is none."""
-    named = os.environ.get("MINIO_BINARY") or "minio"
-    found = shutil.which(named)
-    if found is None:
-        raise StorageError(NO_MINIO)
-    return Path(found).resolve()
+    """The named one, else on PATH, else what `make minio` built. Raises StorageError if none."""
+    named = os.environ.get("MINIO_BINARY")
+    candidates = [named] if named else ["minio", str(BUILT)]
+    for candidate in candidates:
+        if found := shutil.which(candidate):
+            return Path(found).resolve()
+    raise StorageError(NO_MINIO)
 
 
 def _keys(environment: Mapping[str, str]) -> Keys:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import urllib3
 from minio.credentials.providers import StaticProvider
@@ -31,6 +32,8 @@ from sandbox.storage import (
     free_ports,
     unless_gone,
 )
+
+T = TypeVar("T")
 
 # A Kubernetes secret of this name holds the root keys, so OSCAR needs the root user to be it.
 ROOT = "minio"
@@ -77,12 +80,13 @@ class MinioNotifier(Notifier):
         super().__init__()
         self._server = server
         keys = StaticProvider(server.access_key, server.secret_key)
+        self._http = urllib3.PoolManager(timeout=ADMIN_TIMEOUT_S, retries=False)
         self._admin = MinioAdmin(
             endpoint=server.url.partition("//")[2],
             credentials=keys,
             region=REGION,
             secure=False,
-            http_client=urllib3.PoolManager(timeout=ADMIN_TIMEOUT_S, retries=False),
+            http_client=self._http,
         )
 
     async def register(self, service: str, token: str) -> None:
@@ -110,15 +114,19 @@ class MinioNotifier(Notifier):
         wanted = {_arn(service) for service in self._tokens}
         _insist(change, until)
         _insist(self._admin.service_restart, until)
-        while set(self._targets(until)) != wanted:
+        while set(self._targets(until)) != wanted or not self._healthy(until):
             if time.monotonic() > until:
                 raise StorageError(f"MinIO did not come back within {RESTART_TIMEOUT_S:.0f} s")
             time.sleep(_POLL_S)
-        # It lists its targets before it serves buckets.
-        self._server.client.list_buckets()
 
     def _targets(self, until: float) -> list[str]:
         return json.loads(_insist(self._admin.info, until)).get("sqsARN") or []
+
+    def _healthy(self, until: float) -> bool:
+        """It serves objects before it knows its buckets' notifications, and what is written in
+        between starts nothing. OSCAR sleeps for six seconds."""
+        url = f"{self._server.url}/minio/health/cluster"
+        return _insist(lambda: self._http.request("GET", url).status, until) == 200
 
     def _notify(self, bucket: str) -> None:
         wanted = sorted(
@@ -141,7 +149,7 @@ def _arn(service: str) -> str:
     return f"arn:minio:sqs:{REGION}:{service}:webhook"
 
 
-def _insist(call: Callable[[], str], until: float) -> str:
+def _insist(call: Callable[[], T], until: float) -> T:
     """Again and again while the server restarts; a refusal with words is final."""
     while True:
         try:
