@@ -62,8 +62,8 @@ bench-drop: $(VENV)/.ready ## seconds from the drop of a config to the first inv
 bench-plan: $(VENV)/.ready ## make-span of every strategy over its lower bound, simulated (2 minutes)
 	$(BIN)/python -m bench.plan --write docs/benchmarks.md
 
-image: ## the coordinator's container image (BASE=… for another base)
-	docker build --build-arg BASE=$(BASE) --tag $(IMAGE) .
+image: ## the coordinator's container image (BASE=… for another base, BUILD_FLAGS=… for docker)
+	docker build $(BUILD_FLAGS) --build-arg BASE=$(BASE) --tag $(IMAGE) .
 
 deploy: ## the coordinator on a cluster: with oscar-cli, or by OSCAR_BATCH_OSCAR_URL, …_USERNAME, …_PASSWORD
 	@if command -v oscar-cli >/dev/null && [ -z "$$OSCAR_BATCH_OSCAR_URL" ]; then \

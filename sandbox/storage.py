@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import urllib3
 from minio import Minio
 from minio.deleteobjects import DeleteObject
-from minio.error import S3Error
+from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
 from sandbox import namespace, reaper
@@ -72,7 +72,9 @@ class Storage:
         self.secret_key = keys.secret
         parts = urlsplit(self.url)
         # A MinIO that restarts answers 503 with Retry-After: 60, and is back in one second.
-        retries = urllib3.Retry(total=5, backoff_factor=0.1, respect_retry_after_header=False)
+        retries = urllib3.Retry(
+            total=5, backoff_factor=0.1, status_forcelist=[503], respect_retry_after_header=False
+        )
         self.client = Minio(
             parts.netloc,
             access_key=keys.access,
@@ -138,7 +140,7 @@ class Storage:
         """A call of a client library, in a thread, its errors translated."""
         try:
             return await asyncio.to_thread(call)
-        except (S3Error, HTTPError, ValueError) as error:
+        except (MinioException, HTTPError, ValueError) as error:
             raise StorageError(str(error)) from error
 
 
