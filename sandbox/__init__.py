@@ -13,15 +13,24 @@ It is not part of the shipped image. In the order in which a request travels:
     seaweedfs   `weed mini`                     -> an S3 server
     minio_server  `minio server`                -> an S3 server, its own webhooks to /job/<service>
     events      the filer's webhook             -> MinIO-shaped events -> POST /job/<service>
-    api         HTTP                            -> services, jobs, status
+    api         HTTP                            -> services, the state of the cluster
+    joblogs     HTTP                            -> jobs, their lists and logs
+    chaos       HTTP below /_sandbox/           -> what clusters do to jobs and requests
     redirect    a slash too many                -> the path without it
     auth        an Authorization header         -> allowed, or the refusal OSCAR gives
+    faults      a request                       -> the fault that was asked for it
+    budget      a request                       -> waiting for its Kubernetes calls
+    profiles    v3.5, v3.7, v4.1                -> which release does what (the one table)
     definition  a service's JSON                -> what OSCAR stores and answers (pure)
     services    definitions                     -> buckets, folder markers, triggers
+    submission  POST /job                       -> a job, or the refusal (pure)
+    job         an invocation                   -> what Kubernetes keeps of it (pure)
     listing     jobs                            -> the pages of /system/logs (pure)
     status      nodes and jobs                  -> /system/status in its six shapes (pure)
     cluster     `2x4:8Gi`, requests             -> nodes, free room, the node that fits (pure)
+    nodes       declarations, chaos             -> the nodes that there are now
     jobs        submitted jobs                  -> queued, bound, running, ended
+    throttle    a job on a slow node            -> stopped for a share of the time
     pod         a bound job                     -> its files, environment and process
     namespace   what a container sees           -> a bwrap command line (pure)
     reaper      a killed sandbox                -> its orphaned jobs, killed too

@@ -11,16 +11,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from sandbox import state, status
 from sandbox.api import STATUS_FAILURE
 from sandbox.backend import VARIABLE, parse_backend
 from sandbox.cluster import parse_nodes
 from sandbox.pod import parse_image
+from sandbox.profiles import NEWEST, PROFILES
 from sandbox.state import StateError
 from sandbox.storage import StorageError
 from sandbox.up import HOST, CannotRun, Options, serve
+
+T = TypeVar("T")
 
 DETACH_WAIT_S = 30.0
 PR_SET_PDEATHSIG = 1
@@ -40,40 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True)
     up = verbs.add_parser("up", help="run a sandbox until it is stopped")
     up.set_defaults(verb=_up)
-    up.add_argument("--ready-file", type=Path, help="write URLs and credentials there when up")
-    up.add_argument("--address", type=_loopback, default=HOST, help="loopback, and nothing else")
-    up.add_argument("--port", type=int, default=0, help="of the OSCAR API; 0 picks a free one")
-    up.add_argument("--nodes", type=parse_nodes, default="2x4:8Gi", help="e.g. 2x4:8Gi,1x8:16Gi")
-    up.add_argument(
-        "--status-shape",
-        choices=(*status.SHAPES, STATUS_FAILURE),
-        default="F",
-        help="of /system/status; 500 fails as a cluster without metrics does",
-    )
-    up.add_argument(
-        "--image",
-        type=parse_image,
-        action="append",
-        default=[],
-        metavar="NAME=HOSTDIR:/PATH",
-        help="what the image NAME would hold at /PATH; repeatable",
-    )
-    up.add_argument(
-        "--storage",
-        type=parse_backend,
-        default=os.environ.get(VARIABLE) or "seaweedfs",
-        metavar="seaweedfs|minio|s3=URL",
-        help=f"what plays MinIO; also by {VARIABLE}",
-    )
-    up.add_argument(
-        "--without-fuse",
-        action="store_true",
-        help="simulate mounts by copying, as where FUSE does not work",
-    )
-    up.add_argument("--detach", action="store_true", help="return when it is up")
-    up.add_argument(
-        "--die-with-parent", action="store_true", help="end when the starting process ends"
-    )
+    _add_options(up)
+    _add_release(up)
     down = verbs.add_parser("down", help="end a sandbox and all it started")
     down.set_defaults(verb=_down)
     show = verbs.add_parser("status", help="tell whether a sandbox is up, and where")
@@ -81,6 +54,83 @@ def _parser() -> argparse.ArgumentParser:
     for verb in (up, down, show):
         verb.add_argument("--state", type=Path, default=Path("build/sandbox"), metavar="DIR")
     return parser
+
+
+def _add_options(up: argparse.ArgumentParser) -> None:
+    """How it runs."""
+    add = up.add_argument
+    add("--ready-file", type=Path, help="write URLs and credentials there when up")
+    add("--address", type=_loopback, default=HOST, help="loopback, and nothing else")
+    add("--port", type=int, default=0, help="of the OSCAR API; 0 picks a free one")
+    add(
+        "--nodes",
+        type=_in_words(parse_nodes),
+        default="2x4:8Gi",
+        help="e.g. 2x4:8Gi,1x8:16Gi:gpu=1:speed=0.5",
+    )
+    add(
+        "--image",
+        type=_in_words(parse_image),
+        action="append",
+        default=[],
+        metavar="NAME=HOSTDIR:/PATH",
+        help="what the image NAME would hold at /PATH; repeatable",
+    )
+    add(
+        "--storage",
+        type=_in_words(parse_backend),
+        default=os.environ.get(VARIABLE) or "seaweedfs",
+        metavar="seaweedfs|minio|s3=URL",
+        help=f"what plays MinIO; also by {VARIABLE}",
+    )
+    add(
+        "--without-fuse",
+        action="store_true",
+        help="simulate mounts by copying, as where FUSE does not work",
+    )
+    add("--detach", action="store_true", help="return when it is up")
+    add("--die-with-parent", action="store_true", help="end when the starting process ends")
+    add("--chaos", action="store_true", help="listen to what clusters do to jobs at /_sandbox/")
+
+
+def _add_release(up: argparse.ArgumentParser) -> None:
+    """What it plays."""
+    add = up.add_argument
+    add("--profile", choices=PROFILES, default=NEWEST.name, help="the release of OSCAR to be")
+    add(
+        "--status-shape",
+        choices=(*status.SHAPES, STATUS_FAILURE),
+        default="",
+        help="of /system/status, if not the profile's; 500 fails as a cluster without metrics does",
+    )
+    add(
+        "--job-ttl",
+        type=float,
+        metavar="SECONDS",
+        help="ended jobs vanish after this time, if not the profile's",
+    )
+    add(
+        "--request-budget",
+        action="store_true",
+        help="the manager makes 5 Kubernetes calls a second, 10 at once",
+    )
+    add(
+        "--storage-restarts",
+        action="store_true",
+        help="restart the storage when a service is created or deleted",
+    )
+
+
+def _in_words(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """argparse swallows what a ValueError says."""
+
+    def parsed(text: str) -> T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parsed
 
 
 def _loopback(text: str) -> str:
@@ -101,11 +151,16 @@ def _up(arguments: argparse.Namespace) -> int:
         state=arguments.state,
         port=arguments.port,
         nodes=arguments.nodes,
-        status_shape=arguments.status_shape,
         images=tuple(arguments.image),
         ready_file=arguments.ready_file,
         backend=arguments.storage,
         without_fuse=arguments.without_fuse,
+        profile=PROFILES[arguments.profile],
+        status_shape=arguments.status_shape,
+        job_ttl_s=arguments.job_ttl,
+        request_budget=arguments.request_budget,
+        storage_restarts=arguments.storage_restarts,
+        chaos=arguments.chaos,
     )
     asyncio.run(serve(options))
     return 0

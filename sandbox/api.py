@@ -1,42 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns HTTP requests into services, jobs and their state: the routes of OSCAR's manager, v4.1.
+"""Turns HTTP requests into services and the state of the cluster: the routes of OSCAR's manager.
 
 Routes only; what they do is in services and jobs, how they answer is OSCAR's way: text errors,
-empty successes, 500 with an empty body for a panic. Called by up.
+empty successes, 500 with an empty body for a panic. Called by up. Next: joblogs for the routes of
+jobs, chaos for those that are the sandbox's own.
 """
 
+import asyncio
 import hmac
 import json
 import logging
-import re
-import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
-from sandbox import auth, definition, listing, status
-from sandbox.auth import Account, Refusal
-from sandbox.cluster import Node
-from sandbox.definition import Provider, Rejected
+from sandbox import auth, definition, status
+from sandbox.auth import Account
+from sandbox.budget import COSTS, Budget
+from sandbox.chaos import Chaos
+from sandbox.definition import Panic, Provider, Rejected
 from sandbox.events import Notifier
-from sandbox.jobs import AlreadyExists, Job, Jobs, Phase
-from sandbox.pod import Pods
+from sandbox.faults import Faults
+from sandbox.joblogs import JobLogs
+from sandbox.jobs import Jobs
+from sandbox.listing import Expired
+from sandbox.profiles import Profile
 from sandbox.redirect import trailing_slash
 from sandbox.services import Service, Services
 from sandbox.storage import Storage, StorageError
+from sandbox.submission import is_label
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BODY_LIMIT = 256 * 1024**2
-# etcd refuses larger objects, and the event is part of the Job.
-JOB_LIMIT = 1536 * 1024
 STATUS_FAILURE = "500"
-_JOB_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-VERSION = "4.1.2"
+OWN = "/_sandbox/"
+WEBHOOK = f"{OWN}webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,9 @@ class Settings:
 
     account: Account
     provider: Provider
-    nodes: tuple[Node, ...]
+    profile: Profile
     status_shape: str
+    chaos: bool
     webhook_token: str = field(repr=False)
 
 
@@ -57,54 +61,81 @@ class Api:
     settings: Settings
     services: Services
     jobs: Jobs
-    pods: Pods
+    joblogs: JobLogs
     storage: Storage
     notifier: Notifier
+    budget: Budget
+    faults: Faults
 
     def application(self) -> web.Application:
-        middlewares = [trailing_slash, self._guard]
+        middlewares = [trailing_slash, self._fail, self._guard]
         app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
-        one, logs = "/system/services/{service}", "/system/logs/{service}"
-        app.add_routes(
-            [
-                web.get("/health", self.health),
-                web.get("/system/services", self.list_services),
-                web.post("/system/services", self.create_service),
-                web.put("/system/services", self.update_service),
-                web.get(one, self.read_service),
-                web.delete(one, self.delete_service),
-                web.get(f"{one}/auth", self.forward_auth),
-                web.post("/job/{service}", self.submit),
-                web.get(logs, self.list_jobs),
-                web.delete(logs, self.delete_jobs),
-                web.get(logs + "/{job}", self.read_log),
-                web.delete(logs + "/{job}", self.delete_job),
-                web.get("/system/logs", self.manager_log),
-                web.get("/system/status", self.status),
-                web.get("/system/config", self.config),
-                web.get("/system/info", self.info),
-                web.get("/system/quotas/user", self.own_quota),
-                web.post("/_sandbox/webhook", self.webhook),
-            ]
-        )
+        one = "/system/services/{service}"
+        routes = [
+            web.get("/health", self.health),
+            web.get("/system/services", self.list_services),
+            web.post("/system/services", self.create_service),
+            web.put("/system/services", self.update_service),
+            web.get(one, self.read_service),
+            web.delete(one, self.delete_service),
+            web.get(f"{one}/auth", self.forward_auth),
+            web.get("/system/logs", self.manager_log),
+            web.get("/system/status", self.status),
+            web.get("/system/config", self.config),
+            web.get("/system/info", self.info),
+            web.get("/system/quotas/user", self.own_quota),
+        ]
+        absent = self.settings.profile.absent_routes
+        app.add_routes([route for route in routes if route.path not in absent])
+        app.add_routes(self.joblogs.routes())
+        app.add_routes([web.post(WEBHOOK, self.webhook)])
+        if self.settings.chaos:
+            chaos = Chaos(self.services, self.jobs, self.joblogs, self.faults)
+            app.add_routes(chaos.routes(OWN.rstrip("/")))
         return app
 
     @web.middleware
+    async def _fail(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Do what a fault says, if one was asked for."""
+        await request.read()  # what has arrived stays, should the caller give up meanwhile
+        own = request.path.startswith(OWN)
+        fault = None if own else self.faults.take(request.method, request.path)
+        if fault is None:
+            return await handler(request)
+        await asyncio.sleep(fault.delay_s)
+        if fault.cut == "before":
+            return _cut(request)
+        if fault.status and not fault.doubled:
+            return web.Response(status=fault.status, text=fault.body)
+        answer = await handler(request)
+        if fault.cut == "after":
+            return _cut(request)
+        if fault.doubled and isinstance(answer, web.Response):
+            text = fault.body + (answer.text or "")
+            return web.Response(status=fault.status or answer.status, text=text)
+        return answer
+
+    @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Basic auth for /system, and OSCAR's way to fail."""
-        own_rule = request.path.endswith("/auth")
-        if request.path.startswith("/system/") and not own_rule:
+        """Basic auth for /system, the manager's budget, and OSCAR's way to fail."""
+        if request.match_info.http_exception is not None:
+            return web.Response(status=404, text="404 page not found")
+        route = request.match_info.route.resource
+        canonical = route.canonical if route else ""
+        open_to_all = not request.path.startswith(("/system/", OWN))
+        if not (open_to_all or canonical.endswith("/auth") or canonical == WEBHOOK):
             refusal = auth.system(request.headers.get("Authorization"), self.settings.account)
             if refusal:
-                return _refuse(refusal)
+                return auth.refuse(refusal)
+        await self.budget.spend(COSTS.get(f"{request.method} {canonical}", 0))
         try:
             return await handler(request)
         except Rejected as error:
             return web.Response(status=error.status, text=error.text)
         except StorageError as error:
             return web.Response(status=500, text=str(error))
-        except web.HTTPNotFound:
-            return web.Response(status=404, text="404 page not found")
+        except (Panic, Expired):
+            return web.Response(status=500)
         except web.HTTPException:
             raise
         except Exception:
@@ -136,79 +167,27 @@ class Api:
 
     async def forward_auth(self, request: web.Request) -> web.Response:
         header = request.headers.get("Authorization")
-        token = self.services.token(request.match_info["service"])
+        service = self.services.get(request.match_info["service"])
+        token = service.token if service else None
         if "token" in request.query:
             header = f"Bearer {request.query['token']}"
         if auth.system(header, self.settings.account) is None:
             return web.Response()
         refusal = auth.job(header, token)
-        return _refuse(refusal) if refusal else web.Response()
-
-    async def submit(self, request: web.Request) -> web.Response:
-        service = self.services.get(request.match_info["service"])
-        refusal = auth.job(request.headers.get("Authorization"), service.token if service else None)
-        if refusal or service is None:
-            return _refuse(refusal or Refusal(401))
-        body = await request.read()
-        name = request.headers.get("X-Delegated-Job-ID") or _job_name(service.name)
-        if not _JOB_NAME.fullmatch(name):
-            raise Rejected(500, f'Job.batch "{name}" is invalid: metadata.name: Invalid value')
-        if len(body) > JOB_LIMIT:
-            raise Rejected(500, "etcdserver: request is too large")
-        try:
-            self.jobs.submit(Job(name, service.name, service.needs, body))
-        except AlreadyExists:
-            raise Rejected(500, f'jobs.batch "{name}" already exists') from None
-        return web.Response(status=201)
-
-    async def list_jobs(self, request: web.Request) -> web.Response:
-        jobs = self.jobs.of(self._service(request).name)
-        try:
-            return _json(listing.page(jobs, request.query.get("page", "")))
-        except listing.BadToken as error:
-            raise Rejected(500, str(error)) from error
-
-    async def delete_jobs(self, request: web.Request) -> web.Response:
-        jobs = self.jobs.of(self._service(request).name)
-        if request.query.get("all") != "true":
-            jobs = [job for job in jobs if job.phase is Phase.SUCCEEDED]
-        await self.jobs.delete(jobs)
-        return web.Response(status=204)
-
-    async def read_log(self, request: web.Request) -> web.StreamResponse:
-        job = self.jobs.get(self._service(request).name, request.match_info["job"])
-        if job is None:
-            raise Rejected(500)  # OSCAR's own nil dereference
-        path = self.pods.log(job)
-        if job.started_at is None or not path.exists():
-            raise Rejected(404)
-        if request.query.get("timestamps") == "true":
-            moment = f"{job.started_at:%Y-%m-%dT%H:%M:%S.%f}000Z "
-            lines = path.read_bytes().splitlines(keepends=True)
-            body = b"".join(moment.encode() + line for line in lines)
-            return web.Response(body=body, content_type="text/plain")
-        return web.FileResponse(path, headers={"Content-Type": "text/plain; charset=utf-8"})
-
-    async def delete_job(self, request: web.Request) -> web.Response:
-        service = self.services.get(request.match_info["service"])
-        if service is None:
-            raise Rejected(403)
-        job = self.jobs.get(service.name, request.match_info["job"])
-        if job is None:
-            raise Rejected(404)
-        await self.jobs.delete([job])
-        return web.Response(status=204)
+        return auth.refuse(refusal) if refusal else web.Response()
 
     async def manager_log(self, _: web.Request) -> web.Response:
         return web.Response(text="")
 
-    async def status(self, _: web.Request) -> web.Response:
+    async def status(self, request: web.Request) -> web.StreamResponse:
         shape = self.settings.status_shape
         if shape == STATUS_FAILURE:
+            if self.settings.profile.status_kills:
+                return _cut(request)
             reason = "the server could not find the requested resource (get nodes.metrics.k8s.io)"
             return _json({"error": f"Error getting metrics info: {reason}"}, status=500)
         snapshot = status.Snapshot(
-            self.settings.nodes,
+            tuple(self.jobs.nodes),
             self.jobs.used(),
             self.jobs.requested(),
             self.jobs.phases(),
@@ -222,7 +201,7 @@ class Api:
             "namespace": "oscar",
             "services_namespace": definition.NAMESPACE,
             "controller_service_account": "oscar-sa",
-            "gpu_available": any(node.capacity.gpus for node in self.settings.nodes),
+            "gpu_available": any(node.capacity.gpus for node in self.jobs.nodes),
             "interLink_available": False,
             "yunikorn_enable": False,
             "kueue_enable": False,
@@ -231,13 +210,16 @@ class Api:
             "minio_quota_enabled": False,
         }
         provider = self.settings.provider.entry(hidden=False)
-        answer = {"config": config, "minio_provider": provider, "allowed_image_repositories": []}
-        return _json(answer)
+        answer = {"minio_provider": provider, "allowed_image_repositories": []}
+        absent = self.settings.profile.absent_config
+        known = {key: value for key, value in config.items() if key not in absent}
+        rest = {key: value for key, value in answer.items() if key not in absent}
+        return _json({"config": known, **rest})
 
     async def info(self, _: web.Request) -> web.Response:
         return _json(
             {
-                "version": VERSION,
+                "version": self.settings.profile.version,
                 "git_commit": "sandbox",
                 "architecture": "amd64",
                 "kubernetes_version": "v1.31.0",
@@ -255,23 +237,19 @@ class Api:
         return web.Response()
 
     def _service(self, request: web.Request) -> Service:
-        service = self.services.get(request.match_info["service"])
-        if service is None:
+        name = request.match_info["service"]
+        if self.settings.profile.checks_names and not is_label(name):
+            raise Rejected(400, "invalid serviceName")
+        if (service := self.services.get(name)) is None:
             raise Rejected(404)
         return service
 
 
-def _job_name(service: str) -> str:
-    return f"{service if len(service) < 25 else service[:16]}-{uuid.uuid4()}"
-
-
-def _refuse(refusal: Refusal) -> web.Response:
-    headers = {"WWW-Authenticate": 'Basic realm="Authorization Required"'}
-    return web.Response(
-        status=refusal.status,
-        text=refusal.text,
-        headers=headers if refusal.challenge else None,
-    )
+def _cut(request: web.Request) -> web.Response:
+    """Close the connection; the answer goes nowhere."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
 
 
 async def _body(request: web.Request) -> Any:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns an Authorization header into a permission, or into the refusal that OSCAR would give.
 
-Pure. The table of OSCAR v4.1 without OIDC: basic for everything below /system and never for /job,
-a service's token for its own /job and nothing else. Next: api.
+The table of OSCAR without OIDC: basic for everything below /system and never for /job, a service's
+token for its own /job and nothing else. Next: api and joblogs.
 """
 
 import base64
@@ -10,6 +10,8 @@ import binascii
 import hmac
 import json
 from dataclasses import dataclass
+
+from aiohttp import web
 
 TOKEN_LENGTH = 64
 
@@ -58,6 +60,15 @@ def job(header: str | None, service_token: str | None) -> Refusal | None:
         return Refusal(400, "oidc is not enabled")
     return Refusal(
         502, "token contains an invalid number of segments" + "error getting token's issuer"
+    )
+
+
+def refuse(refusal: Refusal) -> web.Response:
+    headers = {"WWW-Authenticate": 'Basic realm="Authorization Required"'}
+    return web.Response(
+        status=refusal.status,
+        text=refusal.text,
+        headers=headers if refusal.challenge else None,
     )
 
 

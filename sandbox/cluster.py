@@ -6,7 +6,7 @@ kube-scheduler does, less its scoring. Next: jobs.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
@@ -20,7 +20,10 @@ _SUFFIXES = {
     **{suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", 1)},
     **{suffix: Decimal(1000) ** -power for power, suffix in enumerate("mun", 1)},
 }
-_NODES = re.compile(r"(?:(?P<count>\d+)x)?(?P<cpu>[^:]+):(?P<memory>[^:]+)(?::gpu=(?P<gpus>\d+))?")
+_NODES = re.compile(
+    r"(?:(?P<count>\d+)x)?(?P<cpu>[^:]+):(?P<memory>[^:]+)"
+    r"(?::gpu=(?P<gpus>\d+))?(?::speed=(?P<speed>[\d.]+))?(?P<interlink>:interlink)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,20 @@ class Node:
 
     name: str
     capacity: Resources
+    speed: float = 1.0
+    """The share of time in which its processes run."""
+    interlink: bool = False
+    """A virtual node: listed, and no place for a job that does not ask for it."""
+    cordoned: bool = False
+    """Takes no new jobs; no release tells."""
+    lost: bool = False
+    """Dead: no new jobs, and its condition is Unknown."""
+    measured: bool = True
+    """The metrics server knows it."""
+
+    @property
+    def open(self) -> bool:
+        return not (self.interlink or self.cordoned or self.lost)
 
 
 def quantity(text: str, *, scale: int = 1) -> int:
@@ -75,27 +92,43 @@ def resources(cpu: str, memory: str, gpus: int = 0) -> Resources:
     return Resources(quantity(cpu, scale=1000), quantity(memory), gpus)
 
 
-def parse_nodes(text: str) -> tuple[Node, ...]:
-    """``2x4:8Gi,1x8:16Gi:gpu=1`` is two nodes of 4 CPU and 8 GiB, and one with a GPU."""
-    capacities: list[Resources] = []
+def parse_nodes(text: str, *, first: int = 1) -> tuple[Node, ...]:
+    """``2x4:8Gi,1x8:16Gi:gpu=1:speed=0.5`` is two nodes of 4 CPU and 8 GiB, and a slow one with a
+    GPU; names are numbered from ``first``."""
+    nodes: list[Node] = []
     for part in text.split(","):
         match = _NODES.fullmatch(part.strip())
         if match is None:
-            raise ValueError(f"nodes are declared as COUNTxCPU:MEMORY[:gpu=N], got {part!r}")
+            raise ValueError(
+                "nodes are declared as COUNTxCPU:MEMORY[:gpu=N][:speed=S][:interlink], "
+                f"got {part!r}"
+            )
         capacity = resources(match["cpu"], match["memory"], int(match["gpus"] or 0))
         if capacity.cpu_millicores <= 0 or capacity.memory_bytes <= 0:
             raise ValueError(f"a node needs CPU and memory, got {part!r}")
-        capacities += [capacity] * int(match["count"] or 1)
-    if not capacities:
+        speed, interlink = speed_of(match["speed"] or 1), bool(match["interlink"])
+        for _ in range(int(match["count"] or 1)):
+            nodes.append(Node(f"node-{first + len(nodes)}", capacity, speed, interlink))
+    if not nodes:
         raise ValueError(f"a cluster needs a node, got {text!r}")
-    return tuple(Node(f"node-{number}", room) for number, room in enumerate(capacities, 1))
+    return tuple(nodes)
+
+
+def speed_of(value: object) -> float:
+    try:
+        speed = float(str(value))
+    except ValueError:
+        speed = 0.0
+    if not 0.01 <= speed <= 1:
+        raise ValueError(f"the speed of a node is a number from 0.01 to 1, got {value!r}")
+    return speed
 
 
 def first_fit(
-    nodes: Sequence[Node], requested: Mapping[str, Resources], needs: Resources
+    nodes: Iterable[Node], requested: Mapping[str, Resources], needs: Resources
 ) -> str | None:
-    """The first node whose free room holds ``needs``, or None: the job stays Pending."""
+    """The first open node whose free room holds ``needs``, or None: the job stays Pending."""
     for node in nodes:
-        if needs.fits(node.capacity - requested.get(node.name, Resources())):
+        if node.open and needs.fits(node.capacity - requested.get(node.name, Resources())):
             return node.name
     return None

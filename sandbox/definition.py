@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns the JSON of a service into the definition that OSCAR stores, answers and mounts.
 
-Pure. Defaults, checks and the spelling of the answer are those of OSCAR v4.1; unknown keys are
-dropped silently and keys match whatever their case, as in Go's decoder. Next: services.
+Pure. Defaults, checks and the spelling of the answer are those of OSCAR v4.1, less what the release
+does not know; unknown keys are dropped silently and keys match whatever their case, as in Go's
+decoder. Next: services.
 """
 
 import copy
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.cluster import Resources, resources
+from sandbox.profiles import FlatPath, Profile
 
 Definition = dict[str, Any]
 
@@ -70,6 +72,10 @@ class Rejected(Exception):
         self.text = text
 
 
+class Panic(Exception):
+    """What OSCAR dies of in the midst of a request: 500, empty, and nothing is rolled back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """The cluster's default storage."""
@@ -88,7 +94,7 @@ class Provider:
         }
 
 
-def normalise(raw: Any, token: str, provider: Provider) -> Definition:
+def normalise(raw: Any, token: str, provider: Provider, profile: Profile) -> Definition:
     """The definition as OSCAR stores it, or the 400 with which it refuses."""
     if not isinstance(raw, dict):
         raise Rejected(400, "The service specification is not valid: not a JSON object")
@@ -97,12 +103,18 @@ def normalise(raw: Any, token: str, provider: Provider) -> Definition:
     for key in DEFAULTS.keys() - set(_READ_ONLY):
         if lowered.get(key) is not None:
             service[key] = _typed(key, lowered[key])
+    _check_ports(service["expose"], as_lists=profile.list_ports)
     service["token"] = token
     service["environment"] = _environment(service["environment"])
-    service["script"] = service["script"].replace("\r\n", "\n")
+    if profile.newlines:
+        service["script"] = service["script"].replace("\r\n", "\n")
     _require(service)
     _fill(service, provider)
-    return service
+    if profile.flat_path is FlatPath.PREFIXED:
+        for entry in (*service["input"], *service["output"]):
+            if "/" not in entry["path"]:
+                entry["path"] = f"{service['name']}/{entry['path']}"
+    return _known(service, profile.absent_keys)
 
 
 def needs(service: Definition) -> Resources:
@@ -136,15 +148,32 @@ def _typed(key: str, value: Any) -> Any:
             f"The service specification is not valid: json: cannot unmarshal {kind} into Go "
             f"struct field Service.{key} of type {wanted.__name__}",
         )
-    if key == "expose" and any(isinstance(value.get(k), int) for k in ("api_port", "nodePort")):
-        raise Rejected(
-            400,
-            "The service specification is not valid: json: cannot unmarshal number into Go struct "
-            "field Service.expose of type []int32",
-        )
-    if isinstance(wanted(), dict) and isinstance(DEFAULTS[key], dict) and key in ("mount",):
+    if key == "mount":
         return {**DEFAULTS[key], **value}
     return value
+
+
+def _check_ports(expose: dict[str, Any], *, as_lists: bool) -> None:
+    """v4.1 made lists of two numbers, and neither side takes the other's spelling."""
+    for key in ("api_port", "nodePort"):
+        if key in expose and isinstance(expose[key], list) != as_lists:
+            wanted = "[]int32" if as_lists else "int32"
+            raise Rejected(
+                400,
+                "The service specification is not valid: json: cannot unmarshal "
+                f"{type(expose[key]).__name__} into Go struct field Service.expose.{key} of type "
+                f"{wanted}",
+            )
+
+
+def _known(service: Definition, absent: frozenset[str]) -> Definition:
+    """Without the keys that a release does not know; `mount.options` is one inside another."""
+    known = {key: value for key, value in service.items() if key not in absent}
+    for path in absent:
+        outer, _, inner = path.partition(".")
+        if inner:
+            known[outer] = {key: value for key, value in known[outer].items() if key != inner}
+    return known
 
 
 def _environment(raw: dict[str, Any]) -> dict[str, dict[str, str]]:
@@ -180,8 +209,7 @@ def _require(service: Definition) -> None:
 def _fill(service: Definition, provider: Provider) -> None:
     name = service["name"]
     for entry in (*service["input"], *service["output"]):
-        path = str(entry["path"]).strip(" /")
-        entry["path"] = path if "/" in path else f"{name}/{path}"
+        entry["path"] = str(entry["path"]).strip(" /")
         entry["storage_provider"] = entry.get("storage_provider") or "minio.default"
     service["owner"] = service["owner"] or "cluster_admin"
     if service["log_level"] not in LOG_LEVELS:

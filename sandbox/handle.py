@@ -101,14 +101,61 @@ class Sandbox:
         while True:
             answer = self.call("GET", f"/system/logs/{name}", params={"page": page})
             answer.raise_for_status()
-            found.update(answer.json()["jobs"])
-            if not (page := answer.json().get("next_page", "")):
+            document = answer.json()
+            found.update(document.get("jobs", document))  # flat before v3.6.4
+            if not (page := document.get("next_page", "")):
                 return found
 
     def log(self, name: str, job: str) -> str:
         answer = self.call("GET", f"/system/logs/{name}/{job}")
         answer.raise_for_status()
         return answer.content.decode("utf-8", "replace")
+
+    def chaos(self, method: str, path: str, /, **body: Any) -> Any:
+        """A request of the sandbox's own API, which is there with `--chaos`."""
+        answer = self.call(method, f"/_sandbox/{path}", json=body)
+        answer.raise_for_status()
+        return answer.json()
+
+    def add_nodes(self, nodes: str) -> list[str]:
+        return [node["name"] for node in self.chaos("POST", "nodes", nodes=nodes)]
+
+    def kill_node(self, node: str, unnoticed_s: float = 0.0) -> None:
+        """Its processes die now; its jobs look alive until it is noticed."""
+        self.chaos("POST", f"nodes/{node}/kill", unnoticed_s=unnoticed_s)
+
+    def drain_node(self, node: str) -> None:
+        self.chaos("POST", f"nodes/{node}/drain")
+
+    def remove_node(self, node: str) -> None:
+        self.chaos("DELETE", f"nodes/{node}")
+
+    def slow_node(self, node: str, speed: float) -> None:
+        self.chaos("POST", f"nodes/{node}/slow", speed=speed)
+
+    def fail(self, method: str, path: str, /, **fault: Any) -> None:
+        """What happens to the next request, or the next ``times``; see faults.Fault."""
+        self.chaos("POST", "faults", **{"method": method, "path": path, **fault})
+
+    def rotate_token(self, name: str, *, webhook: bool = False) -> None:
+        self.chaos("POST", f"services/{name}/rotate", webhook=webhook)
+
+    def suspend(self, name: str) -> None:
+        self.chaos("POST", f"services/{name}/suspend")
+
+    def release(self, name: str) -> None:
+        self.chaos("POST", f"services/{name}/release")
+
+    def vanish(self, name: str, *jobs: str) -> None:
+        """These jobs of the service, or all of them, are gone as if they had never been."""
+        self.chaos("POST", f"services/{name}/vanish", **({"jobs": jobs} if jobs else {}))
+
+    def expire_pages(self) -> None:
+        self.chaos("POST", "pages/expire")
+
+    def advance(self, seconds: float) -> None:
+        """Age what has ended, for the TTL."""
+        self.chaos("POST", "clock", seconds=seconds)
 
     def ended(self, name: str, count: int = 1, within_s: float = 20) -> dict[str, dict[str, str]]:
         """Wait until the service has at least ``count`` jobs and all of them have ended."""

@@ -22,17 +22,20 @@ import yaml
 
 from sandbox import namespace, reaper
 from sandbox.definition import Provider, function_config
-from sandbox.jobs import Job
+from sandbox.job import Job
 from sandbox.namespace import Binding, View
+from sandbox.profiles import Profile
 from sandbox.services import Service
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SIDECAR = "/run/sidecar"
 NICENESS = 10
 COMMAND = "echo $EVENT | /oscar/bin/supervisor"
-# OSCAR still writes this file though v4 no longer mounts its folder, so the shell of a job with a
-# mount ends with an error unless the script makes /tmpfolder.
+# OSCAR 3 mounts this file's folder, so the shell of a job with a mount always ends with 0; OSCAR 4
+# does not but still writes it, so it ends with an error unless the script makes /tmpfolder.
+FINISH_FOLDER = "/tmpfolder"  # noqa: S108 - the container's
 FINISH = ';echo "I finish" > /tmpfolder/finish-file;'
+FOLDERS = ("config", "secrets", "tmp", "tmpfolder", "workdir")
 WATCHDOG = {
     "fprocess": "/oscar/bin/supervisor",
     "max_inflight": "1",
@@ -41,6 +44,12 @@ WATCHDOG = {
     "read_timeout": "300",
     "write_timeout": "300",
     "healthcheck_interval": "5",
+}
+IMAGE_ENVIRONMENT = {
+    "PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+    ":/sbin:/bin",
+    "HOME": "/tmp",  # noqa: S108 - the container's
+    "LANG": "C.UTF-8",
 }
 
 
@@ -73,14 +82,22 @@ class Pods:
         provider: Provider,
         images: tuple[Image, ...],
         service: Callable[[str], Service | None],
+        profile: Profile,
     ) -> None:
         self._state = state
+        self._profile = profile
         self._provider = provider
         self._images = images
         self._service = service
         self.fuse = False
         self._programs = state / "bin"
         self._write_programs()
+
+    def accept(self, job: Job, event: bytes) -> None:
+        """Keep the event until the job is forgotten: it may be long, and start more than once."""
+        directory = self._directory(job)
+        directory.mkdir(parents=True)
+        (directory / "event").write_bytes(event)
 
     def start(self, job: Job) -> subprocess.Popen[bytes]:
         service = self._service(job.service)
@@ -95,7 +112,7 @@ class Pods:
         with (directory / "log").open("wb") as output:
             process = subprocess.Popen(
                 namespace.container(view, argv),
-                env=_environment(job, service),
+                env=self._environment(job, service),
                 stdin=subprocess.PIPE if service.mount_path else subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -113,7 +130,6 @@ class Pods:
 
     def explain(self, job: Job, reason: str) -> None:
         """A container that could not start has no output; the reason is all there is."""
-        self._directory(job).mkdir(parents=True, exist_ok=True)
         self.log(job).write_text(f"{reason}\n", "utf-8")
         self._tidy(job)
 
@@ -124,7 +140,7 @@ class Pods:
 
     def _tidy(self, job: Job) -> None:
         """An ended job keeps its log, nothing else."""
-        for name in ("config", "secrets", "tmp", "workdir"):
+        for name in FOLDERS:
             shutil.rmtree(self._directory(job) / name, ignore_errors=True)
 
     def forget(self, job: Job) -> None:
@@ -159,8 +175,8 @@ class Pods:
             path.chmod(0o755)
 
     def _write_files(self, directory: Path, service: Service) -> None:
-        for name in ("config", "secrets", "tmp", "workdir"):
-            (directory / name).mkdir(parents=True)
+        for name in FOLDERS:
+            (directory / name).mkdir()
         config = yaml.safe_dump(
             function_config(service.definition), sort_keys=False, allow_unicode=True
         )
@@ -169,6 +185,7 @@ class Pods:
             "config/function_config.yaml": config,
             "secrets/accessKey": self._provider.access_key,
             "secrets/secretKey": self._provider.secret_key,
+            "memory": str(service.needs.memory_bytes),
         }
         for name, text in files.items():
             (directory / name).write_text(text, "utf-8", newline="")
@@ -181,9 +198,12 @@ class Pods:
             Binding(directory / "secrets", secrets),
             Binding(directory / "tmp", "/tmp", writable=True),  # noqa: S108 - the container's
             Binding(directory / "workdir", "/workdir", writable=True),
+            Binding(directory / "memory", "/run/memory"),
         ]
         if service.mount_path:
             bindings.append(Binding(self._programs, SIDECAR))
+            if self._profile.mount_always_succeeds:
+                bindings.append(Binding(directory / "tmpfolder", FINISH_FOLDER, writable=True))
         bindings += [
             Binding(image.source, image.target)
             for image in self._images
@@ -196,6 +216,26 @@ class Pods:
             fuse=bool(service.mount_path) and self.fuse,
             cwd=str(CHECKOUT) if service.mount_path else "/workdir",
         )
+
+    def _environment(self, job: Job, service: Service) -> dict[str, str]:
+        """Nothing of the host's; later ones win, as in a pod."""
+        declared = service.definition["environment"]
+        event = (self._directory(job) / "event").read_bytes()
+        own = {
+            "OSCAR_SERVICE_NAME": service.name,
+            "OSCAR_SERVICE_TOKEN": service.token,
+            "OSCAR_SERVICE_BASE_PATH": f"/system/services/{service.name}/exposed",
+        }
+        return {
+            **IMAGE_ENVIRONMENT,
+            **declared["secrets"],
+            **declared["variables"],
+            **(own if self._profile.service_env else {}),
+            **WATCHDOG,
+            "EVENT": event.decode("utf-8", "replace"),
+            "JOB_UUID": job.name,
+            "RESOURCE_ID": job.node,
+        }
 
     def _mount_settings(self, service: Service) -> Mapping[str, object]:
         return {
@@ -212,29 +252,6 @@ class Pods:
     @staticmethod
     def _visible() -> tuple[Path, ...]:
         return (CHECKOUT, Path(sys.prefix), Path(sys.base_prefix))
-
-
-def _environment(job: Job, service: Service) -> dict[str, str]:
-    """Nothing of the host's; later ones win, as in a pod."""
-    declared = service.definition["environment"]
-    image = {
-        "PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
-        ":/sbin:/bin",
-        "HOME": "/tmp",  # noqa: S108 - the container's
-        "LANG": "C.UTF-8",
-    }
-    return {
-        **image,
-        **declared["secrets"],
-        **declared["variables"],
-        "OSCAR_SERVICE_NAME": service.name,
-        "OSCAR_SERVICE_TOKEN": service.token,
-        "OSCAR_SERVICE_BASE_PATH": f"/system/services/{service.name}/exposed",
-        **WATCHDOG,
-        "EVENT": job.event.decode("utf-8", "replace"),
-        "JOB_UUID": job.name,
-        "RESOURCE_ID": job.node,
-    }
 
 
 def _python(*arguments: str) -> list[str]:

@@ -7,10 +7,11 @@ request: the sandbox has no metrics server. Next: api.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.cluster import Node, Resources
+from sandbox.job import Phase
 
 SHAPES = ("A", "B", "C", "D", "E", "F")
 CREATED = "2026-01-29T08:00:00Z"
@@ -26,8 +27,12 @@ class Snapshot:
     nodes: tuple[Node, ...]
     used: Mapping[str, Resources]
     requested: Mapping[str, Resources]
-    phases: Mapping[str, int]
+    phases: Mapping[Phase, int]
     buckets: Mapping[str, int]
+
+    def measured(self) -> "Snapshot":
+        """Without the nodes of which the metrics server knows nothing."""
+        return replace(self, nodes=tuple(node for node in self.nodes if node.measured))
 
     def free(self, node: Node) -> Resources:
         return node.capacity - self.used.get(node.name, Resources())
@@ -36,12 +41,19 @@ class Snapshot:
         return node.capacity - self.requested.get(node.name, Resources())
 
 
+class Unpaired(Exception):
+    """A and B pair nodes with metrics by position, and die if there are fewer of the latter."""
+
+
 def render(snapshot: Snapshot, shape: str) -> Any:
+    known = snapshot.measured()
+    if shape in ("A", "B") and known.nodes != snapshot.nodes:
+        raise Unpaired
     if shape == "A":
         return [_detail(snapshot, node) for node in (CONTROL_PLANE, *snapshot.nodes)]
     if shape in ("B", "C", "D"):
-        return _flat(snapshot, shape)
-    return _nested(snapshot, shape)
+        return _flat(known, shape)
+    return _nested(known, shape)
 
 
 def _detail(snapshot: Snapshot, node: Node) -> dict[str, Any]:
@@ -74,13 +86,13 @@ def _flat(snapshot: Snapshot, shape: str) -> dict[str, Any]:
         answer["memoryFreeTotal"] = sum(node.capacity.memory_bytes for node in snapshot.nodes)
         return answer
     for detail, node in zip(details, snapshot.nodes, strict=True):
-        detail.update(isInterLink=False, hasGPU=node.capacity.gpus > 0)
+        detail.update(isInterLink=node.interlink, hasGPU=node.capacity.gpus > 0)
         if shape == "D":
-            detail["conditions"] = [{"type": "Ready", "status": "True"}]
+            ready = "Unknown" if node.lost else "True"
+            detail["conditions"] = [{"type": "Ready", "status": ready}]
     if shape == "D":
         gpus = sum(node.capacity.gpus for node in snapshot.nodes)
         answer.update(hasGPU=gpus > 0, gpusTotal=gpus)
-        answer["detail"] = answer.pop("detail")
         answer["OSCAR"] = _oscar_d(snapshot)
         answer["MinIO"] = {
             "buckets": [
@@ -106,21 +118,18 @@ def _oscar_d(snapshot: Snapshot) -> dict[str, Any]:
             "creationTimestamp": CREATED,
         },
         "jobsCount": {
-            "active": phases.get("Pending", 0) + phases.get("Running", 0),
-            "succeeded": phases.get("Succeeded", 0),
-            "failed": phases.get("Failed", 0),
+            "active": phases.get(Phase.PENDING, 0) + phases.get(Phase.RUNNING, 0),
+            "succeeded": phases.get(Phase.SUCCEEDED, 0),
+            "failed": phases.get(Phase.FAILED, 0) + phases.get(Phase.EVICTED, 0),
         },
         "podsInfo": {"pods": None, **_pods(phases)},
         "OIDC": {"enabled": False, "issuers": [""], "groups": [""]},
     }
 
 
-def _pods(phases: Mapping[str, int]) -> dict[str, Any]:
-    names = ("Pending", "Running", "Succeeded", "Failed", "Unknown")
-    return {
-        "total": sum(phases.values()),
-        "states": {name: phases.get(name, 0) for name in names},
-    }
+def _pods(phases: Mapping[Phase, int]) -> dict[str, Any]:
+    states = {phase.value: phases.get(phase, 0) for phase in Phase if not phase.podless}
+    return {"total": sum(states.values()), "states": {**states, "Unknown": 0}}
 
 
 def _nested(snapshot: Snapshot, shape: str) -> dict[str, Any]:
@@ -147,7 +156,7 @@ def _nested(snapshot: Snapshot, shape: str) -> dict[str, Any]:
                 "strategy": "RollingUpdate",
                 "labels": {"app": "oscar"},
             },
-            "jobs_count": sum(snapshot.phases.values()),
+            "jobs_count": sum(n for phase, n in snapshot.phases.items() if phase != "suspended"),
             "pods": _pods(snapshot.phases),
             "oidc": {"enabled": False, "issuers": [""], "groups": [""]},
         },
@@ -204,7 +213,7 @@ def _node(snapshot: Snapshot, node: Node, shape: str) -> dict[str, Any]:
         "cpu": {key: value for key, value in cpu.items() if value},
         "memory": {key: value for key, value in memory.items() if value},
         "gpu": node.capacity.gpus,
-        "is_interlink": False,
-        "status": "Ready",
-        "conditions": [{"type": "Ready", "status": True}],
+        "is_interlink": node.interlink,
+        "status": "Unknown" if node.lost else "Ready",
+        "conditions": [{"type": "Ready", "status": not node.lost}],
     }

@@ -9,19 +9,22 @@ nothing from the sandbox. What it crashes on, the original crashes on; what the 
 """
 
 import base64
+import codecs
 import io
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_plus, urlsplit
 
 import yaml
@@ -34,6 +37,9 @@ log = logging.getLogger("supervisor")
 CONFIG = Path("/oscar/config/function_config.yaml")
 SCRIPT = Path("/oscar/config/script.sh")
 PROVIDERS = Path("/var/run/secrets/providers")
+# The container's memory limit in bytes.
+MEMORY = Path("/run/memory")
+BLOCK = 1 << 16
 STORAGE_SOURCES = ("aws:s3", "minio:s3", "OneTrigger")
 
 
@@ -125,8 +131,12 @@ def _copy(client: "Minio", event: Stored, file: io.BufferedWriter) -> None:
         response.release_conn()
 
 
-def run_script(directory: Path, *, live: bool) -> str:
-    """The script's merged output. Its exit code is nobody's business, OSCAR has it so."""
+def run_script(directory: Path, output: IO[bytes], *, live: bool) -> None:
+    """The script's merged output into ``output``. Its exit code is nobody's business.
+
+    The original keeps the output in memory, and dies with the container when that is full; here
+    it is a file, and the death is the same.
+    """
     script = SCRIPT
     if "SCRIPT" in os.environ:
         script = directory / "script.sh"
@@ -136,13 +146,14 @@ def run_script(directory: Path, *, live: bool) -> str:
         ["/bin/sh", str(script)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert process.stdout is not None  # noqa: S101 - for mypy; PIPE was asked for
-    lines: list[bytes] = []
-    for line in process.stdout:
-        lines.append(line)
+    limit = int(MEMORY.read_text()) if MEMORY.exists() else sys.maxsize
+    while block := process.stdout.readline(BLOCK) if live else process.stdout.read(BLOCK):
+        output.write(block)
         if live:
-            log.debug(line.decode("utf-8", "ignore").rstrip("\n"))
+            log.debug(block.decode("utf-8", "ignore").rstrip("\n"))
+        if output.tell() > limit:
+            os.kill(os.getpid(), signal.SIGKILL)
     process.wait()
-    return b"".join(lines).decode("utf-8", "ignore")
 
 
 def stage_out(config: Mapping[str, Any], directory: Path) -> None:
@@ -200,18 +211,28 @@ def connect(config: Mapping[str, Any], provider: str) -> "Minio | None":
     )
 
 
-def response(event: Unknown | Stored, output: str, directory: Path) -> str:
-    """What goes to stdout: for unknown events the outputs, and then not the script's output."""
+def respond(event: Unknown | Stored, output: IO[bytes], directory: Path) -> None:
+    """To stdout: for unknown events the outputs, and then not the script's output."""
     found = list(files(directory))
     if isinstance(event, Stored) or not found:
-        return output
-    if len(found) == 1:
-        return base64.b64encode(found[0][1].read_bytes()).decode()
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for name, path in found:
-            archive.write(path, name)
-    return base64.b64encode(packed.getvalue()).decode()
+        output.seek(0)
+        decoder = codecs.getincrementaldecoder("utf-8")("ignore")
+        while block := output.read(BLOCK):
+            sys.stdout.write(decoder.decode(block))
+        print(flush=True)
+        return
+    with ExitStack() as stack:
+        if len(found) == 1:
+            content: IO[bytes] = stack.enter_context(found[0][1].open("rb"))
+        else:
+            content = stack.enter_context(tempfile.TemporaryFile())
+            with zipfile.ZipFile(content, "w") as archive:
+                for name, path in found:
+                    archive.write(path, name)
+            content.seek(0)
+        while block := content.read(3 * BLOCK):
+            sys.stdout.write(base64.b64encode(block).decode())
+    print(flush=True)
 
 
 def main() -> int:
@@ -223,17 +244,19 @@ def main() -> int:
     log.setLevel(level)
     text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
     log.debug("EVENT: %s", text)
-    with tempfile.TemporaryDirectory() as inputs, tempfile.TemporaryDirectory() as outputs:
+    with ExitStack() as stack:
+        inputs, outputs = (stack.enter_context(tempfile.TemporaryDirectory()) for _ in range(2))
+        output = stack.enter_context(tempfile.TemporaryFile())
         os.environ["TMP_INPUT_DIR"], os.environ["TMP_OUTPUT_DIR"] = inputs, outputs
         try:
             event = classify(text)
             stage_in(event, config, Path(inputs))
-            output = run_script(Path(inputs), live=level == "DEBUG")
+            run_script(Path(inputs), output, live=level == "DEBUG")
             stage_out(config, Path(outputs))
         except Exception:
             log.exception("The supervisor failed")
             return 1
-        print(response(event, output, Path(outputs)), flush=True)
+        respond(event, output, Path(outputs))
     return 0
 
 

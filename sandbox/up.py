@@ -19,11 +19,16 @@ from sandbox import reaper
 from sandbox.api import Api, Settings
 from sandbox.auth import Account
 from sandbox.backend import Backend, build
+from sandbox.budget import Budget, Unlimited
 from sandbox.cluster import Node
 from sandbox.definition import Provider
+from sandbox.faults import Faults
+from sandbox.joblogs import JobLogs
 from sandbox.jobs import Jobs
+from sandbox.nodes import Nodes
 from sandbox.pod import Image, Pods
-from sandbox.services import Services
+from sandbox.profiles import Profile
+from sandbox.services import Rules, Services
 from sandbox.state import READY, State, write_private
 from sandbox.storage import Manager, Storage
 
@@ -49,11 +54,18 @@ class Options:
     state: Path
     port: int
     nodes: tuple[Node, ...]
-    status_shape: str
     images: tuple[Image, ...]
     ready_file: Path | None
     backend: Backend
     without_fuse: bool
+    profile: Profile
+    status_shape: str
+    """Empty: the profile's."""
+    job_ttl_s: float | None
+    """None: the profile's."""
+    request_budget: bool
+    storage_restarts: bool
+    chaos: bool
 
 
 async def serve(options: Options) -> None:
@@ -67,13 +79,17 @@ async def serve(options: Options) -> None:
     account = Account("oscar", secrets.token_urlsafe(18))
     webhook_token = secrets.token_hex(16)
     async with ClientSession() as session:
-        services = Services(storage, notifier, provider)
-        pods = Pods(state.directory, provider, options.images, services.get)
-        jobs = Jobs(options.nodes, pods)
-        settings = Settings(account, provider, options.nodes, options.status_shape, webhook_token)
-        runner = web.AppRunner(
-            Api(settings, services, jobs, pods, storage, notifier).application(), access_log=None
-        )
+        rules = Rules(options.profile, options.storage_restarts)
+        services = Services(storage, notifier, provider, rules)
+        pods = Pods(state.directory, provider, options.images, services.get, options.profile)
+        ttl_s = options.profile.job_ttl_s if options.job_ttl_s is None else options.job_ttl_s
+        jobs = Jobs(Nodes(options.nodes), pods, ttl_s)
+        budget = Budget() if options.request_budget else Unlimited()
+        joblogs = JobLogs(options.profile, services, jobs, pods, budget)
+        shape = options.status_shape or options.profile.status_shape
+        settings = Settings(account, provider, options.profile, shape, options.chaos, webhook_token)
+        api = Api(settings, services, jobs, joblogs, storage, notifier, budget, Faults())
+        runner = web.AppRunner(api.application(), access_log=None)
         try:
             url = await _listen(runner, options.port)
             post = _poster(session, url)

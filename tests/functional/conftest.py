@@ -8,6 +8,7 @@ in CI they fail.
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from sandbox.handle import Sandbox, running
 from sandbox.storage import StorageError
 
 Deploy = Callable[..., dict[str, Any]]
+Release = Callable[[str], Sandbox]
 
 
 def require_minio() -> None:
@@ -61,3 +63,40 @@ def deploy(sandbox: Sandbox, name: str) -> Iterator[Deploy]:
     yield create
     for each in made:
         sandbox.remove(each)
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
+    """A sandbox of two nodes that is a given release and listens to chaos, one for all tests."""
+    with ExitStack() as stack:
+        up: dict[str, Sandbox] = {}
+
+        def of(profile: str) -> Sandbox:
+            if profile not in up:
+                directory = tmp_path_factory.mktemp(profile)
+                arguments = ["--profile", profile, "--chaos"]
+                up[profile] = stack.enter_context(running(directory, arguments))
+            return up[profile]
+
+        yield of
+
+
+@pytest.fixture
+def chaotic(release: Release) -> Sandbox:
+    """The newest release, listening to chaos."""
+    return release("v4.1")
+
+
+@pytest.fixture
+def deploy_on(name: str) -> Iterator[Deploy]:
+    """As ``deploy``, on a sandbox that is given first."""
+    made: list[tuple[Sandbox, str]] = []
+
+    def create(box: Sandbox, script: str, **keys: Any) -> dict[str, Any]:
+        definition = {"name": name, "image": "sandbox", "script": script, **keys}
+        made.append((box, str(definition["name"])))
+        return box.deploy(definition)
+
+    yield create
+    for box, each in made:
+        box.remove(each)

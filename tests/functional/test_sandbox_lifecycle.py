@@ -103,6 +103,26 @@ def test_a_killed_sandbox_leaves_nothing_running_and_the_next_cleans(tmp_path: P
         assert not list((tmp_path / "state" / "jobs").iterdir())
 
 
+def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    with running(tmp_path) as sandbox:
+        sleeper(sandbox)
+        os.kill(sandbox.pid, signal.SIGINT)
+        until(lambda: not left_behind(tmp_path) or None, 15, lambda: str(left_behind(tmp_path)))
+        assert [path.name for path in (tmp_path / "state").iterdir()] == [".oscar-sandbox"]
+    assert str(tmp_path) not in Path("/proc/self/mounts").read_text("utf-8")
+
+
+def test_a_killed_sandbox_does_not_leave_stopped_jobs(tmp_path: Path) -> None:
+    """Those of a slow node are stopped nearly all the time."""
+    with running(tmp_path, ["--nodes", "1x4:8Gi:speed=0.01", "--chaos"]) as sandbox:
+        sandbox.deploy({"name": "slow", "image": "i", "script": "sleep 300"})
+        sandbox.invoke("slow", "{}")
+        until(lambda: "Running" in str(sandbox.jobs("slow")) or None, 10, lambda: "not running")
+        time.sleep(0.3)
+        os.kill(sandbox.pid, signal.SIGKILL)
+        until(lambda: not left_behind(tmp_path) or None, 10, lambda: str(left_behind(tmp_path)))
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -110,6 +130,9 @@ def test_a_killed_sandbox_leaves_nothing_running_and_the_next_cleans(tmp_path: P
         (["--nodes", "two"], "two"),
         (["--image", "x"], "NAME=HOSTDIR"),
         (["--status-shape", "G"], "invalid choice"),
+        (["--profile", "v9"], "invalid choice"),
+        (["--nodes", "1x1:1Gi:speed=0"], "0.01 to 1"),
+        (["--nodes", "1x1:1Gi:speed=2"], "0.01 to 1"),
     ],
 )
 def test_bad_arguments_are_refused_in_words(

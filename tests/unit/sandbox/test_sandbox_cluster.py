@@ -48,7 +48,16 @@ def test_nodes_are_counted_and_named_in_order() -> None:
     assert nodes[2].capacity == Resources(16000, 32 * GIB, 2)
 
 
-@pytest.mark.parametrize("text", ["", "4", "2x4", "x4:8Gi", "0x4:8Gi", "2x0:8Gi", "2x4:8GB"])
+def test_nodes_may_be_slow_or_virtual() -> None:
+    fast, slow, virtual = parse_nodes("1x8:16Gi:gpu=1,3:8Gi:speed=0.5,1x9:9Gi:interlink", first=7)
+    assert [fast.name, slow.name, virtual.name] == ["node-7", "node-8", "node-9"]
+    assert (fast.speed, slow.speed, slow.open) == (1.0, 0.5, True)
+    assert (virtual.interlink, virtual.open) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "4", "2x4", "x4:8Gi", "0x4:8Gi", "2x0:8Gi", "2x4:8GB", "1:1Gi:speed=0"]
+)
 def test_what_is_no_cluster_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"node|quantities"):
         parse_nodes(text)
@@ -67,3 +76,10 @@ def test_what_is_no_cluster_is_refused(text: str) -> None:
 def test_the_first_node_with_room_in_every_resource(needs: Resources, node: str | None) -> None:
     nodes = [Node("a", resources("1", "2Gi")), Node("b", resources("1", "2Gi"))]
     assert first_fit(nodes, {"a": resources("500m", "1Gi")}, needs) == node
+
+
+@pytest.mark.parametrize("flag", ["cordoned", "lost", "interlink"])
+def test_a_node_that_is_closed_gets_nothing(flag: str) -> None:
+    room = resources("1", "1Gi")
+    nodes = [Node("a", room, **{flag: True}), Node("b", room)]
+    assert first_fit(nodes, {}, room) == "b"

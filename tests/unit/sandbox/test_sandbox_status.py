@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The six shapes of /system/status, told apart by the contract's own tests."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sandbox.cluster import Resources, parse_nodes
-from sandbox.status import SHAPES, Snapshot, render
+from sandbox.job import Phase
+from sandbox.status import SHAPES, Snapshot, Unpaired, render
 
 GIB = 1024**3
 BUSY = Resources(1500, 2 * GIB)
@@ -14,7 +16,7 @@ SNAPSHOT = Snapshot(
     nodes=parse_nodes("2x4:8Gi"),
     used={"node-1": Resources(500, GIB)},
     requested={"node-1": BUSY},
-    phases={"Running": 1, "Pending": 2, "Failed": 3},
+    phases={Phase.RUNNING: 1, Phase.PENDING: 2, Phase.FAILED: 3},
     buckets={"b": 2},
 )
 
@@ -87,6 +89,26 @@ def test_maxima_never_go_below_zero_and_totals_do() -> None:
     cpu = render(full, "F")["cluster"]["metrics"]["cpu"]
     assert cpu["total_schedulable_cores"] == -500
     assert cpu["total_schedulable_on_node_cores"] == 0
+
+
+def test_dead_and_unmeasured_nodes() -> None:
+    first, second = SNAPSHOT.nodes
+    dead = replace(SNAPSHOT, nodes=(replace(first, lost=True), second))
+    (node, _) = render(dead, "F")["cluster"]["nodes"]
+    assert (node["status"], node["conditions"][0]["status"]) == ("Unknown", False)
+    assert render(dead, "D")["detail"][0]["conditions"] == [{"type": "Ready", "status": "Unknown"}]
+    unknown = replace(SNAPSHOT, nodes=(replace(first, measured=False), second))
+    assert [node["name"] for node in render(unknown, "E")["cluster"]["nodes"]] == ["node-2"]
+    assert render(unknown, "D")["numberNodes"] == 1
+    for shape in ("A", "B"):
+        with pytest.raises(Unpaired):
+            render(unknown, shape)
+
+
+def test_of_jobs_without_pods_no_pod_is_counted() -> None:
+    waiting = replace(SNAPSHOT, phases={Phase.SUSPENDED: 2, Phase.EVICTED: 1, Phase.RUNNING: 1})
+    oscar = render(waiting, "F")["oscar"]
+    assert (oscar["pods"]["total"], oscar["jobs_count"]) == (1, 2)
 
 
 def test_no_node_is_null() -> None:

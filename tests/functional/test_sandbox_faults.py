@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers that fail, hang, break off or come twice, as a manager in trouble gives them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from sandbox.handle import Sandbox, running
+from tests.functional.conftest import Deploy
+
+
+@pytest.fixture
+def box(chaotic: Sandbox) -> Iterator[Sandbox]:
+    """Without the faults of others, and leaving none to them."""
+    yield chaotic
+    chaotic.chaos("DELETE", "faults")
+
+
+def test_the_next_calls_of_an_endpoint_fail_and_no_others(
+    box: Sandbox, deploy_on: Deploy, name: str
+) -> None:
+    deploy_on(box, "true")
+    box.fail("POST", "/job/*", times=2, status=503, body="upstream connect error")
+    assert box.call("GET", "/system/services").status_code == 200
+    for _ in range(2):
+        answer = box.invoke(name, "{}")
+        assert (answer.status_code, answer.text) == (503, "upstream connect error")
+    assert box.jobs(name) == {}
+    assert box.invoke(name, "{}").status_code == 201
+    assert box.chaos("GET", "faults") == []
+
+
+def test_success_can_be_an_empty_body(box: Sandbox, deploy_on: Deploy, name: str) -> None:
+    """As where a caller may not see the jobs of a service, or read it."""
+    deploy_on(box, "true")
+    box.fail("GET", f"/system/logs/{name}", status=200)
+    answer = box.call("GET", f"/system/logs/{name}")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_a_failure_halfway_answers_two_documents_in_a_row(
+    box: Sandbox, deploy_on: Deploy, name: str
+) -> None:
+    deploy_on(box, "true")
+    box.fail("GET", f"/system/logs/{name}", status=500, body="pods is forbidden", doubled=True)
+    answer = box.call("GET", f"/system/logs/{name}")
+    assert (answer.status_code, answer.text) == (500, 'pods is forbidden{"jobs": {}}')
+
+
+@pytest.mark.parametrize(("cut", "jobs"), [("before", 0), ("after", 1)])
+def test_a_connection_breaks_and_the_job_may_exist(
+    box: Sandbox, deploy_on: Deploy, name: str, cut: str, jobs: int
+) -> None:
+    deploy_on(box, "true")
+    box.fail("POST", f"/job/{name}", cut=cut)
+    with pytest.raises(requests.ConnectionError):
+        box.invoke(name, "{}")
+    assert len(box.jobs(name)) == jobs
+
+
+def test_an_answer_comes_late_and_the_job_exists(
+    box: Sandbox, deploy_on: Deploy, name: str
+) -> None:
+    token = deploy_on(box, "true")["token"]
+    box.fail("POST", f"/job/{name}", delay_s=1)
+    with pytest.raises(requests.Timeout):
+        requests.post(
+            f"{box.url}/job/{name}",
+            data="{}",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=0.3,
+        )
+    assert len(box.ended(name)) == 1, "who stops waiting does not stop the manager"
+
+
+def test_a_token_expires_between_two_calls(box: Sandbox, deploy_on: Deploy, name: str) -> None:
+    old = deploy_on(box, "true")["token"]
+    box.rotate_token(name)
+    answer = requests.post(
+        f"{box.url}/job/{name}", headers={"Authorization": f"Bearer {old}"}, timeout=5
+    )
+    assert (answer.status_code, answer.content) == (401, b"")
+    assert box.invoke(name, "{}").status_code == 201
+
+
+def test_pages_expire(box: Sandbox, deploy_on: Deploy, name: str) -> None:
+    deploy_on(box, "true", cpu="100")
+    for _ in range(71):
+        box.invoke(name, "{}")
+    token = box.call("GET", f"/system/logs/{name}").json()["next_page"]
+    box.expire_pages()
+    answer = box.call("GET", f"/system/logs/{name}", params={"page": token})
+    assert (answer.status_code, answer.content) == (500, b"")
+    assert len(box.jobs(name)) == 71, "starting over works"
+
+
+def test_listing_jobs_and_submitting_share_the_budget(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """5 calls a second, 10 at once: a submission is 4 calls, a list is 3 and one for each job."""
+    with running(tmp_path_factory.mktemp("up"), ["--request-budget"]) as box:
+        box.deploy({"name": "t", "image": "i", "script": "true", "cpu": "100"})
+        headers = {"Authorization": f"Bearer {box.service('t')['token']}"}
+
+        def post() -> None:
+            url = f"{box.url}/job/t"
+            assert requests.post(url, data="{}", headers=headers, timeout=60).status_code == 201
+
+        time.sleep(2.1)  # a full burst again
+        began = time.monotonic()
+        for _ in range(6):
+            post()
+        took = time.monotonic() - began
+        assert (6 * 4 - 10) / 5 - 0.3 < took < 10, "24 calls, 10 of them at once"
+        time.sleep(2.1)
+        began = time.monotonic()
+        box.call("GET", "/system/logs/t", timeout=60)
+        assert time.monotonic() - began < 2.5, "9 calls fit into the burst"
+        began = time.monotonic()
+        box.call("GET", "/system/logs/t", timeout=60)
+        assert time.monotonic() - began > 1, "and the next 9 do not"
+        began = time.monotonic()
+        requests.get(f"{box.url}/health", timeout=5)
+        assert time.monotonic() - began < 0.5, "health costs nothing"
+
+
+def test_the_storage_restarts_when_a_service_comes_or_goes(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with running(tmp_path_factory.mktemp("up"), ["--storage-restarts"]) as box:
+        box.minio.make_bucket("kept")
+        entry = {"storage_provider": "minio.default", "path": "trap/in"}
+        began = time.monotonic()
+        box.deploy({"name": "trap", "image": "i", "script": "true", "input": [entry]})
+        assert time.monotonic() - began > 0.3
+        assert {bucket.name for bucket in box.minio.list_buckets()} == {"kept", "trap"}
+        box.minio.fput_object("trap", "in/a", __file__)
+        assert len(box.ended("trap")) == 1, "and notifies as before"
+        box.remove("trap")
+        assert {bucket.name for bucket in box.minio.list_buckets()} == {"kept"}
