@@ -1,6 +1,6 @@
 """How fast the index of a bucket is built, and in how much memory, beside other listers.
 
-    python -m bench.index [--objects 200000] [--rounds 3] [--largest 10000000]
+    python -m bench.index [--objects 200000] [--rounds 3] [--largest 10000000] [--only s5cmd …]
 
 Every lister runs once unmeasured, so that all find the server's caches warm; then they take turns.
 Those that took more than twice the time of the fastest peer keep that first time.
@@ -30,15 +30,14 @@ KEYS = {
 MIB = 1024 * 1024
 
 
-def compare(url: str, bucket: str, objects: int, rounds: int) -> None:
+def compare(commands: dict[str, list[str]], objects: int, rounds: int) -> None:
     """Prints a table of all listers on one bucket."""
-    commands = listers.commands(url, bucket)
     runs: dict[str, list[Measured]] = {name: [] for name in commands}
     for number in range(rounds + 1):  # the first is to warm up
         for name, command in commands.items():
             found = measured(command, KEYS)
-            if listers.counted(found.output) != objects:
-                raise RuntimeError(f"{name} found {listers.counted(found.output)} objects")
+            if found.objects != objects:
+                raise RuntimeError(f"{name} found {found.objects} objects")
             runs[name] = [*runs[name], found] if number > 1 else [found]
         if number == 0:
             limit = 2 * min(found[0].seconds for name, found in runs.items() if name != "ours")
@@ -90,6 +89,7 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--largest", type=int, default=10_000_000)
+    parser.add_argument("--only", nargs="*", help="the peers to compare with (all)")
     asked = parser.parse_args()
     for kind in ("SeaweedFS", "MinIO"):
         with running(kind) as url:
@@ -97,7 +97,10 @@ def main() -> None:
                 assert url is not None  # noqa: S101
                 bucket = servers.fill(url, shape, asked.objects)
                 print(f"{kind}, {asked.objects:,} {shape} keys, median of {asked.rounds}:\n")
-                compare(url, bucket, asked.objects, asked.rounds)
+                commands = listers.commands(url, bucket)
+                wanted = {"ours", *(asked.only or commands)}
+                commands = {name: commands[name] for name in commands if name in wanted}
+                compare(commands, asked.objects, asked.rounds)
     print("Memory of ours:\n")
     memory(asked.largest)
 

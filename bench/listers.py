@@ -1,6 +1,6 @@
 """Ours and its peers, each as a command that prints how many objects it found.
 
-    python -m bench.listers ours|nowhere|minio-py|boto3 URL BUCKET
+    python -m bench.listers ours|nowhere URL BUCKET
 
 `ours` is the whole work of a run's index: listing, selection, upload, reading it back. `nowhere`
 is the same with an upload that goes nowhere, for servers that only make up pages.
@@ -14,9 +14,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import boto3
-from minio import Minio
-
 from coordinator.credentials import StorageAccess
 from coordinator.index import IndexBuilder
 from coordinator.selection import Rules, Selection
@@ -29,8 +26,9 @@ PREFIX = "input/"
 
 def commands(url: str, bucket: str) -> dict[str, list[str]]:
     """The command of each lister that is installed; each prints one line an object, or a number."""
-    own = [sys.executable, "-m", "bench.listers"]
-    found = {name: [*own, name, url, bucket] for name in ("ours", "minio-py", "boto3")}
+    found = {"ours": [sys.executable, "-m", "bench.listers", "ours", url, bucket]}
+    for name in ("minio-py", "boto3"):
+        found[name] = [sys.executable, "-m", "bench.peers", name, url, bucket]
     if path := _installed("s5cmd"):
         found["s5cmd"] = [path, "--endpoint-url", url, "ls", f"s3://{bucket}/{PREFIX}*"]
     if path := _installed("rclone"):
@@ -45,24 +43,9 @@ def commands(url: str, bucket: str) -> dict[str, list[str]]:
     return found
 
 
-def counted(output: bytes) -> int:
-    """How many objects a lister's output tells of."""
-    lines = output.split(b"\n")[:-1]
-    return int(lines[0]) if len(lines) == 1 else len(lines)
-
-
 def main(lister: str, url: str, bucket: str) -> int:
-    """Runs one of our own listers."""
+    """Builds the index of the bucket; how many items it has."""
     access, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
-    address = url.partition("://")[2]
-    if lister == "minio-py":
-        client = Minio(address, access, secret, secure=False, region="us-east-1")
-        return sum(1 for _ in client.list_objects(bucket, PREFIX, recursive=True))
-    if lister == "boto3":
-        pages = boto3.client("s3", endpoint_url=url, region_name="us-east-1").get_paginator(
-            "list_objects_v2"
-        )
-        return sum(len(page["Contents"]) for page in pages.paginate(Bucket=bucket, Prefix=PREFIX))
     data = Bucket(StorageAccess(url, access, secret, "us-east-1"), bucket)
     builder, selection = IndexBuilder(), Selection(Rules(PREFIX))
     lines = builder.lines(selection.items(data.objects(Folder(PREFIX))))

@@ -150,6 +150,9 @@ def summary(report: Report) -> str:
             lines.append(f"  plan: {choice_line(report.plan.choice, len(report.plan.chunks))}")
         if index.skipped_count:
             lines.append(f"  skipped: {index.skipped_count} objects, see the report")
+        if index.left_out:
+            rules = ", ".join(f"{count} by {rule}" for rule, count in index.left_out.items())
+            lines.append(f"  left out: {rules}")
     lines += [f"  warning: {warning}" for warning in report.warnings]
     return "\n".join(lines)
 
@@ -227,6 +230,7 @@ def _index_document(plan: Plan) -> dict[str, Any]:
         "items": plan.index.items,
         "size_bytes": plan.index.size_bytes,
         "skipped": plan.index.skipped_count,
+        "left_out": dict(plan.index.left_out),
     }
 
 

@@ -119,6 +119,13 @@ def _add_release(up: argparse.ArgumentParser) -> None:
         action="store_true",
         help="restart the storage when a service is created or deleted",
     )
+    add(
+        "--mount-delay",
+        type=float,
+        default=0,
+        metavar="SECONDS",
+        help="mounts come so long after their jobs have started",
+    )
 
 
 def _in_words(parse: Callable[[str], T]) -> Callable[[str], T]:
@@ -160,6 +167,7 @@ def _up(arguments: argparse.Namespace) -> int:
         job_ttl_s=arguments.job_ttl,
         request_budget=arguments.request_budget,
         storage_restarts=arguments.storage_restarts,
+        mount_delay_s=arguments.mount_delay,
         chaos=arguments.chaos,
     )
     asyncio.run(serve(options))

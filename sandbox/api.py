@@ -97,7 +97,8 @@ class Api:
     @web.middleware
     async def _fail(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Do what a fault says, if one was asked for."""
-        await request.read()  # what has arrived stays, should the caller give up meanwhile
+        if request.match_info.http_exception is None:
+            await request.read()  # what has arrived stays, should the caller give up meanwhile
         own = request.path.startswith(OWN)
         fault = None if own else self.faults.take(request.method, request.path)
         if fault is None:

@@ -157,7 +157,7 @@ class Sandbox:
         """Age what has ended, for the TTL."""
         self.chaos("POST", "clock", seconds=seconds)
 
-    def ended(self, name: str, count: int = 1, within_s: float = 20) -> dict[str, dict[str, str]]:
+    def ended(self, name: str, count: int = 1, within_s: float = 30) -> dict[str, dict[str, str]]:
         """Wait until the service has at least ``count`` jobs and all of them have ended."""
 
         def all_ended() -> dict[str, dict[str, str]] | None:

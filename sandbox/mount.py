@@ -6,9 +6,9 @@ starts rclone with OSCAR's flags, then COMMAND, ends the mount when COMMAND has 
 with its status. `--probe` tells whether FUSE works here. Where it does not, the path is copied
 before and after, and the job's log says so.
 
-Kinder than OSCAR in one point: COMMAND starts when the mount is there (or after READY_WAIT_S),
-where OSCAR 4 has no startup probe. Different in another: files belong to uid 0, not 1000, because
-the job's user namespace has no other user.
+Kinder than OSCAR in one point unless told otherwise: COMMAND starts when the mount is there (or
+after READY_WAIT_S), where OSCAR waits for nothing. Different in another: files belong to uid 0, not
+1000, because the job's user namespace has no other user.
 """
 
 import contextlib
@@ -67,16 +67,18 @@ def run(command: list[str]) -> int:
 
 
 def with_mount(settings: dict[str, Any], directory: Path, command: list[str]) -> int:
+    delay_s = settings["delay_s"]
     rclone = [settings["rclone"], "mount", f"oscar:{settings['path']}", str(directory), *FLAGS]
+    later = ["/bin/sh", "-c", 'sleep "$0"; exec "$@"', str(delay_s)] if delay_s else []
     sidecar = subprocess.Popen(
-        [*rclone, *settings["options"]],
+        [*later, *rclone, *settings["options"]],
         env=rclone_environment(settings),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=settings["log"],
         start_new_session=True,
     )
-    deadline = time.monotonic() + READY_WAIT_S
+    deadline = time.monotonic() + (0 if delay_s else READY_WAIT_S)
     while not mounted(directory) and sidecar.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     try:

@@ -7,7 +7,6 @@ is the host's, read-only, with the sandbox's own Python first in PATH. Called by
 namespace.
 """
 
-import contextlib
 import json
 import os
 import shlex
@@ -29,7 +28,8 @@ from sandbox.services import Service
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SIDECAR = "/run/sidecar"
-NICENESS = 10
+# A cluster's manager and storage do not starve when its nodes are busy.
+NICE = ("nice", "-n", "10")
 COMMAND = "echo $EVENT | /oscar/bin/supervisor"
 # OSCAR 3 mounts this file's folder, so the shell of a job with a mount always ends with 0; OSCAR 4
 # does not but still writes it, so it ends with an error unless the script makes /tmpfolder.
@@ -73,6 +73,16 @@ def parse_image(text: str) -> Image:
     return Image(name, directory, target)
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What is the same for all pods of a sandbox."""
+
+    profile: Profile
+    images: tuple[Image, ...] = ()
+    mount_delay_s: float = 0.0
+    """How long after the job a mount starts; 0: the job waits for it."""
+
+
 class Pods:
     """Processes of jobs below one state directory."""
 
@@ -80,14 +90,14 @@ class Pods:
         self,
         state: Path,
         provider: Provider,
-        images: tuple[Image, ...],
         service: Callable[[str], Service | None],
-        profile: Profile,
+        manner: Manner,
     ) -> None:
         self._state = state
-        self._profile = profile
+        self._profile = manner.profile
+        self._mount_delay_s = manner.mount_delay_s
         self._provider = provider
-        self._images = images
+        self._images = manner.images
         self._service = service
         self.fuse = False
         self._programs = state / "bin"
@@ -111,15 +121,12 @@ class Pods:
         view = self._view(directory, service)
         with (directory / "log").open("wb") as output:
             process = subprocess.Popen(
-                namespace.container(view, argv),
+                [*NICE, *namespace.container(view, argv)],
                 env=self._environment(job, service),
                 stdin=subprocess.PIPE if service.mount_path else subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        # A cluster's manager and storage do not starve when its nodes are busy.
-        with contextlib.suppress(ProcessLookupError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
         if process.stdin is not None:
             process.stdin.write(json.dumps(self._mount_settings(service)).encode())
             process.stdin.close()
@@ -244,6 +251,7 @@ class Pods:
             "rclone": _beside_python("rclone"),
             "sidecar": SIDECAR,
             "fuse": self.fuse,
+            "delay_s": self._mount_delay_s,
             "endpoint": self._provider.endpoint,
             "access_key": self._provider.access_key,
             "secret_key": self._provider.secret_key,

@@ -26,7 +26,7 @@ from sandbox.faults import Faults
 from sandbox.joblogs import JobLogs
 from sandbox.jobs import Jobs
 from sandbox.nodes import Nodes
-from sandbox.pod import Image, Pods
+from sandbox.pod import Image, Manner, Pods
 from sandbox.profiles import Profile
 from sandbox.services import Rules, Services
 from sandbox.state import READY, State, write_private
@@ -65,6 +65,7 @@ class Options:
     """None: the profile's."""
     request_budget: bool
     storage_restarts: bool
+    mount_delay_s: float
     chaos: bool
 
 
@@ -81,7 +82,8 @@ async def serve(options: Options) -> None:
     async with ClientSession() as session:
         rules = Rules(options.profile, options.storage_restarts)
         services = Services(storage, notifier, provider, rules)
-        pods = Pods(state.directory, provider, options.images, services.get, options.profile)
+        manner = Manner(options.profile, options.images, options.mount_delay_s)
+        pods = Pods(state.directory, provider, services.get, manner)
         ttl_s = options.profile.job_ttl_s if options.job_ttl_s is None else options.job_ttl_s
         jobs = Jobs(Nodes(options.nodes), pods, ttl_s)
         budget = Budget() if options.request_budget else Unlimited()

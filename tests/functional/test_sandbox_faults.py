@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 import requests
 
-from sandbox.handle import Sandbox, running
+from sandbox.handle import Sandbox, running, until
 from tests.functional.conftest import Deploy
 
 
@@ -110,22 +111,27 @@ def test_listing_jobs_and_submitting_share_the_budget(
             url = f"{box.url}/job/t"
             assert requests.post(url, data="{}", headers=headers, timeout=60).status_code == 201
 
-        time.sleep(2.1)  # a full burst again
+        time.sleep(2.1)  # the whole burst is there again
         began = time.monotonic()
         for _ in range(6):
             post()
         took = time.monotonic() - began
-        assert (6 * 4 - 10) / 5 - 0.3 < took < 10, "24 calls, 10 of them at once"
-        time.sleep(2.1)
+        assert (6 * 4 - 10) / 5 - 0.3 < took < 40, "24 calls, 10 of them at once"
+        box.call("GET", "/system/logs/t", timeout=60)
         began = time.monotonic()
         box.call("GET", "/system/logs/t", timeout=60)
-        assert time.monotonic() - began < 2.5, "9 calls fit into the burst"
-        began = time.monotonic()
-        box.call("GET", "/system/logs/t", timeout=60)
-        assert time.monotonic() - began > 1, "and the next 9 do not"
-        began = time.monotonic()
-        requests.get(f"{box.url}/health", timeout=5)
-        assert time.monotonic() - began < 0.5, "health costs nothing"
+        assert time.monotonic() - began > 1, "9 calls, and no rest before"
+        for _ in range(200):
+            requests.get(f"{box.url}/health", timeout=5)
+        assert time.monotonic() - began < 30, "health costs nothing"
+
+
+def answers(box: Sandbox) -> bool:
+    try:
+        requests.get(box.s3_url, timeout=5)
+    except requests.RequestException:
+        return False
+    return True
 
 
 def test_the_storage_restarts_when_a_service_comes_or_goes(
@@ -134,9 +140,12 @@ def test_the_storage_restarts_when_a_service_comes_or_goes(
     with running(tmp_path_factory.mktemp("up"), ["--storage-restarts"]) as box:
         box.minio.make_bucket("kept")
         entry = {"storage_provider": "minio.default", "path": "trap/in"}
-        began = time.monotonic()
-        box.deploy({"name": "trap", "image": "i", "script": "true", "input": [entry]})
-        assert time.monotonic() - began > 0.3
+        definition = {"name": "trap", "image": "i", "script": "true", "input": [entry]}
+        deploying = threading.Thread(target=box.deploy, args=(definition,))
+        deploying.start()
+        until(lambda: not answers(box) or None, 10, lambda: "S3 was there all the time")
+        deploying.join()
+        assert answers(box)
         assert {bucket.name for bucket in box.minio.list_buckets()} == {"kept", "trap"}
         box.minio.fput_object("trap", "in/a", __file__)
         assert len(box.ended("trap")) == 1, "and notifies as before"

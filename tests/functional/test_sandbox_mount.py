@@ -3,10 +3,11 @@
 
 import io
 import os
+from pathlib import Path
 
 import pytest
 
-from sandbox.handle import Sandbox
+from sandbox.handle import Sandbox, running
 from tests.functional.conftest import Deploy
 
 SCRIPT = """
@@ -54,3 +55,22 @@ def test_a_mount_is_seen_and_written_back(
 def test_no_mount_is_left_on_the_host(sandbox: Sandbox) -> None:
     with open("/proc/self/mounts", encoding="utf-8") as mounts:
         assert "fuse.rclone" not in mounts.read()
+
+
+LATE = """
+ls /mnt/late-data
+until grep -q " /mnt/late-data " /proc/mounts; do sleep 0.1; done
+ls /mnt/late-data
+"""
+
+
+@pytest.mark.skipif(not os.access("/dev/fuse", os.R_OK | os.W_OK), reason="without /dev/fuse")
+def test_a_script_may_start_before_its_mount(tmp_path: Path) -> None:
+    with running(tmp_path, ["--mount-delay", "1.5"]) as sandbox:
+        sandbox.minio.make_bucket("late-data")
+        sandbox.minio.put_object("late-data", "item.txt", io.BytesIO(b"x"), 1)
+        mount = {"storage_provider": "minio.default", "path": "late-data"}
+        sandbox.deploy({"name": "late", "image": "i", "script": LATE, "mount": mount})
+        sandbox.invoke("late", "{}")
+        (job,) = sandbox.ended("late")
+        assert sandbox.log("late", job).count("item.txt") == 1, "only once it is mounted"

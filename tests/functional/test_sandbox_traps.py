@@ -153,6 +153,13 @@ def test_events_the_supervisor_dies_of(
     assert state["status"] == "Failed", why
 
 
+def test_a_key_named_event_discards_the_rest(sandbox: Sandbox, deploy: Deploy, name: str) -> None:
+    deploy("printf '<'; cat \"$INPUT_FILE_PATH\"; printf '>'")
+    sandbox.invoke(name, '{"start":1,"end":9,"event":{"kind":"x"}}')
+    (log,) = logs(sandbox, name)
+    assert '<{"kind": "x"}>' in log
+
+
 def test_a_star_becomes_file_names(sandbox: Sandbox, deploy: Deploy, name: str) -> None:
     deploy("true", log_level="DEBUG")
     sandbox.invoke(name, "/* x")

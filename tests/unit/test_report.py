@@ -203,3 +203,11 @@ def test_a_plan_without_known_times_shows_none() -> None:
     shown = report_document(make.report(of=replace(plan, chunks=chunks, choice=choice)))
     assert shown["strategy"]["estimate"] is None
     assert "about" not in summary(make.report(of=replace(plan, chunks=chunks, choice=choice)))
+
+
+def test_every_form_tells_what_each_rule_left_out() -> None:
+    left_out = {"bucket.include": 3, "folder markers": 1}
+    report = make.report(of=make.plan(of=Index(2, 5, [3, 5], 1, left_out=left_out)))
+    assert report_document(report)["index"]["left_out"] == left_out
+    assert "left out: 3 by bucket.include, 1 by folder markers" in summary(report)
+    assert "3 by bucket.include" in html(report)

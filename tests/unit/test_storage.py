@@ -12,10 +12,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from minio import Minio
+from urllib3.exceptions import MaxRetryError, ProtocolError
 
 from coordinator.credentials import StorageAccess
 from coordinator.errors import StorageError
-from coordinator.storage import Bucket
+from coordinator.storage import RETRIES, Bucket, _pool
 from coordinator.walk import Folder
 from tests.unit.test_walk import body
 
@@ -23,7 +24,9 @@ Answer = tuple[int, bytes]
 
 
 @contextmanager
-def server(answer: Callable[[dict[str, str]], Answer]) -> Iterator[tuple[str, list[str]]]:
+def server(
+    answer: Callable[[dict[str, str]], Answer], port: int = 0
+) -> Iterator[tuple[str, list[str]]]:
     """A server on loopback that answers by the query, and the authorizations that it saw."""
     seen: list[str] = []
 
@@ -44,7 +47,7 @@ def server(answer: Callable[[dict[str, str]], Answer]) -> Iterator[tuple[str, li
         def log_message(self, *_: Any) -> None:
             return
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as found:
         thread = threading.Thread(target=found.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -75,6 +78,38 @@ def test_minio_still_has_what_its_api_does_not_promise() -> None:
         "headers",
         "query_params",
     ]
+
+
+def test_retries_bridge_a_restart_of_thirty_seconds() -> None:
+    retry = _pool(StorageAccess("http://x", "", ""), RETRIES).connection_pool_kw["retries"]
+    waited = 0.0
+    with pytest.raises(MaxRetryError):  # noqa: PT012 (a loop that ends by it)
+        while True:
+            retry = retry.increment("GET", "/", error=ProtocolError("gone"))
+            waited += retry.get_backoff_time()
+    assert waited >= 30
+
+
+def test_a_server_that_restarts_in_the_middle_of_a_listing_is_waited_for() -> None:
+    with server(lambda query: (200, body(["in/a"], "t"))) as (url, _):
+        port = urlsplit(url).port or 0
+        access = StorageAccess(url, "key", "secret", region="us-east-1")
+        # Not fetched ahead: the second page is asked for when the server is away.
+        fetched = threading.Event()
+        bucket = Bucket(access, "data")
+        request = bucket._request
+
+        def late(method: str, **options: Any) -> Any:
+            if "continuation-token" in options["query"]:
+                assert fetched.wait(10)
+            return request(method, **options)
+
+        bucket._request = late  # type: ignore[assignment, method-assign]
+        found = bucket.objects(Folder("in/"))
+        assert next(found).keys == [b"in/a"]
+    fetched.set()
+    with server(lambda query: (200, body(["in/b"])), port):
+        assert [objects.keys for objects in found] == [[b"in/b"]]
 
 
 def test_pages_are_asked_for_signed() -> None:
