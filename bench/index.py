@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How fast the index of a bucket is built, and in how much memory, beside other listers.
 
     python -m bench.index [--objects 200000] [--rounds 3] [--largest 10000000] [--only s5cmd …]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ours and its peers, each as a command that prints how many objects it found.
 
     python -m bench.listers ours|nowhere URL BUCKET

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A command → how long it ran, its CPU time and its peak resident memory.
 
     python -m bench.measured COMMAND…

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The peers that are Python libraries, as commands: `python -m bench.peers minio-py|boto3 …`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The servers under test: SeaweedFS, MinIO where its binary is there, and a stub of pages.
 
 Buckets are filled once and kept below build/bench; filling goes on where it was broken off.

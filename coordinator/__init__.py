@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OSCAR-Batch: process a huge backlog of files on OSCAR, as an OSCAR service.
 
 The map of the house, in the order in which data flows:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """argv → wired clients → the spine → files, summary, exit code.
 
 The only room that prints, writes local files and exits. Results go to stdout, the log and errors

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The spine: a config becomes a report, stage by stage, in the order of the data.
 
     config ─▶ service ─▶ capacity ─▶ index ─▶ plan ─▶ invoke ─▶ report

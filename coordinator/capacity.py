@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nodes + what one invocation needs + headroom → slots, each with the reason that limits it.
 
 Kubernetes places pods by requests, one node at a time, and a job of a service requests exactly

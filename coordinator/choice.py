@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The nouns of planning: what is asked of the chunks, what is known of times, what was chosen.
 
 Frozen values without behaviour beyond a property, as in `model`, which they are part of.

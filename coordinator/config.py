@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """config.json (or YAML), the environment and OSCAR's mounted files → `Config`.
 
 All defaults and all validation are here. Every problem of a file is found before any is
@@ -51,6 +52,8 @@ class Config:
     """Invocations beyond what fits now, for clusters that grow while pods are pending."""
     own_inputs: tuple[Place, ...] = ()
     """The folders that trigger the coordinator itself, where it runs as a service."""
+    own_outputs: tuple[Place, ...] = ()
+    """The folders where OSCAR then puts its reports."""
     recursive: bool = True
     """Whether folders below the data folder belong to it."""
     rules: Rules = field(default_factory=Rules)
@@ -105,6 +108,7 @@ def load(text: bytes, platform: Platform) -> Config:
         cost=cost,
         extra_slots=values["plan.extra_slots"],
         own_inputs=platform.own_inputs,
+        own_outputs=platform.own_outputs,
         **_choice(values, data.prefix),
     )
 

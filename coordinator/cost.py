@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the config and the last run of the service tell of times → `Cost`.
 
 A run that measures leaves a small object in the state folder, and the next run of the same

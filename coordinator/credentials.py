@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where credentials come from, each bound to the address it came with.
 
 Sources, first match wins: the config; `OSCAR_BATCH_…` variables (a service's secrets and
@@ -63,6 +64,7 @@ class Platform:
     storages: tuple[StorageAccess, ...] = ()
     clusters: tuple[ClusterAccess, ...] = ()
     own_inputs: tuple[Place, ...] = ()
+    own_outputs: tuple[Place, ...] = ()
 
     @classmethod
     def around(cls, environ: Mapping[str, str], root: Path = Path("/")) -> Platform:
@@ -72,6 +74,7 @@ class Platform:
             storages=(*_environment_storage(environ), *_mounted_storage(function, root)),
             clusters=(*_environment_cluster(environ), *_embedded_clusters(function)),
             own_inputs=places(function.get("input")),
+            own_outputs=places(function.get("output")),
         )
 
     def storage(self, values: Mapping[str, Any]) -> tuple[StorageAccess | None, list[str]]:

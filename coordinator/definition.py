@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A service definition and a quota, as OSCAR's API answers them → `Service`, `Quota`.
 
 Values are Kubernetes quantities as their author typed them; what a definition leaves out has

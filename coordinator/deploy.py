@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An FDL file → services on a cluster, for machines without oscar-cli.
 
 The script's text is put into the definition (it lies beside the FDL). A secret that the FDL

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A listing of outputs → which items have theirs already.
 
 An output mapping (`{"prefix": "output/", "strip": ".jpg", "suffix": ".json"}`) turns the key of an

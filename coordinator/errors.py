@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The errors of a run: one small tree, a class only where somebody handles it differently.
 
     BatchError            anything that ends a run; carries the exit code

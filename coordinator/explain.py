@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Slots per node → the one sentence that says why there are so many and no more.
 
 "the sum says 44, nodes fit 37 of 1 CPU and 2 GiB each: wn-3 short of memory by 1.2 GiB". Pure

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Batches of items → index lines, and what planning needs to know of them.
 
 One key a line, in listing order, relative to the bucket root, `\\n` ended. A key that a line

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plan → outcomes: every chunk's invocation is posted, a few at a time; retry is data.
 
 The first chunk goes alone: what refuses it (a wrong token, an invalid label of the service) would

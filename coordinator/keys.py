@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of all config keys: how each is checked, what it is when absent.
 
 `Reading` walks a decoded config along the table and gathers values and problems; it knows

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The body of one ListObjectsV2 answer → whether more follows, and its objects column by column.
 
 A page is read in two steps: its envelope (all but the entries: tiny, by a real XML parser), which

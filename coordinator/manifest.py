@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The bytes of a manifest → the objects it names, in its order, in batches.
 
 Five forms, told apart by the file's name and its first line, each plain or gzip:

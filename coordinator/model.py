@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The nouns of OSCAR-Batch: frozen values that the stages hand on.
 
 Nothing here does I/O or knows a wire format. Units are in the names. Lines of the index are

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`Objects`: a batch of listed objects, column by column.
 
 A listing of 10^7 objects is never a value per object: stages hand on batches (a page of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Saved answers of OSCAR's API → capacity, a saved index → chunks: planning without a cluster.
 
 `capacity --status FILE --service FILE` and `plan --index FILE --slots N` let anybody check the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`Oscar`: the OSCAR manager's REST API → model values. The only room that knows requests.
 
 Every answer is checked against how OSCAR really behaves: a submission succeeds with 201 and an

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chunk + run → the bytes of an invocation, in a form that survives OSCAR's way of passing it on.
 
 OSCAR pipes the body through an unquoted `echo $EVENT` in whatever /bin/sh the image has, then the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Index + slots + cost → chunks, and why they were cut so.
 
 A strategy that the config names is taken; `auto` lets `simulate` try the candidates on what is

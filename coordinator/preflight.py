@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Config + service → what must not be started, and what the user should know first.
 
 OSCAR starts a job for every object that lands below a service's input folder. A run that writes
@@ -28,7 +29,7 @@ def refuse_triggers(config: Config, service: Service) -> None:
     problems = tuple(
         f"{setting}: writing {bucket}/{key} would start jobs, because {place} is an input "
         f"folder of {whom}; {advice}"
-        for setting, bucket, key, advice in _written(config)
+        for setting, bucket, key, advice in _written(config, service)
         for place, whom in watched
         if place.holds(bucket, key)
     )
@@ -121,8 +122,8 @@ def submission_warning(chunks: int) -> tuple[str, ...]:
     )
 
 
-def _written(config: Config) -> Iterator[tuple[str, str, str, str]]:
-    """Setting, bucket, key and advice for each kind of object that a run writes."""
+def _written(config: Config, service: Service) -> Iterator[tuple[str, str, str, str]]:
+    """Setting, bucket, key and advice for each kind of object that a run brings about."""
     elsewhere = "name another folder or bucket"
     yield "state", config.state.bucket, f"{config.state.prefix}index.txt", elsewhere
     if config.report:
@@ -130,6 +131,12 @@ def _written(config: Config) -> Iterator[tuple[str, str, str, str]]:
     if config.index_copy:
         advice = "leave output.file out: the index is kept in the run's own folder in any case"
         yield "output.file", config.data.bucket, config.index_copy, advice
+    for output in service.outputs:
+        own = "give the service another output folder"
+        yield "service.name", output.bucket, f"{output.prefix}<output>", own
+    for output in config.own_outputs:
+        own = "give the coordinator's service another output folder"
+        yield "service.name", output.bucket, f"{output.prefix}report.json", own
 
 
 def _within(inner: Place, outer: Place) -> bool:

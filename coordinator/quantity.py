@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kubernetes quantities (`500m`, `3.5Gi`, `1e9`) → whole millicores and bytes.
 
 The grammar is Kubernetes' own (apimachinery, resource.Quantity): a signed decimal number, then

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`Report` → report.json, report.html and the summary on the terminal.
 
 Pure: bytes and text out, nothing written here. The JSON form is versioned and described by

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The nouns of room: what nodes have, what invocations need, how many fit and why no more.
 
 Frozen values without behaviour, a part of `model`, through which all rooms import them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Batches of listed objects → batches of items, and a count of what was left out by which rule.
 
 A glob without `/` is matched against the file name, in any folder; one with `/` against the whole

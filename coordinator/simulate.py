@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The costs of chunks + a world of slots → how long a run would take.
 
 Event-driven: a heap of slots by the moment at which they are free. OSCAR's manager takes 1.5

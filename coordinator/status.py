@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The body of `GET /system/status`, of every OSCAR release → `model.Cluster`.
 
 Six shapes exist; they are told apart by their keys, never by a version string:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`Bucket`: keys in; index, plan and reports in and out. The only room that knows minio.
 
 Vendor errors become StorageError here, with what was attempted, on what, and what to do next.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What has happened so far in a run, growing into its `Report`.
 
 The only value of a run that changes: the spine notes each stage's result here, so that every

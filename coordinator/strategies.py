@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Workload + slots → where to cut: one function for each strategy.
 
 `balanced` gives every slot one chunk so that all end together, `factoring` hands out ever smaller

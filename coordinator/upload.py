@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Byte pieces of unknown total length → one object, in parts, and the proof that it is whole.
 
 A small object goes in one request; a larger one as a multipart upload whose parts share a single

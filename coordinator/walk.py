@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A way to fetch one page → all objects of a folder, page by page, fetched ahead and checked.
 
 While one page is worked on, a thread fetches the next. What a server or the network can do to a

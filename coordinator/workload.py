@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Index + cost → a workload: where on the line of items how much work lies.
 
 Work is counted in whole numbers, which bisection needs: microseconds where times are known, else

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Make a small, real-looking archive of JPEG photographs from the originals shipped with `grayify`.
 
 `make_photos` turns a few originals into any number of different photographs: cropped, rotated,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Turn one range of a run's index into grey thumbnails: the work of one invocation of `grayify`.
 
 In: the invocation that OSCAR-Batch posts,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makers of model values for the unit tests: only what a test cares for is given."""
 
 from __future__ import annotations

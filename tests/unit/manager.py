@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A scripted OSCAR manager on a socket, for the real client."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The shape of the package, as a law: who imports what, and how large a room may be."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Slots per node, their sum, their bounds, and the sentences that explain them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The config file: accepted forms, defaults, and every problem at once with its path."""
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ def test_the_defaults() -> None:
         state=Place("data", ".oscar-batch/"),
         report=None,
         own_inputs=(),
+        own_outputs=(),
     )
 
 

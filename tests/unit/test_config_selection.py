@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The config keys that choose the items."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is known of times: from the config, from the object that a run left, from neither."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which credential is used for which address: sources, their order, and their binding."""
 
 from __future__ import annotations

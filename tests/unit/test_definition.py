@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Service definitions and quotas as OSCAR answers them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An FDL file becomes services: completed from its folder and the environment."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Items whose output exists are told apart, in little memory, and no others."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Foreign text made fit for a message."""
 
 from __future__ import annotations

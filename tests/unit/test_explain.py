@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ten clusters, each explained in one sentence: tests/data/capacity_explanations.txt."""
 
 from __future__ import annotations

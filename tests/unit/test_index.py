@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Index lines and checkpoints: nothing lost, nothing doubled, memory bounded."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Submission: what each answer means, what is repeated, and what an interruption leaves."""
 
 from __future__ import annotations

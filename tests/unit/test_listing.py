@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pages of every dialect, read the fast way and by the XML parser, with one result."""
 
 from __future__ import annotations

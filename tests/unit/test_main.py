@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line without a network: every ending leaves a report and the right exit code."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every form of a manifest, whole, cut into any pieces, zipped or not."""
 
 from __future__ import annotations

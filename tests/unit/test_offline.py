@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`capacity --status` and `plan --index`: the numbers of a run from saved files alone."""
 
 from __future__ import annotations

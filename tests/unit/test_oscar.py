@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The client of the OSCAR manager: what its answers mean."""
 
 from __future__ import annotations

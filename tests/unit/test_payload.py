@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The invocation's body: the same values come out behind OSCAR's shell as went in."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chunks: every line in exactly one, and the heaviest as light as can be."""
 
 from __future__ import annotations

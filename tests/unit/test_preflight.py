@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a run must not write, and what its user should know before anything starts."""
 
 from __future__ import annotations
@@ -55,6 +56,19 @@ def test_writing_into_an_input_folder_is_refused(
         refuse_triggers(replace(config, own_inputs=(watched,)), make.service())
     assert of_target.value.problems[0].startswith(f"{setting}: writing {watched.bucket}/")
     assert "this coordinator" in of_self.value.problems[0]
+
+
+def test_a_service_that_would_trigger_itself_is_refused() -> None:
+    looping = make.service(inputs=(Place("out", "all/"),), outputs=(Place("out", "all/new/"),))
+    with pytest.raises(ConfigError, match=r"out/all/new/<output> would start jobs.*another output"):
+        refuse_triggers(CONFIG, looping)
+
+
+def test_reports_of_the_coordinator_must_not_trigger_the_service() -> None:
+    target = make.service(inputs=(Place("oscar-batch", "out/"),))
+    config = replace(CONFIG, own_outputs=(Place("oscar-batch", "out/"),))
+    with pytest.raises(ConfigError, match="give the coordinator's service another output folder"):
+        refuse_triggers(config, target)
 
 
 @pytest.mark.parametrize(

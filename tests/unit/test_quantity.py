@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kubernetes quantities: the forms of its documentation, and what it rejects."""
 
 from __future__ import annotations

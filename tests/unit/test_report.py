@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The report's forms: documented JSON, an escaped page, a few lines for the terminal."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which objects are items: globs, sizes, times, and a count of what each rule left out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The simulator against worlds small enough to work out by hand, and its bound against all."""
 
 from __future__ import annotations

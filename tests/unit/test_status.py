@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The six shapes of the cluster status, as their releases write them, and their traps."""
 
 from __future__ import annotations

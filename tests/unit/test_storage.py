@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `storage` uses of minio without a promise, and what it makes of bad answers."""
 
 from __future__ import annotations

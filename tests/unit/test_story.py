@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A run in the making: what is told at any moment."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the strategies cut: every item once, no chunk empty, and each as its strategy promises."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An object of unknown size goes out whole and is proved whole, or it fails."""
 
 from __future__ import annotations

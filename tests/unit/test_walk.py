@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The walk over pages: all objects once, or a failure; never a shorter list."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The example target: a range of an index in, grey thumbnails out, whatever keys and files are."""
 
 import json

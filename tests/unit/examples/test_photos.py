@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sample archive: real JPEGs, the same for the same seed, named and sized as in archives."""
 
 from collections.abc import Iterable
