@@ -4,9 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 BASE ?= python:3.13-slim
 IMAGE ?= oscar-batch:0.1.0
+# What the tests use beside PyPI's packages; Go builds them into build/bin.
+MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
+OSCAR_CLI_VERSION := v1.12.2
+GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check lint bench-drop bench-index bench-plan image deploy clean
+.PHONY: help venv demo test test-minio check lint minio oscar-cli bench-drop bench-index bench-plan image deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +30,9 @@ demo: $(VENV)/.ready ## the main job on a local OSCAR: 120 photographs, start to
 test: $(VENV)/.ready ## all tests
 	$(BIN)/python -m pytest -n 2
 
+test-minio: $(VENV)/.ready ## the functional tests on a real MinIO; skipped without one, see `make minio`
+	OSCAR_SANDBOX_STORAGE=minio $(BIN)/python -m pytest -n 2 tests/functional
+
 bench-index: $(VENV)/.ready ## the index beside other listers, on SeaweedFS and MinIO ($$MINIO_BINARY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements-dev.txt --editable '.[bench]'
 	$(BIN)/python -m bench.index
@@ -37,14 +44,26 @@ lint: $(VENV)/.ready ## style and types
 
 check: lint test ## what CI runs
 
+minio: build/bin/.minio-$(MINIO_VERSION) ## a real MinIO for the tests (needs Go)
+
+build/bin/.minio-%:
+	$(GO_INSTALL) github.com/minio/minio@$*
+	@touch $@
+
+oscar-cli: build/bin/.oscar-cli-$(OSCAR_CLI_VERSION) ## OSCAR's own command line for the tests (needs Go)
+
+build/bin/.oscar-cli-%:
+	$(GO_INSTALL) github.com/grycap/oscar-cli@$*
+	@touch $@
+
 bench-drop: $(VENV)/.ready ## seconds from the drop of a config to the first invocation
 	$(BIN)/python -m bench.drop
 
 bench-plan: $(VENV)/.ready ## make-span of every strategy over its lower bound, simulated (2 minutes)
 	$(BIN)/python -m bench.plan --write docs/benchmarks.md
 
-image: ## the coordinator's container image (BASE=… for another base)
-	docker build --build-arg BASE=$(BASE) --tag $(IMAGE) .
+image: ## the coordinator's container image (BASE=… for another base, BUILD_FLAGS=… for docker)
+	docker build $(BUILD_FLAGS) --build-arg BASE=$(BASE) --tag $(IMAGE) .
 
 deploy: ## the coordinator on a cluster: with oscar-cli, or by OSCAR_BATCH_OSCAR_URL, …_USERNAME, …_PASSWORD
 	@if command -v oscar-cli >/dev/null && [ -z "$$OSCAR_BATCH_OSCAR_URL" ]; then \

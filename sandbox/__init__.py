@@ -8,11 +8,15 @@ It is not part of the shipped image. In the order in which a request travels:
     __main__    argv                            -> up, down, status
     up          options                         -> a running sandbox, until a signal
     state       the state directory             -> claimed, announced, cleaned
-    storage     `weed mini`                     -> an S3 server, its buckets
+    backend     seaweedfs, minio or s3=URL      -> a storage and its notifier
+    storage     an S3 endpoint                  -> its buckets
+    seaweedfs   `weed mini`                     -> an S3 server
+    minio_server  `minio server`                -> an S3 server, its own webhooks to /job/<service>
     events      the filer's webhook             -> MinIO-shaped events -> POST /job/<service>
     api         HTTP                            -> services, the state of the cluster
     joblogs     HTTP                            -> jobs, their lists and logs
     chaos       HTTP below /_sandbox/           -> what clusters do to jobs and requests
+    redirect    a slash too many                -> the path without it
     auth        an Authorization header         -> allowed, or the refusal OSCAR gives
     faults      a request                       -> the fault that was asked for it
     budget      a request                       -> waiting for its Kubernetes calls

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from sandbox import state, status
 from sandbox.api import STATUS_FAILURE
+from sandbox.backend import VARIABLE, parse_backend
 from sandbox.cluster import parse_nodes
 from sandbox.pod import parse_image
 from sandbox.profiles import NEWEST, PROFILES
@@ -74,6 +75,18 @@ def _add_options(up: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=HOSTDIR:/PATH",
         help="what the image NAME would hold at /PATH; repeatable",
+    )
+    add(
+        "--storage",
+        type=_in_words(parse_backend),
+        default=os.environ.get(VARIABLE) or "seaweedfs",
+        metavar="seaweedfs|minio|s3=URL",
+        help=f"what plays MinIO; also by {VARIABLE}",
+    )
+    add(
+        "--without-fuse",
+        action="store_true",
+        help="simulate mounts by copying, as where FUSE does not work",
     )
     add("--detach", action="store_true", help="return when it is up")
     add("--die-with-parent", action="store_true", help="end when the starting process ends")
@@ -147,6 +160,8 @@ def _up(arguments: argparse.Namespace) -> int:
         nodes=arguments.nodes,
         images=tuple(arguments.image),
         ready_file=arguments.ready_file,
+        backend=arguments.storage,
+        without_fuse=arguments.without_fuse,
         profile=PROFILES[arguments.profile],
         status_shape=arguments.status_shape,
         job_ttl_s=arguments.job_ttl,

@@ -27,6 +27,7 @@ from sandbox.joblogs import JobLogs
 from sandbox.jobs import Jobs
 from sandbox.listing import Expired
 from sandbox.profiles import Profile
+from sandbox.redirect import trailing_slash
 from sandbox.services import Service, Services
 from sandbox.storage import Storage, StorageError
 from sandbox.submission import is_label
@@ -67,7 +68,8 @@ class Api:
     faults: Faults
 
     def application(self) -> web.Application:
-        app = web.Application(middlewares=[self._fail, self._guard], client_max_size=BODY_LIMIT)
+        middlewares = [trailing_slash, self._fail, self._guard]
+        app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
         one = "/system/services/{service}"
         routes = [
             web.get("/health", self.health),
@@ -118,7 +120,7 @@ class Api:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Basic auth for /system, the manager's budget, and OSCAR's way to fail."""
         if request.match_info.http_exception is not None:
-            return await _missing(request)
+            return web.Response(status=404, text="404 page not found")
         route = request.match_info.route.resource
         canonical = route.canonical if route else ""
         open_to_all = not request.path.startswith(("/system/", OWN))
@@ -249,18 +251,6 @@ def _cut(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
-
-
-async def _missing(request: web.Request) -> web.Response:
-    """As gin: a slash too many is redirected, any other unknown route is the same 404."""
-    path = request.rel_url.raw_path
-    if path.endswith("/") and path != "/":
-        shorter = request.clone(rel_url=request.rel_url.with_path(path.rstrip("/"), encoded=True))
-        if (await request.app.router.resolve(shorter)).http_exception is None:
-            status = 301 if request.method == "GET" else 307
-            headers = {"Location": str(shorter.rel_url)}
-            return web.Response(status=status, headers=headers)
-    return web.Response(status=404, text="404 page not found")
 
 
 async def _body(request: web.Request) -> Any:

@@ -99,7 +99,7 @@ class Chaos:
         service, body = self._service(request), await _body(request)
         match request.match_info["verb"]:
             case "rotate":
-                self._services.rotate(service, webhook=bool(body.get("webhook", False)))
+                await self._services.rotate(service, webhook=bool(body.get("webhook", False)))
             case "suspend":
                 self._jobs.suspend(service.name)
             case "release":

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the filer's webhook calls into MinIO-shaped events and posts them to /job/<service>.
+"""Turns written objects into jobs: who is told of them, and for SeaweedFS, how MinIO tells it.
 
-The rules are those of the webhook that OSCAR registers with MinIO: a prefix filter, no suffix
-filter, overwrites and folder markers trigger too, and an event that cannot be delivered is lost.
-Bodies go through the HTTP API with the service's token, as MinIO's do. Next: api.
+A notifier holds what OSCAR registers with MinIO for each service: a webhook with the service's
+token, and a prefix of a bucket. MinIO keeps these itself (see minio_server). For SeaweedFS the
+filer's webhook calls become MinIO-shaped events and go to /job/<service> under the same rules: no
+suffix filter, overwrites and folder markers trigger too, an event that cannot be delivered is lost.
+Next: api.
 """
 
 import asyncio
@@ -111,15 +113,21 @@ def minio_event(written: Written, now: datetime) -> str:
 
 
 class Notifier:
-    """The notifications of all buckets, and the deliveries under way."""
+    """The notifications of all buckets; by itself of a storage that tells nobody anything."""
 
-    def __init__(self, post: Callable[[str, str], Awaitable[int]]) -> None:
-        self._post = post
+    def __init__(self) -> None:
+        self._tokens: dict[str, str] = {}
         self._triggers: set[Trigger] = set()
-        self._awaited: dict[tuple[str, str], asyncio.Event] = {}
-        self._deliveries: set[asyncio.Task[None]] = set()
 
-    def replace(self, service: str, triggers: set[Trigger]) -> None:
+    async def register(self, service: str, token: str) -> None:
+        """The service has a webhook with this token, whatever its token will be later."""
+        self._tokens[service] = token
+
+    async def unregister(self, service: str) -> None:
+        await self.replace(service, set())
+        self._tokens.pop(service, None)
+
+    async def replace(self, service: str, triggers: set[Trigger]) -> None:
         """From now on these are the triggers of the service."""
         others = {trigger for trigger in self._triggers if trigger.service != service}
         self._triggers = others | triggers
@@ -128,7 +136,23 @@ class Notifier:
         return {trigger for trigger in self._triggers if trigger.service == service}
 
     def receive(self, payload: Mapping[str, Any]) -> None:
-        """Called for every webhook request of the filer; returns at once."""
+        """Called for every request to the sandbox's own webhook; returns at once."""
+
+    async def arrival(self, bucket: str, key: str, write: Awaitable[None]) -> None:
+        """Do ``write``; what is registered afterwards does not see it."""
+        await write
+
+
+class FilerNotifier(Notifier):
+    """Delivers what SeaweedFS's filer tells."""
+
+    def __init__(self, post: Callable[[str, str, str], Awaitable[int]]) -> None:
+        super().__init__()
+        self._post = post
+        self._awaited: dict[tuple[str, str], asyncio.Event] = {}
+        self._deliveries: set[asyncio.Task[None]] = set()
+
+    def receive(self, payload: Mapping[str, Any]) -> None:
         written = read_webhook(payload)
         if written is None:
             return
@@ -142,8 +166,8 @@ class Notifier:
                 task.add_done_callback(self._deliveries.discard)
 
     async def arrival(self, bucket: str, key: str, write: Awaitable[None]) -> None:
-        """Do ``write`` and wait until its event came by: a folder marker must not trigger the
-        service whose notification is set right after it."""
+        """The filer tells late: wait until it has, or a folder marker would trigger the service
+        whose notification is set right after it."""
         seen = self._awaited[bucket, key] = asyncio.Event()
         try:
             await write
@@ -154,6 +178,6 @@ class Notifier:
             del self._awaited[bucket, key]
 
     async def _deliver(self, service: str, body: str) -> None:
-        status = await self._post(service, body)
+        status = await self._post(service, self._tokens.get(service, ""), body)
         if status >= 300:
             log.warning("storage event for %s was refused with %d and is lost", service, status)

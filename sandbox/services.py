@@ -27,8 +27,6 @@ class Service:
     token: str = field(repr=False)
     needs: Resources
     definition: Definition = field(repr=False)
-    webhook_token: str = field(repr=False)
-    """The token that the storage sends; a PUT may make it stale."""
 
     @property
     def mount_path(self) -> str:
@@ -64,19 +62,14 @@ class Services:
     def all(self) -> list[Service]:
         return [self._services[name] for name in sorted(self._services)]
 
-    def webhook_token(self, name: str) -> str | None:
-        service = self.get(name)
-        return service.webhook_token if service else None
-
-    def rotate(self, service: Service, *, webhook: bool) -> None:
+    async def rotate(self, service: Service, *, webhook: bool) -> None:
         """A new token, of which the storage learns or not."""
         token = secrets.token_hex(32)
         self._services[service.name] = replace(
-            service,
-            token=token,
-            definition={**service.definition, "token": token},
-            webhook_token=token if webhook else service.webhook_token,
+            service, token=token, definition={**service.definition, "token": token}
         )
+        if webhook:
+            await self._notifier.register(service.name, token)
 
     async def create(self, raw: object) -> None:
         service = self._parse(raw, secrets.token_hex(32))
@@ -87,14 +80,15 @@ class Services:
             self._services[service.name] = service
             made: set[str] = set()
             try:
-                triggers = await self._provide(service, made)
+                await self._notifier.register(service.name, service.token)
+                await self._notifier.replace(service.name, await self._provide(service, made))
             except (Rejected, StorageError) as error:
                 del self._services[service.name]
+                await self._notifier.unregister(service.name)
                 # OSCAR leaves what it made behind when the reason was "already exists".
                 if "already exists" not in str(error):
                     await self._remove_buckets(made)
                 raise
-            self._notifier.replace(service.name, triggers)
             await self._restart()
 
     async def update(self, raw: object) -> None:
@@ -108,23 +102,23 @@ class Services:
             # The admin's PUT takes the owner from the body, and an omitted one is lost.
             owner = raw.get("owner", "") if isinstance(raw, dict) else ""
             service = replace(service, definition={**service.definition, "owner": owner})
-            self._services[name] = replace(service, webhook_token=old.webhook_token)
+            self._services[name] = service
             fresh = await self._provide_new(service)
-            if fresh or self._profile.webhook_follows:
-                self._services[name] = service
+            if service.token != old.token and (fresh or self._profile.webhook_follows):
+                await self._notifier.register(name, service.token)
             triggers = set(_triggers(service))
             if self._profile.own_buckets_only:
                 # A folder that is new in a bucket that exists gets no notification.
                 known = self._notifier.of(name)
                 triggers = {each for each in triggers if each.bucket in fresh or each in known}
-            self._notifier.replace(name, triggers)
+            await self._notifier.replace(name, triggers)
 
     async def delete(self, name: str) -> None:
         async with self._changing:
             service = self._services.pop(name, None)
             if service is None:
                 raise Rejected(404)
-            self._notifier.replace(name, set())
+            await self._notifier.unregister(name)
             mounted: set[str] = set()
             if self._profile.keeps_mounted_buckets:
                 mounted = {_bucket(other.mount_path) for other in self.all()}
@@ -137,7 +131,7 @@ class Services:
 
     def _parse(self, raw: object, token: str) -> Service:
         stored = definition.normalise(raw, token, self._provider, self._profile)
-        return Service(stored["name"], token, definition.needs(stored), stored, token)
+        return Service(stored["name"], token, definition.needs(stored), stored)
 
     async def _provide(self, service: Service, made: set[str]) -> set[Trigger]:
         """Make the buckets and folders; ``made`` tells the caller how far it came."""

@@ -18,10 +18,10 @@ from aiohttp import ClientError, ClientSession, web
 from sandbox import reaper
 from sandbox.api import Api, Settings
 from sandbox.auth import Account
+from sandbox.backend import Backend, build
 from sandbox.budget import Budget, Unlimited
 from sandbox.cluster import Node
 from sandbox.definition import Provider
-from sandbox.events import Notifier
 from sandbox.faults import Faults
 from sandbox.joblogs import JobLogs
 from sandbox.jobs import Jobs
@@ -30,7 +30,7 @@ from sandbox.pod import Image, Manner, Pods
 from sandbox.profiles import Profile
 from sandbox.services import Rules, Services
 from sandbox.state import READY, State, write_private
-from sandbox.storage import Storage, Webhook
+from sandbox.storage import Manager, Storage
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,8 @@ class Options:
     nodes: tuple[Node, ...]
     images: tuple[Image, ...]
     ready_file: Path | None
+    backend: Backend
+    without_fuse: bool
     profile: Profile
     status_shape: str
     """Empty: the profile's."""
@@ -69,15 +71,15 @@ class Options:
 
 async def serve(options: Options) -> None:
     state = State(options.state)
+    directory = state.directory / "storage"
+    storage, notifier = build(options.backend, directory, lambda *event: post(*event))
     state.claim()
     stopping = _signals()
     watching = reaper.start(state.directory)
-    storage = Storage(state.directory / "storage")
     provider = Provider(storage.url, storage.access_key, storage.secret_key)
     account = Account("oscar", secrets.token_urlsafe(18))
     webhook_token = secrets.token_hex(16)
     async with ClientSession() as session:
-        notifier = Notifier(lambda name, body: post(name, body))
         rules = Rules(options.profile, options.storage_restarts)
         services = Services(storage, notifier, provider, rules)
         manner = Manner(options.profile, options.images, options.mount_delay_s)
@@ -92,9 +94,8 @@ async def serve(options: Options) -> None:
         runner = web.AppRunner(api.application(), access_log=None)
         try:
             url = await _listen(runner, options.port)
-            post = _poster(session, url, services)
-            webhook = Webhook(f"{url}/_sandbox/webhook", webhook_token)
-            await asyncio.gather(storage.start(webhook), _probe(pods))
+            post = _poster(session, url)
+            await asyncio.gather(storage.start(Manager(url, webhook_token)), _probe(pods, options))
             _announce(options, state, url, account, storage)
             await stopping.wait()
         finally:
@@ -120,12 +121,10 @@ async def _listen(runner: web.AppRunner, port: int) -> str:
     return f"http://{HOST}:{bound}"
 
 
-def _poster(
-    session: ClientSession, url: str, services: Services
-) -> Callable[[str, str], Awaitable[int]]:
-    async def post(service: str, body: str) -> int:
-        """As MinIO's webhook target: the service's token, and no second attempt."""
-        headers = {"Authorization": f"Bearer {services.webhook_token(service)}"}
+def _poster(session: ClientSession, url: str) -> Callable[[str, str, str], Awaitable[int]]:
+    async def post(service: str, token: str, body: str) -> int:
+        """As MinIO's webhook target: the token it was registered with, and no second attempt."""
+        headers = {"Authorization": f"Bearer {token}"}
         try:
             async with session.post(f"{url}/job/{service}", data=body, headers=headers) as answer:
                 return answer.status
@@ -135,9 +134,9 @@ def _poster(
     return post
 
 
-async def _probe(pods: Pods) -> None:
+async def _probe(pods: Pods, options: Options) -> None:
     try:
-        without_fuse = await asyncio.to_thread(pods.probe)
+        without_fuse = await asyncio.to_thread(pods.probe, without_fuse=options.without_fuse)
     except OSError as error:
         raise CannotRun(NO_NAMESPACES.format(reason=error)) from error
     if without_fuse:

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One sandbox per test session (per worker with -n), and services that go when their test does."""
+"""One sandbox per test session (per worker with -n), and services that go when their test does.
 
+OSCAR_SANDBOX_STORAGE=minio aims every test at a real MinIO; without its binary they are skipped,
+in CI they fail.
+"""
+
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,10 +13,28 @@ from typing import Any
 
 import pytest
 
+from sandbox.backend import VARIABLE, minio_binary
 from sandbox.handle import Sandbox, running
+from sandbox.storage import StorageError
 
 Deploy = Callable[..., dict[str, Any]]
 Release = Callable[[str], Sandbox]
+
+
+def require_minio() -> None:
+    """Where there is no MinIO the test is skipped; in CI that is an error."""
+    try:
+        minio_binary()
+    except StorageError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _storage() -> None:
+    if os.environ.get(VARIABLE) == "minio":
+        require_minio()
 
 
 @pytest.fixture(scope="session")

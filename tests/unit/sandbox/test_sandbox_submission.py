@@ -17,7 +17,7 @@ PROVIDER = Provider("http://127.0.0.1:1", "key", "secret")
 def service(profile: Profile = V41, **keys: Any) -> Service:
     raw = {"name": "target", "image": "i", "script": "true", **keys}
     stored = normalise(raw, "t" * 64, PROVIDER, profile)
-    return Service("target", "t" * 64, needs(stored), stored, "t" * 64)
+    return Service("target", "t" * 64, needs(stored), stored)
 
 
 def record(**parameters: Any) -> bytes:

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns a path with a slash too many into a redirect, as OSCAR's router does before any auth.
+
+oscar-python asks for `/system/config/` and relies on it. Called by api.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+
+@web.middleware
+async def trailing_slash(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    if request.match_info.http_exception is None or not request.path.endswith("/"):
+        return await handler(request)
+    url = request.rel_url.with_path(request.path.rstrip("/") or "/", keep_query=True)
+    found = await request.app.router.resolve(request.clone(rel_url=url))
+    if found.http_exception is not None:
+        return await handler(request)
+    status = 301 if request.method == "GET" else 307
+    return web.Response(status=status, headers={"Location": str(url)})
