@@ -174,7 +174,11 @@ def _pool(access: StorageAccess, retries: int) -> urllib3.PoolManager:
         allowed_methods=None,
         # The last answer is wanted, not urllib3's summary: its body says what is wrong.
         raise_on_status=False,
+        # A MinIO that restarts asks for a minute of patience and is back after seconds.
+        respect_retry_after_header=False,
     )
+    if not access.verify:  # asked for in the config; the report says so
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     return urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=5, read=60),
         retries=retry,

@@ -38,6 +38,8 @@ def server(
             seen.append(f"{parts.path} {self.headers.get('Authorization', '')[:16]}")
             status, content = answer({name: values[0] for name, values in query.items()})
             self.send_response(abs(status))
+            if status == 503:
+                self.send_header("Retry-After", "60")
             self.send_header("Content-Length", str(len(content) + (100 if status < 0 else 0)))
             self.send_header("Content-Type", "application/xml")
             self.end_headers()
@@ -89,6 +91,7 @@ def test_retries_bridge_a_restart_of_thirty_seconds() -> None:
             retry = retry.increment("GET", "/", error=ProtocolError("gone"))
             waited += retry.get_backoff_time()
     assert waited >= 30
+    assert not retry.respect_retry_after_header, "MinIO asks for a minute and is back after seconds"
 
 
 def test_a_server_that_restarts_in_the_middle_of_a_listing_is_waited_for() -> None:
