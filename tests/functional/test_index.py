@@ -23,8 +23,9 @@ from coordinator.selection import MARKERS, Rules, Selection
 from coordinator.storage import Bucket
 from coordinator.upload import PART_BYTES
 from coordinator.walk import Folder
-from sandbox.handle import Sandbox
-from tests.functional.s3 import minio_binary, minio_server
+from sandbox.backend import minio_binary
+from sandbox.handle import running
+from sandbox.storage import StorageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +48,15 @@ class Server:
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    if request.param == "seaweedfs":
-        found: Sandbox = request.getfixturevalue("sandbox")
+    kind = str(request.param)
+    if kind == "minio":
+        try:
+            minio_binary()
+        except StorageError as error:
+            pytest.skip(str(error))
+    with running(tmp_path_factory.mktemp(kind), ["--storage", kind]) as found:
         access = StorageAccess(found.s3_url, found.access_key, found.secret_key, "us-east-1")
-        yield Server("seaweedfs", access)
-        return
-    if (binary := minio_binary()) is None:
-        pytest.skip("no MinIO: set MINIO_BINARY, or have `minio` on the PATH")
-    with minio_server(binary, tmp_path_factory.mktemp("minio")) as url:
-        yield Server("minio", StorageAccess(url, "minioadmin", "minioadmin", "us-east-1"))
+        yield Server(kind, access)
 
 
 def build(bucket: Bucket, rules: Rules, key: str) -> tuple[list[bytes], Index]:
