@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs from the POST or the upload to the log, under the supervisor's contract."""
+"""Jobs from the POST or the upload to the log, under the supervisor's rules."""
 
 import base64
 import io

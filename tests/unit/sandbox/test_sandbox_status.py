@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The six shapes of /system/status, told apart by the contract's own tests."""
+"""The six shapes of /system/status, told apart by their keys."""
 
 from dataclasses import replace
 from typing import Any
@@ -22,7 +22,7 @@ SNAPSHOT = Snapshot(
 
 
 def shape_of(answer: Any) -> str:
-    """The table of the contract, section 2.1."""
+    """Which release group has which keys."""
     if isinstance(answer, list):
         return "A"
     if "cluster" in answer:
