@@ -83,8 +83,9 @@ def test_any_key_that_a_line_can_hold_is_in_the_index_exactly_once(
     sandbox: Sandbox, recorder: str, tmp_path: Path
 ) -> None:
     bucket = f"{recorder}-data"
-    long_key = "input/" + "/".join(["k" * 200] * 5) + "/" + "é" * 6
-    keys = [*ODD_KEYS, long_key[:1018]]
+    longest = "input/" + "/".join(["k" * 200] * 5) + "/x" + "é" * 6
+    assert len(longest.encode()) == 1024
+    keys = [*ODD_KEYS, longest]
     fill(sandbox, bucket, [*keys, "input2/not.jpg", "inputs.jpg", "other/no.jpg"])
 
     ran = coordinate("run", config_for(sandbox, recorder, bucket), tmp_path)
