@@ -4,7 +4,9 @@
 A fixed suite of backlogs and clusters, simulated: five kinds of backlogs, even and uneven nodes,
 four start-up times, three numbers of slots, 10^3 to 10^6 items, all combined. The planner knows
 the mean cost of an item by its bytes; the world has noise on top. Figures are the make-span over
-a lower bound that no schedule can beat. Also times the plan of 10^7 items on 5,000 nodes.
+a lower bound that no schedule can beat. `auto` is what a user gets who tells the times of an item
+and the start-up, and nothing of the slots; with measured speeds, and with nothing known, it has
+columns of its own. Also times the plan of 10^7 items on 5,000 nodes.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import tracemalloc
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import accumulate, pairwise, product
 from pathlib import Path
@@ -50,12 +52,14 @@ MEAN_BYTES, TINY_BYTES = 4_000_000, 10_000
 SECONDS_PER_ITEM, SECONDS_PER_BYTE = 0.2, 0.5e-6
 # What bytes do not tell of an item's time.
 ITEM_NOISE = 0.1
-# Three kinds of nodes, the slowest at 40 % of the fastest. The planner knows these, as from an
-# earlier run, and not which slot is of which kind.
+# Three kinds of nodes, the slowest at 40 % of the fastest. Where the planner knows these, as from
+# an earlier run, it does not know which slot is of which kind.
 SPEEDS = {"even": (1.0,), "uneven": (0.4, 0.7, 1.0)}
 # Which slot the cluster fills first is luck: uneven scenarios are means over so many orders.
 PLACEMENTS = 5
-COLUMNS = ("one job per item", "equal counts", "balanced", "factoring", "auto", "blind", "pull")
+AUTO, MEASURED, BLIND = "auto", "auto, speeds known", "auto, nothing known"
+COLUMNS = ["one job per item", "equal counts", "balanced", "factoring"]
+COLUMNS += [AUTO, MEASURED, BLIND, "pull"]
 LIMITS = {"pull": 1.03, "even": 1.10, "uneven": 1.35, "equal": 1.02}
 
 
@@ -151,13 +155,14 @@ def ratios(scenario: Scenario, backlog: Backlog) -> dict[str, float]:
     """Each strategy's make-span over the lower bound, its mean over placements."""
     index, slots = backlog.index, scenario.slots
     speeds = SPEEDS[scenario.nodes]
-    cost = Cost(scenario.startup_s, SECONDS_PER_ITEM, SECONDS_PER_BYTE, speeds, "the suite")
+    cost = Cost(scenario.startup_s, SECONDS_PER_ITEM, SECONDS_PER_BYTE, source="the suite")
     asked = {
         "equal counts": (Cutting(Strategy.FIXED, chunk_items=-(-scenario.items // slots)), cost),
         "balanced": (Cutting(Strategy.BALANCED), cost),
         "factoring": (Cutting(Strategy.FACTORING), cost),
-        "auto": (Cutting(), cost),
-        "blind": (Cutting(), Cost()),
+        AUTO: (Cutting(), cost),
+        MEASURED: (Cutting(), replace(cost, speeds=speeds)),
+        BLIND: (Cutting(), Cost()),
         "pull": (Cutting(Strategy.PULL), cost),
     }
     cuts = {name: backlog.seconds(chosen(index, slots, *how)[0]) for name, how in asked.items()}
@@ -194,28 +199,26 @@ def tables(results: dict[Scenario, dict[str, float]]) -> Iterator[str]:
         if group:
             means = (fmean(found[column] for found in group) for column in COLUMNS)
             yield f"| {name} ({len(group)}) | {' | '.join(f'{mean:.3f}' for mean in means)} |"
-    for column in ("equal counts", "auto", "pull"):
+    for column in ("equal counts", AUTO, MEASURED, "pull"):
         scenario, found = max(results.items(), key=lambda pair: pair[1][column])
         yield f"\nWorst of {column}: {found[column]:.2f} ({_words(scenario)})."
-    scenario, found = max(results.items(), key=lambda pair: _against_equal(pair[1]))
-    yield f"\nWorst of auto against equal counts: {_against_equal(found):.4f} ({_words(scenario)})."
+    for column in (AUTO, MEASURED, BLIND):
+        yield f"\nAgainst equal counts, {column}: {_against(results, column)}."
 
 
 def holds(results: dict[Scenario, dict[str, float]]) -> bool:
     """Whether the promised figures are reached."""
-    means = {
-        nodes: fmean(
-            found["auto"] for scenario, found in results.items() if scenario.nodes == nodes
-        )
-        for nodes in NODES
-    }
-    pull = fmean(found["pull"] for found in results.values())
-    worst = max(_against_equal(found) for found in results.values())
-    return (
-        pull <= LIMITS["pull"]
-        and worst <= LIMITS["equal"]
-        and all(means[nodes] <= LIMITS[nodes] for nodes in NODES)
-    )
+    means = [
+        fmean(found[column] for scenario, found in results.items() if scenario.nodes == nodes)
+        <= LIMITS[nodes]
+        for nodes, column in product(NODES, (AUTO, MEASURED))
+    ]
+    worst = [
+        max(found[column] / found["equal counts"] for found in results.values()) <= LIMITS["equal"]
+        for column in (AUTO, MEASURED)
+    ]
+    pull = fmean(found["pull"] for found in results.values()) <= LIMITS["pull"]
+    return pull and all(means) and all(worst)
 
 
 def scale() -> Iterator[str]:
@@ -261,8 +264,13 @@ def into_section(path: Path, text: str) -> None:
     path.write_text(f"{before}{begin}\n{made}.\n\n{text}\n{end}{after}", encoding="utf-8")
 
 
-def _against_equal(found: dict[str, float]) -> float:
-    return found["auto"] / found["equal counts"]
+def _against(results: dict[Scenario, dict[str, float]], column: str) -> str:
+    ratios = {
+        scenario: found[column] / found["equal counts"] for scenario, found in results.items()
+    }
+    scenario, worst = max(ratios.items(), key=lambda pair: pair[1])
+    beyond = sum(ratio > LIMITS["equal"] for ratio in ratios.values())
+    return f"at worst {worst:.4f} ({_words(scenario)}), above 1.02 in {beyond}"
 
 
 def _words(scenario: Scenario) -> str:

@@ -27,6 +27,7 @@ The map of the house, in the order in which data flows:
     cost         what the config and the last run tell of times
     plan         index + slots + cost → chunks, and why so
       workload   index + cost → where how much work lies
+      auto       the candidates, and which is fastest
       strategies where to cut
       simulate   chunks + slots → how long a run would take
     offline      saved answers and indexes → capacity, chunks

@@ -157,11 +157,13 @@ def planning(
     )
     startup_s, each = values["plan.startup_s"], values["plan.seconds_per_item"]
     per_mb = values["plan.seconds_per_mb"]
+    given = bool(values["plan.speeds"]) or (startup_s, each, per_mb) != (None, None, None)
     cost = Cost(
         startup_s=startup_s,
         seconds_per_item=each or 0.0,
         seconds_per_byte=(per_mb or 0.0) / 1e6,  # a megabyte is 10^6 bytes
-        source=source if (startup_s, each, per_mb) != (None, None, None) else "nothing",
+        speeds=values["plan.speeds"],
+        source=source if given else "nothing",
     )
     return cutting, cost, _chunk_problems(cutting)
 

@@ -28,7 +28,7 @@ SCHEMA = "oscar-batch/cost/1"
 MAX_BYTES = 65_536
 # Bounds what a damaged object can make of a plan.
 _LARGEST, _LARGEST_RATIO = 1e9, 1e3
-_MOST_SPEEDS = 1_000
+MOST_SPEEDS = 1_000
 
 
 def cost_key(prefix: str, service: str) -> str:
@@ -62,12 +62,12 @@ def known(asked: Cost, last: Cost | None) -> Cost:
     """
     if last is None:
         return asked
-    startup_s = last.startup_s if asked.startup_s is None else asked.startup_s
-    if asked.timed:
-        source = f"{asked.source} and {last.source}"
-        return replace(asked, startup_s=startup_s, speeds=last.speeds, source=source)
-    source = last.source if asked.startup_s is None else f"{asked.source} and {last.source}"
-    return replace(last, startup_s=startup_s, source=source)
+    return replace(
+        asked if asked.timed else last,
+        startup_s=last.startup_s if asked.startup_s is None else asked.startup_s,
+        speeds=asked.speeds or last.speeds,
+        source=last.source if asked == Cost() else f"{asked.source} and {last.source}",
+    )
 
 
 def _speeds(raw: object) -> tuple[float, ...]:
@@ -76,7 +76,7 @@ def _speeds(raw: object) -> tuple[float, ...]:
     found = sorted(_number({"speed": value}, "speed") or 0.0 for value in values)
     if not found or found[0] <= 0 or found[-1] > _LARGEST_RATIO * found[0]:
         return ()
-    return tuple(found[:: -(-len(found) // _MOST_SPEEDS)])
+    return tuple(found[:: -(-len(found) // MOST_SPEEDS)])
 
 
 def _number(raw: Mapping[str, Any], name: str) -> float | None:

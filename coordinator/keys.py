@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from coordinator.cost import MOST_SPEEDS
 from coordinator.credentials import address
 from coordinator.errors import trimmed
 from coordinator.model import Strategy
@@ -123,6 +124,13 @@ def _strategy(value: object) -> Strategy:
     return Strategy(text)
 
 
+def _speeds(value: object) -> tuple[float, ...]:
+    if not isinstance(value, list) or not 1 <= len(value) <= MOST_SPEEDS:
+        raise ValueError(f"must be a list of 1 to {MOST_SPEEDS} numbers, such as [0.5, 1, 1]")
+    check = _number(least=0.01, below=100)
+    return tuple(sorted(check(each) for each in value))
+
+
 def _bucket(value: object) -> str:
     text = _text(value)
     if text and ("/" in text or not 3 <= len(text) <= 63):
@@ -229,6 +237,7 @@ KEYS: Mapping[str, _Key] = {
     "plan.startup_s": _Key(_number(least=0, below=_DAY_S), None),
     "plan.seconds_per_item": _Key(_number(least=0, below=_DAY_S), None),
     "plan.seconds_per_mb": _Key(_number(least=0, below=_DAY_S), None),
+    "plan.speeds": _Key(_speeds, ()),
     "plan.extra_slots": _Key(_extra, 0),
     "run.dry_run": _Key(_flag, False),
     "state.bucket": _Key(_bucket),

@@ -53,6 +53,9 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
     saved.add_argument("--startup", type=float, metavar="S", help="seconds of an invocation alone")
     saved.add_argument("--seconds-per-item", type=float, metavar="S")
     saved.add_argument("--seconds-per-mb", type=float, metavar="S", help="per 10^6 bytes")
+    saved.add_argument(
+        "--speeds", type=float, nargs="+", metavar="X", help="of the slots: 1 if all are alike"
+    )
 
 
 def capacity(arguments: argparse.Namespace) -> Capacity:
@@ -82,6 +85,7 @@ def cut(arguments: argparse.Namespace) -> tuple[Index, tuple[Chunk, ...], Choice
         startup_s=arguments.startup,
         seconds_per_item=arguments.seconds_per_item,
         seconds_per_mb=arguments.seconds_per_mb,
+        speeds=arguments.speeds,
     )
     if pulls:
         values["plan.strategy"] = Strategy.PULL

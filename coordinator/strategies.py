@@ -106,6 +106,11 @@ def fixed(
     return tuple(chunks)
 
 
+def equal_counts(index: Index, work: Workload, slots: int) -> tuple[Chunk, ...]:
+    """At most one chunk per slot, all but the last of as many items: what others are held to."""
+    return fixed(index, work, chunk_items=-(-index.items // slots), chunk_bytes=None)
+
+
 def _halving(
     work: Workload, slots: int, floor: int, first: float = 0.5
 ) -> Callable[[int, int], int]:

@@ -10,6 +10,8 @@ from coordinator.capacity import fixed_capacity
 from coordinator.index import MAX_CHECKPOINTS, IndexBuilder
 from coordinator.model import (
     Chunk,
+    Cost,
+    Cutting,
     Ending,
     Index,
     Item,
@@ -19,9 +21,10 @@ from coordinator.model import (
     Report,
     Resources,
     Service,
+    Strategy,
 )
 from coordinator.objects import Objects
-from coordinator.plan import balanced
+from coordinator.plan import chosen
 
 RUN_ID = "20261122t101500z-3f9a1c"
 MIB = 1024 * 1024
@@ -70,7 +73,7 @@ def plan(
         index_key=index_key,
         index=planned,
         capacity=fixed_capacity(slots, why="the test says so"),
-        chunks=balanced(planned, slots),
+        chunks=chosen(planned, slots, Cutting(Strategy.BALANCED), Cost())[0],
     )
 
 

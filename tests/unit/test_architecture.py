@@ -21,6 +21,7 @@ LAYERS = [
     {"choice", "room"},
     {"model", "objects"},
     {
+        "auto",
         "capacity",
         "config",
         "cost",
@@ -71,7 +72,7 @@ STANDARD = {
     "types", "typing", "urllib", "xml", "zlib",
 }  # fmt: skip
 # The stages that decide: no network, no files, no environment, no clock.
-PURE = {"capacity", "errors", "index", "model", "payload", "plan", "preflight", "quantity"}
+PURE = {"auto", "capacity", "errors", "index", "model", "payload", "plan", "preflight", "quantity"}
 PURE |= {"done", "listing", "manifest", "objects", "report", "selection", "status", "upload"}
 PURE |= {"choice", "cost", "definition", "explain", "room", "simulate", "strategies", "workload"}
 EFFECTS = {"os", "pathlib", "sys", "signal", "logging", "threading", "concurrent"}

@@ -154,7 +154,7 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
             {"plan": {"zzz": 0}},
             "plan.zzz: is not a known key; known: chunk_bytes, chunk_items, "
             "extra_slots, headroom, max_parallel, min_chunk_items, seconds_per_item, "
-            "seconds_per_mb, startup_s, strategy",
+            "seconds_per_mb, speeds, startup_s, strategy",
         ),
         (
             {"oscar_cluster": {"auth_basic": {"user": "x"}}},
@@ -181,6 +181,11 @@ def test_an_unknown_key_is_refused_with_advice(sections: dict[str, Any], said: s
         ("plan", "max_parallel", 1.5),
         ("plan", "max_parallel", True),
         ("plan", "max_parallel", float("inf")),
+        ("plan", "speeds", []),
+        ("plan", "speeds", 1.0),
+        ("plan", "speeds", [1.0, 0]),
+        ("plan", "speeds", [1.0, "fast"]),
+        ("plan", "speeds", [1.0] * 1001),
         ("run", "dry_run", "yes"),
         ("run", "dry_run", 1),
         ("bucket", "name", "a/b"),

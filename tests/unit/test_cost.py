@@ -91,6 +91,12 @@ def test_foreign_content_never_breaks_a_plan(content: bytes) -> None:
             Cost(5.0, 0.2, 4.1e-07, LAST.speeds, f"the config and {LAST.source}"),
             id="start-up of the config, rates of the last run",
         ),
+        pytest.param(
+            Cost(speeds=(1.0,), source="the config"),
+            LAST,
+            Cost(31.5, 0.2, 4.1e-07, (1.0,), f"the config and {LAST.source}"),
+            id="speeds of the config, times of the last run",
+        ),
     ],
 )
 def test_the_config_comes_first(asked: Cost, last: Cost | None, expected: Cost) -> None:

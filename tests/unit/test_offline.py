@@ -150,7 +150,7 @@ def test_auto_shows_its_candidates_and_their_times(files: Files, index: str) -> 
     times = ("--startup", "5", "--seconds-per-mb", "1000")
     told = files.json("plan", "--index", index, "--slots", "4", *times)["strategy"]
     assert len(told["candidates"]) > 1
-    assert told["estimate"]["expected_s"] == pytest.approx(5 + 5050 / 4, rel=0.03)
+    assert told["estimate"]["low_s"] == pytest.approx(5 + 5050 / 4, rel=0.03)  # on even slots
     assert told["estimate"]["high_s"] > told["estimate"]["expected_s"]
 
 

@@ -10,13 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.model import Chunk, Cost, Cutting, Strategy
-from coordinator.plan import balanced, chosen
+from coordinator import strategies
+from coordinator.model import Chunk, Cost, Cutting, Index, Strategy
+from coordinator.plan import chosen
+from coordinator.simulate import World, make_span
+from coordinator.workload import Workload
 from tests.unit import make
 
 SIZES = st.lists(st.integers(min_value=0, max_value=1000), max_size=120)
 SLOTS = st.integers(min_value=1, max_value=50)
 LIMITS = st.integers(min_value=2, max_value=32)
+
+
+def balanced(index: Index, slots: int) -> tuple[Chunk, ...]:
+    return strategies.balanced(Workload.of(index, Cost()), slots)
 
 
 def weight(sizes: list[int], chunk: Chunk) -> int:
@@ -115,6 +122,36 @@ def test_uneven_slots_get_more_and_smaller_chunks_which_the_report_can_explain()
     assert f"{len(chunks) - 8} chunks wait as pending pods" in choice.reason
     assert "faster than the next candidate" in choice.reason or "within 1 %" in choice.reason
     assert choice.estimate in [candidate.estimate for candidate in choice.candidates]
+
+
+def test_slots_of_unknown_evenness_get_smaller_chunks_only_where_even_ones_lose_little() -> None:
+    index = make.index([1] * 40_000)
+    known = replace(KNOWN, seconds_per_item=20.0)
+    chunks, long = chosen(index, 8, Cutting(), known)
+    assert len(chunks) > 8
+    assert "speeds of 0.6 to 1.4 are assumed" in long.reason
+    _, told = chosen(index, 8, Cutting(), replace(known, speeds=(1.0,)))
+    assert told.strategy is Strategy.BALANCED
+    assert long.estimate
+    assert told.estimate
+    assert long.estimate.low_s <= told.estimate.expected_s * 1.01
+    # Here every further start-up would cost even slots more than it could gain.
+    chunks, short = chosen(make.index([1] * 800), 8, Cutting(), replace(KNOWN, startup_s=120.0))
+    assert (len(chunks), short.strategy) == (8, Strategy.BALANCED)
+
+
+@given(SIZES, SLOTS, st.floats(0, 200), st.floats(0, 1e-2))
+def test_on_even_slots_auto_is_never_much_slower_than_equal_counts(
+    sizes: list[int], slots: int, startup_s: float, per_byte: float
+) -> None:
+    index = make.index(sizes)
+    cost = Cost(startup_s, 1.0, per_byte, source="the test")
+    work = Workload.of(index, cost)
+    even = World([1.0] * slots, startup_s)
+    equal = strategies.equal_counts(index, work, slots)
+    if equal:
+        taken = make_span(work.seconds(chosen(index, slots, Cutting(), cost)[0]), even)
+        assert taken <= make_span(work.seconds(equal), even) * 1.01
 
 
 def test_a_start_up_that_eats_the_gain_keeps_one_chunk_per_slot() -> None:
