@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def main(lister: str, url: str, bucket: str) -> int:
     if lister == "ours":
         data.put_lines(".oscar-batch/bench/index.txt", lines, "text/plain")
     else:
-        upload(_swallow, lines, "text/plain")
+        upload(_swallow, lines, "text/plain", stored=tuple, sleep=time.sleep)
     return builder.index().items
 
 

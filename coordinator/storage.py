@@ -9,6 +9,7 @@ a gap of 30 s. Called by `batch`. Next: `index`.
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -103,7 +104,9 @@ class Bucket:
             return self._request(method, key, **options)
 
         with _translated(f"write {self.name}/{key}", self._address):
-            written = upload(request, pieces, content_type)
+            written = upload(
+                request, pieces, content_type, stored=lambda: self._pieces(key), sleep=time.sleep
+            )
             if written.parts:
                 self._client.copy_object(
                     self.name,

@@ -5,19 +5,24 @@ A small object goes in one request; a larger one as a multipart upload whose par
 buffer. The number of lines and the digest become metadata of the object: they are known only at
 the end, so a multipart upload gets them by a copy onto itself on the server. Afterwards the object
 is read back. It never leaves half an object. Called by `storage`, which gives it `request`.
+
+The end of a multipart upload can be done without saying so: its answer is lost, and the request
+that is sent again finds no upload any more. What then lies at the key decides.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 from xml.etree import ElementTree
 
 # The smallest part that S3 accepts; 10,000 of them hold an index of 48 GiB.
 PART_BYTES = 5 * 1024 * 1024
+# Pauses before an upload is completed again that answered 200 and, in the body, an error.
+AGAIN_S = (0.5, 2.0, 8.0)
 
 
 class NotWhole(ValueError):
@@ -52,8 +57,14 @@ class Request(Protocol):
     ) -> tuple[Mapping[str, str], bytes]: ...
 
 
-def upload(request: Request, pieces: Iterable[bytes], content_type: str) -> Written:
-    """Writes the pieces as one object, all of it or nothing."""
+Stored = Callable[[], Iterable[bytes]]
+Sleep = Callable[[float], None]
+
+
+def upload(
+    request: Request, pieces: Iterable[bytes], content_type: str, *, stored: Stored, sleep: Sleep
+) -> Written:
+    """Writes the pieces as one object, all of it or nothing. `stored` reads what is at the key."""
     digest, size, lines = hashlib.sha256(), 0, 0
     tags: list[str] = []
     upload_id = ""
@@ -77,14 +88,16 @@ def upload(request: Request, pieces: Iterable[bytes], content_type: str) -> Writ
             where = {"partNumber": str(len(tags) + 1), "uploadId": upload_id}
             answer, _ = request("PUT", query=where, body=part)
             tags.append(answer["ETag"])
-        _complete(request, upload_id, tags)
+        written = Written(size, lines, digest.hexdigest(), len(tags))
+        with _unless_there(written, stored):
+            _complete(request, upload_id, tags, sleep)
+        return written
     except BaseException:
         if upload_id:
             # The first error is the one to tell.
             with suppress(Exception):
                 request("DELETE", query={"uploadId": upload_id})
         raise
-    return Written(size, lines, digest.hexdigest(), len(tags))
 
 
 def verify(written: Written, headers: Mapping[str, str], content: Iterable[bytes]) -> None:
@@ -93,14 +106,33 @@ def verify(written: Written, headers: Mapping[str, str], content: Iterable[bytes
     for name, value in written.metadata.items():
         if found.get(name) != value:
             raise NotWhole(f"its {name} reads {found.get(name)!r} where {value!r} was written")
+    size, sha256 = _sums(content)
+    if (size, sha256) != (written.size_bytes, written.sha256):
+        raise NotWhole(
+            f"it reads back {size} bytes that are not the {written.size_bytes} bytes written"
+        )
+
+
+@contextmanager
+def _unless_there(written: Written, stored: Stored) -> Iterator[None]:
+    """Errors of a block do not count if the object is whole; an older one at its key is not it."""
+    try:
+        yield
+    except Exception:
+        found = None
+        # No object, or no answer: the first error is the one to tell.
+        with suppress(Exception):
+            found = _sums(stored())
+        if found != (written.size_bytes, written.sha256):
+            raise
+
+
+def _sums(content: Iterable[bytes]) -> tuple[int, str]:
     digest, size = hashlib.sha256(), 0
     for piece in content:
         digest.update(piece)
         size += len(piece)
-    if (size, digest.hexdigest()) != (written.size_bytes, written.sha256):
-        raise NotWhole(
-            f"it reads back {size} bytes that are not the {written.size_bytes} bytes written"
-        )
+    return size, digest.hexdigest()
 
 
 def _parts(pieces: Iterable[bytes]) -> Iterator[tuple[memoryview, bool]]:
@@ -128,16 +160,23 @@ def _begin(request: Request, content_type: str) -> str:
     return found
 
 
-def _complete(request: Request, upload_id: str, tags: list[str]) -> None:
+def _complete(request: Request, upload_id: str, tags: list[str], sleep: Sleep) -> None:
     root = ElementTree.Element("CompleteMultipartUpload")
     for number, tag in enumerate(tags, start=1):
         part = ElementTree.SubElement(root, "Part")
         ElementTree.SubElement(part, "PartNumber").text = str(number)
         ElementTree.SubElement(part, "ETag").text = tag
     document = ElementTree.tostring(root)
-    _, body = request("POST", query={"uploadId": upload_id}, body=document)
-    # S3 may say "200 OK" first and then, in the body, that it failed.
-    _answer(body, "CompleteMultipartUploadResult", "complete")
+    for pause in (*AGAIN_S, None):
+        _, body = request("POST", query={"uploadId": upload_id}, body=document)
+        try:
+            # S3 may say "200 OK" first and then, in the body, that it failed.
+            _answer(body, "CompleteMultipartUploadResult", "complete")
+            return
+        except NotWhole:
+            if pause is None:
+                raise
+            sleep(pause)
 
 
 def _answer(body: bytes, expected: str, verb: str) -> ElementTree.Element:

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from coordinator.storage import Bucket
 from sandbox.backend import VARIABLE, minio_binary
 from sandbox.handle import Sandbox, running
 from sandbox.storage import StorageError
+from tests.functional.servers import Server
 
 Deploy = Callable[..., dict[str, Any]]
 Release = Callable[[str], Sandbox]
@@ -100,3 +102,22 @@ def deploy_on(name: str) -> Iterator[Deploy]:
     yield create
     for box, each in made:
         box.remove(each)
+
+
+@pytest.fixture(scope="module", params=["seaweedfs", "minio"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A real S3 server of each kind, for the tests of one module."""
+    kind = str(request.param)
+    if kind == "minio":
+        require_minio()
+    with running(tmp_path_factory.mktemp(kind), ["--storage", kind, "--storage-restarts"]) as found:
+        yield Server(kind, found)
+
+
+@pytest.fixture
+def bucket(server: Server, name: str) -> Bucket:
+    """A new bucket on that server, as the coordinator has it."""
+    server.client.make_bucket(name)
+    return Bucket(server.access, name)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A relay in front of a server that notes every HTTP request on its way."""
+"""A relay in front of a server that notes every HTTP request on its way, and can lose answers."""
 
 from __future__ import annotations
 
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -20,6 +20,9 @@ class Relay:
 
     url: str = ""
     requests: list[str] = field(default_factory=list)
+    lose: Callable[[str], bool] = lambda request: False
+    """Whether the connection ends where the answer to this request begins."""
+    lost: list[str] = field(default_factory=list)
 
     @property
     def methods(self) -> set[str]:
@@ -41,14 +44,22 @@ def relay(target: str) -> Iterator[Relay]:
         threads.append(thread)
         thread.start()
 
-    def pump(source: socket.socket, sink: socket.socket, notes: bool) -> None:
+    def note(request: str, doomed: threading.Event) -> None:
+        noted.requests.append(request)
+        if noted.lose(request):
+            noted.lost.append(request)
+            doomed.set()
+
+    def pump(
+        source: socket.socket, sink: socket.socket, notes: bool, doomed: threading.Event
+    ) -> None:
         with suppress(OSError):
             while content := source.recv(65_536):
                 if notes:
-                    noted.requests += [
-                        f"{method.decode()} {path.decode()}"
-                        for method, path in _REQUEST.findall(content)
-                    ]
+                    for method, path in _REQUEST.findall(content):
+                        note(f"{method.decode()} {path.decode()}", doomed)
+                elif doomed.is_set():
+                    break
                 sink.sendall(content)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
@@ -59,8 +70,9 @@ def relay(target: str) -> Iterator[Relay]:
                 client, _ = listener.accept()
                 server = socket.create_connection((parts.hostname or "", parts.port or 80))
                 open_sockets.extend((client, server))
-                start(client, server, True, run=pump)
-                start(server, client, False, run=pump)
+                doomed = threading.Event()
+                start(client, server, True, doomed, run=pump)
+                start(server, client, False, doomed, run=pump)
 
     start(run=accept)
     try:

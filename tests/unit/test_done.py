@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.done import Done, KeySet, Outputs
+from coordinator.done import PIECES, Done, KeySet, Outputs, _piece
 from coordinator.objects import Objects
 
 KEYS = st.lists(st.binary(min_size=1, max_size=8), unique=True)
@@ -55,3 +55,10 @@ def test_an_output_costs_less_than_ten_bytes() -> None:
     assert (found.size, pieces / found.size < 10) == (10**6, True)
     assert b"out/999999" in found
     assert b"out/1000000" not in found
+
+
+def test_the_piece_tells_bits_that_the_kept_hash_does_not() -> None:
+    keys = [b"out/%d" % i for i in range(10_000)]
+    same = sum(_piece(key) in {hash(key) % PIECES, hash(key) >> 52 & PIECES - 1} for key in keys)
+    assert same < 100
+    assert len({_piece(key) for key in keys}) > PIECES / 2
