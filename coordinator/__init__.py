@@ -14,7 +14,9 @@ The map of the house, in the order in which data flows:
       definition service definitions and quotas → model
       quantity   Kubernetes quantities → millicores, bytes
     storage      MinIO; the only room that knows minio
-      walk       a way to fetch a page → all pages of a folder, ahead and checked
+      parallel   a folder → its objects, subfolders side by side
+      ahead      an iterator that a thread works off
+      walk       a way to fetch a page → all pages of one listing, checked
       listing    the bytes of a page → objects
       upload     pieces of bytes → one object, verified
     preflight    what must not be started

@@ -11,6 +11,7 @@ listing slower, never wrong. Pure. Called by `walk`. Next: `selection`.
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree
@@ -29,7 +30,7 @@ _TIME = re.compile(rb"<LastModified>([^<]+)</LastModified>|</Contents>")
 _ENTITY = re.compile(rb"&([^;&]*);?")
 _NAMED = {b"lt": b"<", b"gt": b">", b"amp": b"&", b"quot": b'"', b"apos": b"'"}
 # Elements of the envelope: between entries they would be missed.
-_OUTSIDE = (b"<IsTruncated", b"<NextContinuationToken", b"<EncodingType")
+_OUTSIDE = (b"<IsTruncated", b"<NextContinuationToken", b"<EncodingType", b"<CommonPrefixes")
 
 
 class Malformed(ValueError):
@@ -46,6 +47,16 @@ class Page:
     body: bytes
     entries: slice
     """Where the entries are in the body; empty where only the XML parser can tell."""
+    folders: list[bytes]
+    """The folders below, where the listing ends at a delimiter."""
+
+    @property
+    def listed_ahead(self) -> bool:
+        """Whether the server itself lists on in the background, as MinIO says in its tokens."""
+        try:
+            return b"[minio_cache:" in b64decode(self.token)
+        except ValueError:
+            return False
 
     def objects(self, *, times: bool = False) -> Objects:
         """The page's objects. Raises Malformed."""
@@ -75,7 +86,19 @@ def page(body: bytes) -> Page:
         raise Malformed("the answer says that more follows, and not how to ask for it")
     if "Contents" in texts:  # entries that the byte search did not see: another dialect of XML
         entries = slice(0, 0)
-    return Page(token, texts.get("EncodingType", "").strip() == "url", body, entries)
+    url_encoded = texts.get("EncodingType", "").strip() == "url"
+    return Page(token, url_encoded, body, entries, _folders(root, url_encoded=url_encoded))
+
+
+def _folders(root: ElementTree.Element, *, url_encoded: bool) -> list[bytes]:
+    found = [
+        (child.text or "").encode()
+        for element in root
+        if _name(element) == "CommonPrefixes"
+        for child in element
+        if _name(child) == "Prefix"
+    ]
+    return [_unquoted(each) for each in found] if url_encoded else found
 
 
 def _scanned(page: Page, *, times: bool) -> Objects | None:

@@ -8,6 +8,7 @@ C. Keys are the raw bytes of their names. Called by every stage from `listing` t
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import compress
@@ -26,6 +27,14 @@ class Objects:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def between(self, start: int, stop: int) -> Objects:
+        """The objects from one place to before another."""
+        return Objects(
+            keys=self.keys[start:stop],
+            sizes=None if self.sizes is None else self.sizes[start:stop],
+            times=None if self.times is None else self.times[start:stop],
+        )
+
     def where(self, chosen: Iterable[object]) -> Objects:
         """The objects at which `chosen` is true, all columns alike."""
         mask = list(chosen)
@@ -34,3 +43,22 @@ class Objects:
             sizes=None if self.sizes is None else list(compress(self.sizes, mask)),
             times=None if self.times is None else list(compress(self.times, mask)),
         )
+
+
+class Packed:
+    """Objects that wait to be used, in less than half of the memory."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._count = len(objects)
+        text = b"\n".join(objects.keys)
+        self._keys = objects.keys if text.count(b"\n") != self._count - 1 else text
+        self._sizes = None if objects.sizes is None else array("Q", objects.sizes)
+        self._times = objects.times
+
+    def __len__(self) -> int:
+        return self._count
+
+    def objects(self) -> Objects:
+        """The objects again."""
+        keys = self._keys if isinstance(self._keys, list) else self._keys.split(b"\n")
+        return Objects(keys, None if self._sizes is None else self._sizes.tolist(), self._times)

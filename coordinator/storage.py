@@ -24,8 +24,9 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 from coordinator.credentials import StorageAccess
 from coordinator.errors import StorageError, trimmed
 from coordinator.objects import Objects
+from coordinator.parallel import STREAMS, walk
 from coordinator.upload import NotWhole, Written, upload, verify
-from coordinator.walk import Folder, walk
+from coordinator.walk import Folder
 
 # 0.5 + 1 + 2 + … + 16 s: longer than a restart of MinIO (6 s asleep, then a probe).
 RETRIES = 6
@@ -55,7 +56,7 @@ class Bucket:
         )
 
     def objects(self, folder: Folder) -> Iterator[Objects]:
-        """All objects of a folder, in listing order, page by page."""
+        """All objects of a folder, in listing order, batch by batch."""
         with _translated(f"list {self.name}/{folder.prefix}", self._address):
             yield from walk(lambda query: self._request("GET", query=query)[1], folder)
 
@@ -183,6 +184,7 @@ def _pool(access: StorageAccess, retries: int) -> urllib3.PoolManager:
     if not access.verify:  # asked for in the config; the report says so
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     return urllib3.PoolManager(
+        maxsize=STREAMS + 2,
         timeout=urllib3.Timeout(connect=5, read=60),
         retries=retry,
         cert_reqs="CERT_REQUIRED" if access.verify else "CERT_NONE",

@@ -1,28 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A way to fetch one page → all objects of a folder, page by page, fetched ahead and checked.
+"""A way to fetch one page → all pages of one listing, checked.
 
-While one page is worked on, a thread fetches the next. What a server or the network can do to a
-listing ends in one of two ways: the page is asked for again, or the walk fails and says why.
-It never ends early as if the folder were shorter. Called by `storage`. Next: `selection`.
+What a server or the network can do to a listing ends in one of two ways: the page is asked for
+again, or the walk fails and says why. It never ends early as if the folder were shorter. Called
+by `parallel`. Next: `parallel`.
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from operator import lt
-from queue import Empty, Full, Queue
-from typing import TypeVar
 
 from coordinator.errors import trimmed
 from coordinator.listing import Malformed, Page, page
 from coordinator.objects import Objects
 
-T = TypeVar("T")
 Fetch = Callable[[Mapping[str, str]], bytes]
 
 # Pauses before a malformed page is asked for again. (Pages that do not come are `storage`'s.)
@@ -31,6 +25,8 @@ AGAIN_S = (0.5, 2.0, 8.0)
 # at the most whatever is asked; SeaweedFS sends up to 10,000, and costs less per key then.
 LEAST_KEYS = 1_000
 MOST_KEYS = 5_000
+# The largest page that servers may send, as far as is known: SeaweedFS has 10,000 keys at the most.
+_LARGEST_KEYS = 9_999
 PAGE_BYTES = 1024 * 1024
 
 
@@ -56,66 +52,25 @@ class Folder:
         return asked | ({"continuation-token": token} if token else {})
 
 
-def walk(
-    fetch: Fetch, folder: Folder, *, sleep: Callable[[float], None] = time.sleep
-) -> Iterator[Objects]:
-    """All objects of a folder, in listing order, each once."""
-    last = b""
-    with closing(ahead(_pages(fetch, folder, sleep))) as pages:
-        for each in pages:
-            objects = each.objects(times=folder.times)
-            if objects.keys:
-                _check_order(last, objects.keys)
-                last = objects.keys[-1]
-                yield objects
+def opened(fetch: Fetch, folder: Folder, sleep: Callable[[float], None]) -> Page:
+    """The first page of a folder."""
+    return _page(fetch, folder, "", LEAST_KEYS, sleep)
 
 
-def ahead(source: Iterator[T]) -> Generator[T, None, None]:
-    """The same values, one fetched ahead in a thread; errors arrive where their value would."""
-    ready: Queue[tuple[T | None, BaseException | None]] = Queue(maxsize=1)
-    stopped = threading.Event()
-
-    def put(value: T | None, error: BaseException | None) -> None:
-        while not stopped.is_set():
-            with suppress(Full):
-                ready.put((value, error), timeout=0.1)
-                return
-
-    def produce() -> None:
-        try:
-            for value in source:
-                put(value, None)
-                if stopped.is_set():
-                    return
-            put(None, None)
-        except BaseException as error:  # raised again by the consumer
-            put(None, error)
-
-    thread = threading.Thread(target=produce, name="listing", daemon=True)
-    thread.start()
-    try:
-        while True:
-            value, error = ready.get()
-            if error is not None:
-                raise error
-            if value is None:
-                return
-            yield value
-    finally:
-        stopped.set()
-        with suppress(Empty):
-            ready.get_nowait()
-        # Not joined: it may be in the middle of a request, whose end nobody waits for.
-
-
-def _pages(fetch: Fetch, folder: Folder, sleep: Callable[[float], None]) -> Iterator[Page]:
-    token, asked = "", LEAST_KEYS
+def pages(
+    fetch: Fetch,
+    folder: Folder,
+    sleep: Callable[[float], None],
+    *,
+    first: Page | None = None,
+    most_keys: int = MOST_KEYS,
+) -> Iterator[Page]:
+    """All pages of a folder, of which the first may be at hand."""
+    found = first or opened(fetch, folder, sleep)
+    yield found
+    token = ""
     landmark, steps, leap = "", 0, 1
-    while True:
-        found = _one(fetch, folder.query(token, asked), sleep)
-        yield found
-        if not found.token:
-            return
+    while found.token:
         # A cycle of tokens is noticed without keeping them all: by a landmark ever further on.
         steps += 1
         if found.token in {token, landmark}:
@@ -123,7 +78,58 @@ def _pages(fetch: Fetch, folder: Folder, sleep: Callable[[float], None]) -> Iter
             raise Malformed(f"it sent the continuation token {where!r} twice: the list is a circle")
         if steps == leap:
             landmark, leap = found.token, leap * 2
-        token, asked = found.token, _next_size(found)
+        token = found.token
+        found = _page(fetch, folder, _sendable(found), min(_next_size(found), most_keys), sleep)
+        yield found
+
+
+def in_order(batches: Iterable[Objects]) -> Iterator[Objects]:
+    """The batches that hold anything, if all keys ascend strictly; raises Malformed if not."""
+    last = b""
+    for each in batches:
+        if each.keys:
+            _check_order(last, each.keys)
+            last = each.keys[-1]
+            yield each
+
+
+def _page(
+    fetch: Fetch, folder: Folder, token: str, asked: int, sleep: Callable[[float], None]
+) -> Page:
+    """The page at a token. One that is full and is said to be the last is not believed at once.
+
+    SeaweedFS takes a list for complete if a page is filled up below an object `a` that has `a/b`
+    beside it and is the last of its folder. A larger page shows whether there is more.
+    """
+    found = _one(fetch, folder.query(token, asked), sleep)
+    while folder.recursive and not found.token and _count(found) >= asked:
+        asked *= 2
+        larger = _one(fetch, folder.query(token, asked), sleep)
+        if _count(larger) <= _count(found):
+            break
+        if asked > _LARGEST_KEYS:
+            end = trimmed(found.objects().keys[-1].decode(errors="replace"), 120)
+            raise Malformed(f"it says that its list ends at {end!r}, and there is more")
+        found = larger
+    return found
+
+
+def _sendable(found: Page) -> str:
+    """The token as the server has it.
+
+    SeaweedFS's is the last key itself, in which XML has U+FFFD for a control character, whatever
+    the encoding asked for; sent back so, it would point elsewhere.
+    """
+    if "\ufffd" not in found.token:
+        return found.token
+    last = (found.objects().keys or [b""])[-1].decode(errors="replace")
+    if len(last) == len(found.token) and all(map(_alike, last, found.token)):
+        return last
+    raise Malformed(f"its continuation token {trimmed(found.token, 80)!r} cannot be sent back")
+
+
+def _alike(sent: str, shown: str) -> bool:
+    return shown in {sent, "\ufffd"}
 
 
 def _one(fetch: Fetch, query: Mapping[str, str], sleep: Callable[[float], None]) -> Page:
@@ -138,10 +144,13 @@ def _one(fetch: Fetch, query: Mapping[str, str], sleep: Callable[[float], None])
     raise AssertionError("unreachable")
 
 
+def _count(found: Page) -> int:
+    return found.body.count(b"</Key>")
+
+
 def _next_size(found: Page) -> int:
     """How many keys the next page may have, going by the bytes of this one."""
-    count = found.body.count(b"</Key>")
-    fitting = PAGE_BYTES * count // len(found.body)
+    fitting = PAGE_BYTES * _count(found) // len(found.body)
     return min(max(fitting, LEAST_KEYS), MOST_KEYS)
 
 

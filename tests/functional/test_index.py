@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from minio.error import S3Error
 
+from coordinator import parallel, walk
 from coordinator.index import IndexBuilder
 from coordinator.model import Index
 from coordinator.selection import MARKERS, Rules, Selection
@@ -97,7 +98,15 @@ def listed(kind: str, keys: list[str]) -> list[str]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(keys=st.lists(KEYS, unique=True, max_size=12))
-def test_index_and_skipped_are_the_bucket_in_its_order(server: Server, keys: list[str]) -> None:
+@pytest.mark.parametrize("pages", ["large pages", "small pages", "by folders"])
+def test_index_and_skipped_are_the_bucket_in_its_order(
+    server: Server, keys: list[str], pages: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if pages != "large pages":
+        monkeypatch.setattr(walk, "LEAST_KEYS", 2)
+        monkeypatch.setattr(walk, "MOST_KEYS", 2)
+    if pages == "by folders":
+        monkeypatch.setattr(parallel, "FOLDER", 0)
     name = f"h-{uuid4().hex[:12]}"
     server.client.make_bucket(name)
     bucket = listed(server.kind, stored(server, name, keys))

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from coordinator import walk
+from coordinator import parallel, walk
 from coordinator.errors import StorageError
 from coordinator.listing import page
 from coordinator.storage import Bucket
@@ -31,18 +31,20 @@ NESTED = [f"in/{i // 300:02d}/{i // 10 % 30:02d}/{i % 10}" for i in range(3_000)
 def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walk, "LEAST_KEYS", 130)
     monkeypatch.setattr(walk, "MOST_KEYS", 130)
+    monkeypatch.setattr(parallel, "FOLDER", 260)
 
 
 @contextmanager
 def between_pages(bucket: Bucket, happens: Callable[[str], None]) -> Iterator[None]:
     """Calls `happens` with the last key of every page before the next one is asked for."""
-    request, last = bucket._request, ""
+    request, last, one = bucket._request, "", threading.Lock()
 
     def asked(method: str, key: str | None = None, **options: Any) -> Any:
         nonlocal last
         listing = "list-type" in (options.get("query") or {})
         if listing and last:
-            happens(last)
+            with one:  # folders are listed side by side
+                happens(last)
         headers, body = request(method, key, **options)
         if listing and (keys := page(body).objects().keys):
             last = keys[-1].decode()
@@ -84,7 +86,7 @@ def test_what_comes_and_goes_neither_hides_nor_doubles_what_stays(
 
     with between_pages(bucket, change):
         found = listing(bucket)
-    assert pages > 10
+    assert pages > 3
     assert len(found) == len(set(found))
     assert set(keys) - gone <= set(found) <= {*keys, *came}
     assert gone - set(found), "something went before it was listed"

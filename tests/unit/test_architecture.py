@@ -21,6 +21,7 @@ LAYERS = [
     {"choice", "room"},
     {"model", "objects"},
     {
+        "ahead",
         "auto",
         "capacity",
         "config",
@@ -37,6 +38,7 @@ LAYERS = [
         "manifest",
         "offline",
         "oscar",
+        "parallel",
         "payload",
         "plan",
         "preflight",
@@ -65,11 +67,11 @@ FOREIGN = {
     "yaml": {"config", "keys", "credentials", "deploy"},
 }
 STANDARD = {
-    "__future__", "argparse", "array", "bisect", "collections", "concurrent", "contextlib",
-    "csv", "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions", "hashlib",
-    "heapq", "io", "itertools", "json", "logging", "math", "operator", "os", "pathlib", "queue",
-    "random", "re", "secrets", "signal", "statistics", "string", "sys", "threading", "time",
-    "types", "typing", "urllib", "xml", "zlib",
+    "__future__", "argparse", "array", "base64", "bisect", "collections", "concurrent",
+    "contextlib", "csv", "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions",
+    "hashlib", "heapq", "io", "itertools", "json", "logging", "math", "operator", "os", "pathlib",
+    "queue", "random", "re", "secrets", "signal", "statistics", "string", "sys", "threading",
+    "time", "types", "typing", "urllib", "xml", "zlib",
 }  # fmt: skip
 # The stages that decide: no network, no files, no environment, no clock.
 PURE = {"auto", "capacity", "errors", "index", "model", "payload", "plan", "preflight", "quantity"}

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 
 from coordinator.listing import Malformed
-from coordinator.objects import Objects
-from coordinator.walk import AGAIN_S, MOST_KEYS, Folder, ahead, walk
+from coordinator.parallel import walk
+from coordinator.walk import AGAIN_S, MOST_KEYS, Folder
 from tests.unit.test_listing import entry
 
 
@@ -112,6 +112,52 @@ def test_seaweedfs_orders_folder_by_folder() -> None:
     assert Server({"": [body(["a", "a/b", "a-b", "a.b"])]}).walk() == [b"a", b"a/b", b"a-b", b"a.b"]
 
 
+class Capped:
+    """Says that its list ends where a page is full, as SeaweedFS does below `a` beside `a/b`."""
+
+    def __init__(self, keys: list[str], cap: int) -> None:
+        self.keys, self.cap = keys, cap
+        self.asked: list[int] = []
+
+    def fetch(self, query: Mapping[str, str]) -> bytes:
+        self.asked.append(int(query["max-keys"]))
+        return body(self.keys[: min(self.asked[-1], self.cap)])
+
+
+@pytest.mark.parametrize(
+    ("count", "cap", "asked"),
+    [
+        pytest.param(999, 1000, [1000], id="not full"),
+        pytest.param(1000, 1000, [1000, 2000], id="full, and no more"),
+        pytest.param(3500, 10_000, [1000, 2000, 4000], id="more is there"),
+    ],
+)
+def test_a_last_page_that_is_full_is_not_believed_at_once(
+    count: int, cap: int, asked: list[int]
+) -> None:
+    server = Capped([f"{i:05}" for i in range(count)], cap)
+    found = list(walk(server.fetch, Folder("")))
+    assert (sum(map(len, found)), server.asked) == (count, asked)
+
+
+def test_a_list_whose_end_cannot_be_found_ends_the_walk() -> None:
+    server = Capped([f"{i:05}" for i in range(20_000)], 10_000)
+    with pytest.raises(Malformed, match="ends at '07999', and there is more"):
+        list(walk(server.fetch, Folder("")))
+
+
+def test_a_token_in_which_xml_lost_a_character_is_mended_by_the_last_key() -> None:
+    first = body(["a", "b%1F"], "b\ufffd").replace(b"<IsT", b"<EncodingType>url</EncodingType><IsT")
+    server = Server({"": [first], "b\x1f": [body(["c"])]})
+    assert server.walk() == [b"a", b"b\x1f", b"c"]
+
+
+@pytest.mark.parametrize("last", ["x", "bb"])
+def test_a_token_that_cannot_be_mended_ends_the_walk(last: str) -> None:
+    with pytest.raises(Malformed, match="cannot be sent back"):
+        Server({"": [body(["a", last], "c\ufffd")]}).walk()
+
+
 def test_the_next_page_is_fetched_while_one_is_worked_on() -> None:
     fetched = threading.Event()
 
@@ -125,49 +171,3 @@ def test_the_next_page_is_fetched_while_one_is_worked_on() -> None:
     assert next(found).keys == [b"a"]
     assert fetched.wait(10)
     assert [objects.keys for objects in found] == [[b"b"]]
-
-
-def test_an_error_while_fetching_arrives_after_what_came_before() -> None:
-    def broken() -> Iterator[int]:
-        yield 1
-        raise KeyError("gone")
-
-    found = ahead(broken())
-    assert next(found) == 1
-    with pytest.raises(KeyError, match="gone"):
-        next(found)
-
-
-def test_a_walk_that_is_left_lets_its_thread_end() -> None:
-    before = set(threading.enumerate())
-    found = ahead(iter(range(1000)))
-    next(found)
-    (thread,) = set(threading.enumerate()) - before
-    found.close()
-    thread.join(10)
-    assert not thread.is_alive()
-
-
-def test_at_most_two_pages_wait() -> None:
-    made: list[int] = []
-
-    def source() -> Iterator[int]:
-        for i in range(10):
-            made.append(i)
-            yield i
-
-    found = ahead(source())
-    next(found)
-    assert wait_for(lambda: len(made) >= 2)
-    assert len(made) <= 3
-    found.close()
-
-
-def wait_for(condition: Callable[[], bool]) -> bool:
-    deadline = threading.Event()
-    return any(condition() or deadline.wait(0.001) for _ in range(10_000))
-
-
-def test_objects_where() -> None:
-    found = Objects([b"a", b"b", b"c"], [1, 2, 3], ["x", "y", "z"]).where([True, False, True])
-    assert found == Objects([b"a", b"c"], [1, 3], ["x", "z"])

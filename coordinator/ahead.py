@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Ahead`: an iterator that a thread works off while its values are used.
+
+Called by `parallel`. Next: `parallel`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Ahead(Iterator[T], Generic[T]):
+    """The same values in the same order; an error arrives where its value would.
+
+    What waits to be used weighs `room` at the most, and one value may always wait.
+    """
+
+    def __init__(
+        self, source: Iterator[T], *, room: int = 1, weigh: Callable[[T], int] = lambda _: 1
+    ) -> None:
+        self._room, self._weigh = room, weigh
+        self._ready: deque[T] = deque()
+        self._weight = 0
+        self._error: BaseException | None = None
+        self._ended = self._closed = False
+        self._changed = threading.Condition()
+        threading.Thread(target=self._run, args=(source,), name="ahead", daemon=True).start()
+
+    def __next__(self) -> T:
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready or self._ended)
+            if self._ready:
+                value = self._ready.popleft()
+                self._weight -= self._weigh(value)
+                self._changed.notify()
+                return value
+            error, self._error = self._error, None
+        if error is not None:
+            raise error
+        raise StopIteration
+
+    def close(self) -> None:
+        """Lets the thread end. Not waited for: it may be in a request whose end nobody needs."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def _run(self, source: Iterator[T]) -> None:
+        try:
+            for value in source:
+                if not self._put(value):
+                    return
+        except BaseException as error:  # raised again by the consumer
+            self._error = error
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify()
+
+    def _put(self, value: T) -> bool:
+        weight = self._weigh(value)
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._closed or not self._ready or self._weight + weight <= self._room
+            )
+            if not self._closed:
+                self._ready.append(value)
+                self._weight += weight
+                self._changed.notify()
+            return not self._closed
