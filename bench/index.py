@@ -57,14 +57,17 @@ def compare(commands: dict[str, list[str]], objects: int, rounds: int) -> None:
 
 def memory(largest: int) -> None:
     """Prints the peak memory of ours by the number of objects, on a server of made-up pages."""
-    print("| objects | peak MiB | s |\n|---|---|---|")
+    print("| objects | flat: peak MiB | s | nested: peak MiB | s |\n|---|---|---|---|---|")
     count = 10_000
     while count <= largest:
-        with servers.pages(count) as url:
-            command = listers.commands(url, "stub")["ours"]
-            command[command.index("ours")] = "nowhere"
-            found = measured(command, KEYS)
-        print(f"| {count:,} | {found.peak_bytes / MIB:.1f} | {found.seconds:.1f} |", flush=True)
+        row = f"| {count:,} |"
+        for shape in servers.SHAPES:
+            with servers.pages(shape, count) as url:
+                command = listers.commands(url, "stub")["ours"]
+                command[command.index("ours")] = "nowhere"
+                found = measured(command, KEYS)
+            row += f" {found.peak_bytes / MIB:.1f} | {found.seconds:.1f} |"
+        print(row, flush=True)
         count *= 10
     print(flush=True)
 

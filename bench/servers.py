@@ -12,13 +12,13 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import urllib3
 from minio import Minio
@@ -63,23 +63,40 @@ def minio(binary: str, directory: Path) -> Iterator[str]:
         yield url
 
 
+def made_up(shape: str, objects: int, query: Mapping[str, str]) -> bytes:
+    """A page of a bucket that has this many objects, nested ones in folders of 20,000."""
+    name = {"flat": "input/frame-{:08d}.jpg", "nested": "input/{:04d}/frame-{:08d}.jpg"}[shape]
+    below, every = query["prefix"].split("/")[1], 20_000
+    first, last = 0, objects
+    if shape == "nested" and below:
+        first, last = int(below) * every, min((int(below) + 1) * every, objects)
+    elif shape == "nested" and query.get("delimiter"):
+        last = -(-objects // every)
+    start = int(query.get("continuation-token", first))
+    stop = min(start + min(int(query["max-keys"]), 1000), last)
+    truncated = "true" if stop < last else "false"
+    more = f"<NextContinuationToken>{stop}</NextContinuationToken>" * (stop < last)
+    if shape == "nested" and query.get("delimiter") and not below:
+        folder = "<CommonPrefixes><Prefix>input/{:04d}/</Prefix></CommonPrefixes>"
+        entries = "".join(map(folder.format, range(start, stop)))
+    else:
+        entry = f"<Contents><Key>{name}</Key><Size>{{}}</Size></Contents>"
+        folders = ((i // every,) if shape == "nested" else () for i in range(start, stop))
+        numbers = zip(folders, range(start, stop), strict=True)
+        entries = "".join(entry.format(*folder, i, i % 977) for folder, i in numbers)
+    head = f"<ListBucketResult><IsTruncated>{truncated}</IsTruncated>{more}"
+    return f"{head}{entries}</ListBucketResult>".encode()
+
+
 @contextmanager
-def pages(objects: int) -> Iterator[str]:
+def pages(shape: str, objects: int) -> Iterator[str]:
     """The URL of a server whose bucket has this many objects, made up page by page."""
-    entry = "<Contents><Key>input/frame-{:08d}.jpg</Key><Size>{}</Size></Contents>"
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            query = parse_qs(urlsplit(self.path).query)
-            start = int(query.get("continuation-token", ["0"])[0])
-            stop = min(start + int(query.get("max-keys", ["1000"])[0]), start + 1000, objects)
-            truncated = "true" if stop < objects else "false"
-            more = f"<NextContinuationToken>{stop}</NextContinuationToken>" * (stop < objects)
-            entries = "".join(entry.format(i, i % 977) for i in range(start, stop))
-            head = f"<ListBucketResult><IsTruncated>{truncated}</IsTruncated>{more}"
-            self._send(f"{head}{entries}</ListBucketResult>".encode())
+            self._send(made_up(shape, objects, dict(parse_qsl(urlsplit(self.path).query))))
 
         def _send(self, body: bytes) -> None:
             self.send_response(200)
