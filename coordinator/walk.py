@@ -24,10 +24,10 @@ AGAIN_S = (0.5, 2.0, 8.0)
 # A page is asked to have this many keys and about this many bytes. MinIO and AWS send 1,000 keys
 # at the most whatever is asked; SeaweedFS sends up to 10,000, and costs less per key then.
 LEAST_KEYS = 1_000
-MOST_KEYS = 5_000
+MOST_KEYS = 9_000
 # The largest page that servers may send, as far as is known: SeaweedFS has 10,000 keys at the most.
 _LARGEST_KEYS = 9_999
-PAGE_BYTES = 1024 * 1024
+PAGE_BYTES = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
