@@ -24,7 +24,9 @@ def main(lister: str, url: str, bucket: str) -> int:
         )
         return sum(1 for _ in client.list_objects(bucket, PREFIX, recursive=True))
     lists = boto3.client("s3", endpoint_url=url).get_paginator("list_objects_v2")
-    return sum(len(page.get("Contents", ())) for page in lists.paginate(Bucket=bucket, Prefix=PREFIX))
+    return sum(
+        len(page.get("Contents", ())) for page in lists.paginate(Bucket=bucket, Prefix=PREFIX)
+    )
 
 
 if __name__ == "__main__":

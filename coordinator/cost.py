@@ -15,7 +15,6 @@ at evenly spaced ranks (all of them, or a few quantiles). Called by `batch`. Nex
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -83,4 +82,4 @@ def _number(raw: Mapping[str, Any], name: str) -> float | None:
     value = raw.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) and 0 <= value <= _LARGEST else None
+    return float(value) if 0 <= value <= _LARGEST else None

@@ -9,7 +9,7 @@ C. Keys are the raw bytes of their names. Called by every stage from `listing` t
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
@@ -26,6 +26,17 @@ class Objects:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    @classmethod
+    def joined(cls, batches: Sequence[Objects]) -> Objects:
+        """The objects of batches that have the same columns as one."""
+        columns = [(each.keys, each.sizes, each.times) for each in batches]
+        keys, sizes, times = zip(*columns, strict=True)
+        return cls(
+            keys=[key for column in keys for key in column],
+            sizes=None if sizes[0] is None else [size for column in sizes for size in column],
+            times=None if times[0] is None else [time for column in times for time in column],
+        )
 
     def between(self, start: int, stop: int) -> Objects:
         """The objects from one place to before another."""

@@ -3,8 +3,8 @@
 
 A server gives the pages of one listing one after the other, and most of the time is its own: so
 several listings at once are faster, each of a folder of its own. The folders are those that `/`
-tells from each other, at a level at which they hold thousands of objects each. Where that cannot
-be said safely, or would not pay, the listing stays one. Called by `storage`. Next: `selection`.
+tells from each other, at a level at which they are neither tiny nor huge. Where that cannot be
+said safely, or would not pay, the listing stays one. Called by `storage`. Next: `selection`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from itertools import islice
 from math import inf
 
 from coordinator.ahead import Ahead
-from coordinator.listing import Malformed, Page
+from coordinator.listing import Page
 from coordinator.objects import Objects, Packed
 from coordinator.walk import Fetch, Folder, in_order, opened, pages
 
@@ -84,49 +84,63 @@ def _divided(fetch: Fetch, folder: Folder, sleep: Sleep, keys: list[bytes]) -> _
         level = _level(fetch, folder, sleep, folder.prefix + below.decode(errors="replace"))
         size *= inf if level is None else sum(isinstance(part, str) for part in level)
         if level and size > FOLDER:
-            return _Division(fetch, folder, sleep, depth, len(keys))
+            folders = [part for part in level if isinstance(part, str)]
+            if len(folders) > 1 and _allowed(fetch, replace(folder, prefix=folders[0]), sleep):
+                return _Division(fetch, folder, sleep, depth, len(keys))
+            return None
         depth -= 1
     return None
+
+
+def _allowed(fetch: Fetch, folder: Folder, sleep: Sleep) -> bool:
+    """Whether a subfolder may be listed: a policy may allow the one above alone."""
+    try:
+        opened(fetch, folder, sleep)
+    except Exception:  # one listing may do without it, and meets what is really wrong
+        return False
+    return True
 
 
 def _level(fetch: Fetch, folder: Folder, sleep: Sleep, prefix: str) -> list[Objects | str] | None:
     """What lies directly below a prefix, in listing order: objects, and the folders between them.
 
-    None if there is too much of it, if the order is ambiguous, or if a folder cannot be asked for.
+    None if there is too much of it, if its order or a folder's name is in doubt, or if the server
+    refuses: one listing may do without it, and meets what is really wrong.
     """
     here = replace(folder, prefix=prefix, recursive=False)
     try:
-        found = list(islice(pages(fetch, here, sleep), _LEVEL_PAGES))
-    except Malformed:  # not the end: one listing may do without it
-        return None
-    if found[-1].token:
-        return None
-    parts: list[Objects | str] = []
-    for page in found:
-        merged = _merged(page.objects(times=folder.times), page.folders)
-        if merged is None:
+        found = list(islice(pages(fetch, here, sleep, small=True), _LEVEL_PAGES))
+        if found[-1].token or not all(page.url_encoded for page in found):
             return None
-        parts += merged
-    return parts
+        batches = [page.objects(times=folder.times) for page in found]
+        folders = [name.decode() for page in found for name in page.folders]
+    except Exception:  # see above
+        return None
+    return _merged(Objects.joined(batches), folders, prefix)
 
 
-def _merged(objects: Objects, folders: list[bytes]) -> list[Objects | str] | None:
-    """The objects and the folders of one page in listing order; None if that cannot be.
+def _merged(objects: Objects, folders: list[str], prefix: str) -> list[Objects | str] | None:
+    """The objects and the folders of a level in listing order; None if that is in doubt.
 
     Servers order by bytes, as `a-b` < `a/` < `a0`, or folder by folder, as `a/` < `a-b` < `a0`.
     """
-    names = sorted([*objects.keys, *folders])
-    if names != sorted(names, key=lambda name: name.split(b"/")):
+    start = len(prefix)
+    if any(b"/" in key[len(prefix.encode()) :] for key in objects.keys):  # a folder in disguise
+        return None
+    for folder in folders:
+        name = folder[start:]
+        if not folder.startswith(prefix) or name.find("/") != len(name) - 1 or "\ufffd" in name:
+            return None
+    names = sorted([*objects.keys, *map(str.encode, folders)])
+    in_doubt = names != sorted(names, key=lambda name: name.split(b"/"))
+    if in_doubt or len(set(names)) < len(names) or objects.keys != sorted(objects.keys):
         return None
     found: list[Objects | str] = []
     done = 0
-    try:
-        for folder in sorted(folders):
-            place = bisect_left(objects.keys, folder)
-            found += [objects.between(done, place), folder.decode()]
-            done = place
-    except UnicodeDecodeError:
-        return None
+    for folder in sorted(folders, key=str.encode):
+        place = bisect_left(objects.keys, folder.encode())
+        found += [objects.between(done, place), folder]
+        done = place
     found.append(objects.between(done, len(objects)))
     return [part for part in found if part]
 
@@ -178,8 +192,7 @@ class _Division:
 
     def _listed(self, prefix: str) -> Iterator[Packed]:
         folder = replace(self._folder, prefix=prefix)
-        # Pages no larger than the first: several are held at a time.
-        for page in pages(self._fetch, folder, self._sleep, most_keys=self._page_keys):
+        for page in pages(self._fetch, folder, self._sleep, small=True):
             yield Packed(page.objects(times=folder.times))
 
     def _first(self, waiting: deque[Iterator[Packed]]) -> Iterator[Objects]:

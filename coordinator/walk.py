@@ -24,10 +24,10 @@ AGAIN_S = (0.5, 2.0, 8.0)
 # A page is asked to have this many keys and about this many bytes. MinIO and AWS send 1,000 keys
 # at the most whatever is asked; SeaweedFS sends up to 10,000, and costs less per key then.
 LEAST_KEYS = 1_000
-MOST_KEYS = 9_000
+MOST_KEYS = 7_000
 # The largest page that servers may send, as far as is known: SeaweedFS has 10,000 keys at the most.
 _LARGEST_KEYS = 9_999
-PAGE_BYTES = 2 * 1024 * 1024
+PAGE_BYTES = 1536 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,9 @@ def pages(
     sleep: Callable[[float], None],
     *,
     first: Page | None = None,
-    most_keys: int = MOST_KEYS,
+    small: bool = False,
 ) -> Iterator[Page]:
-    """All pages of a folder, of which the first may be at hand."""
+    """All pages of a folder, of which the first may be at hand; `small` where many are held."""
     found = first or opened(fetch, folder, sleep)
     yield found
     token = ""
@@ -79,7 +79,8 @@ def pages(
         if steps == leap:
             landmark, leap = found.token, leap * 2
         token = found.token
-        found = _page(fetch, folder, _sendable(found), min(_next_size(found), most_keys), sleep)
+        asked = LEAST_KEYS if small else _next_size(found)
+        found = _page(fetch, folder, _sendable(found), asked, sleep)
         yield found
 
 
@@ -103,14 +104,13 @@ def _page(
     """
     found = _one(fetch, folder.query(token, asked), sleep)
     while folder.recursive and not found.token and _count(found) >= asked:
-        asked *= 2
-        larger = _one(fetch, folder.query(token, asked), sleep)
-        if _count(larger) <= _count(found):
+        before, asked = _count(found), asked * 2
+        found = _one(fetch, folder.query(token, asked), sleep)
+        if _count(found) <= before:
             break
-        if asked > _LARGEST_KEYS:
+        if not found.token and _count(found) > _LARGEST_KEYS:
             end = trimmed(found.objects().keys[-1].decode(errors="replace"), 120)
-            raise Malformed(f"it says that its list ends at {end!r}, and there is more")
-        found = larger
+            raise Malformed(f"it says that its list ends at {end!r}, and there may be more")
     return found
 
 
@@ -122,7 +122,8 @@ def _sendable(found: Page) -> str:
     """
     if "\ufffd" not in found.token:
         return found.token
-    last = (found.objects().keys or [b""])[-1].decode(errors="replace")
+    ends = [*found.objects().keys[-1:], *found.folders[-1:]]
+    last = max(ends, default=b"").decode(errors="replace")
     if len(last) == len(found.token) and all(map(_alike, last, found.token)):
         return last
     raise Malformed(f"its continuation token {trimmed(found.token, 80)!r} cannot be sent back")

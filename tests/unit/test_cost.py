@@ -39,6 +39,9 @@ def test_what_a_run_left_is_read() -> None:
         pytest.param(b"\xff", id="no text"),
         pytest.param(b"[]", id="a list"),
         pytest.param(b"[" * 100_000, id="deep"),
+        pytest.param(
+            document(startup_s=10**400, seconds_per_item=10**400, seconds_per_byte=None), id="huge"
+        ),
         pytest.param(document(schema="oscar-batch/cost/2"), id="a later form"),
         pytest.param(
             document(startup_s=None, seconds_per_item=0, seconds_per_byte="x"), id="no time"

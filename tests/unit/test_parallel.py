@@ -92,6 +92,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walk, "MOST_KEYS", 4)
     monkeypatch.setattr(parallel, "FOLDER", 12)
     monkeypatch.setattr(parallel, "ROOM", 6)
+    monkeypatch.setattr(parallel, "_FOLDERS_A_PAGE", 2)
 
 
 YEARS = [f"in/{year}/{day:02}/{n}.jpg" for year in range(4) for day in range(3) for n in range(9)]
@@ -118,7 +119,7 @@ def test_folders_are_listed_side_by_side() -> None:
 
     def meeting(query: Mapping[str, str]) -> bytes:
         beginning = "continuation-token" not in query and not query["delimiter"]
-        if beginning and query["prefix"] in {"in/0/", "in/1/"}:
+        if beginning and query["prefix"] in {"in/1/", "in/2/"}:
             both.wait()  # passes only if the two are asked for at the same time
         return page(query)
 
@@ -142,7 +143,9 @@ def test_the_level_is_the_highest_whose_folders_are_not_too_large() -> None:
     "keys",
     [
         pytest.param([f"in/{n:03}" for n in range(99)], id="flat"),
-        pytest.param([f"in/{n:03}/x" for n in range(99)], id="tiny folders"),
+        pytest.param([f"in/{n:03}/x" for n in range(30)], id="tiny folders"),
+        pytest.param([f"in/{n:03}/{i}" for n in range(99) for i in "abcd"], id="too many folders"),
+        pytest.param([f"in/a/{n:03}/{i}" for n in range(99) for i in "abcd"], id="one folder"),
         pytest.param([f"in/a/{n}" for n in range(9)], id="not many"),
         pytest.param(["in/a", "in/b", "in/c/d"], id="one page"),
     ],
@@ -172,11 +175,76 @@ def test_small_folders_behind_large_ones_are_listed_together(
 
 def test_an_ambiguous_order_is_left_to_the_server() -> None:
     # By bytes a-b comes before a/, folder by folder it comes after.
-    keys = [*(f"a/{n}" for n in range(20)), "a-b"]
+    keys = [*(f"{folder}/{n}" for folder in "abcd" for n in range(20)), "a-b"]
     for order in (by_bytes, folder_by_folder):
         server = Server(keys, order)
         assert server.walk() == server.keys
         assert {prefix for prefix, delimiter in server.asked if not delimiter} == {""}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"<ListBucketResult><IsTr", id="no whole answer"),
+        pytest.param(None, id="refused"),
+        pytest.param(
+            "<Contents><Key>in/0/</Key><Size>0</Size></Contents>"
+            "<CommonPrefixes><Prefix>in/1/</Prefix></CommonPrefixes>"
+            "<CommonPrefixes><Prefix>in/2/</Prefix></CommonPrefixes>",
+            id="a folder in disguise",
+        ),
+        pytest.param(
+            "<CommonPrefixes><Prefix>in/0/</Prefix></CommonPrefixes>" * 9, id="one folder twice"
+        ),
+        pytest.param(
+            "".join(
+                f"<CommonPrefixes><Prefix>in/{n}%EF%BF%BD/</Prefix></CommonPrefixes>"
+                for n in range(9)
+            ),
+            id="a name that XML spoilt",
+        ),
+        pytest.param(
+            "".join(
+                f"<CommonPrefixes><Prefix>in/%FF{n}/</Prefix></CommonPrefixes>" for n in range(9)
+            ),
+            id="no Unicode",
+        ),
+        pytest.param(
+            "".join(f"<CommonPrefixes><Prefix>on/{n}/</Prefix></CommonPrefixes>" for n in range(9)),
+            id="folders of elsewhere",
+        ),
+    ],
+)
+def test_a_level_in_doubt_is_left_to_one_listing(answer: bytes | str | None) -> None:
+    server = Server(YEARS)
+    page = server.page
+
+    def doubtful(query: Mapping[str, str]) -> bytes:
+        if not query["delimiter"]:
+            return page(query)
+        if answer is None:
+            raise PermissionError
+        head = "<EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>"
+        whole = f"<ListBucketResult>{head}{answer!s}</ListBucketResult>".encode()
+        return answer if isinstance(answer, bytes) else whole
+
+    server.page = doubtful  # type: ignore[method-assign]
+    found = parallel.walk(server.fetch, Folder("in/"), sleep=lambda _: None)
+    assert [key for objects in found for key in objects.keys] == server.keys
+    assert {prefix for prefix, delimiter in server.asked if not delimiter} <= {"in/", "in/0/"}
+
+
+def test_folders_that_a_policy_forbids_are_left_to_one_listing() -> None:
+    server = Server(YEARS)
+    page = server.page
+
+    def guarded(query: Mapping[str, str]) -> bytes:
+        if query["prefix"] != "in/":
+            raise PermissionError
+        return page(query)
+
+    server.page = guarded  # type: ignore[method-assign]
+    assert server.walk("in/") == server.keys
 
 
 def test_a_folder_that_fails_ends_the_walk_after_what_came_before() -> None:
@@ -184,7 +252,7 @@ def test_a_folder_that_fails_ends_the_walk_after_what_came_before() -> None:
     page = server.page
 
     def broken(query: Mapping[str, str]) -> bytes:
-        if query["prefix"] == "in/1/":
+        if query["prefix"] == "in/1/" and not query["delimiter"]:
             raise KeyError("gone")
         return page(query)
 

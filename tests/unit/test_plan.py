@@ -120,7 +120,7 @@ def test_uneven_slots_get_more_and_smaller_chunks_which_the_report_can_explain()
     assert choice.strategy is Strategy.FACTORING
     assert len(chunks) > 8
     assert f"{len(chunks) - 8} chunks wait as pending pods" in choice.reason
-    assert "faster than the next candidate" in choice.reason or "within 1 %" in choice.reason
+    assert "faster than the next candidate" in choice.reason or "within 1%" in choice.reason
     assert choice.estimate in [candidate.estimate for candidate in choice.candidates]
 
 
