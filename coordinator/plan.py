@@ -39,6 +39,8 @@ def _named(
     chunks = _cut(index, work, slots, cutting, cost)
     told = cost.timed and cutting.strategy is not Strategy.PULL
     estimate = auto.estimate(work, chunks, slots, cost) if told else None
+    if told and cost.startup_s is None:
+        reason += "; the start-up is not known: the estimate is without it"
     return chunks, Choice(cutting.strategy, reason, cost, estimate)
 
 

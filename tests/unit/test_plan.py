@@ -167,6 +167,15 @@ def test_an_unknown_start_up_is_in_no_estimate_and_said() -> None:
     assert "the start-up is not known" in choice.reason
 
 
+def test_an_estimate_without_a_start_up_says_so_whatever_the_strategy() -> None:
+    cost = replace(KNOWN, startup_s=None)
+    _, choice = chosen(make.index([1] * 100), 4, Cutting(chunk_items=10), cost)
+    assert choice.estimate
+    assert "the estimate is without it" in choice.reason
+    _, choice = chosen(make.index([1] * 100), 4, Cutting(chunk_items=10), KNOWN)
+    assert "without" not in choice.reason
+
+
 @given(SIZES, SLOTS, st.floats(0, 100), st.sampled_from([(), (1.0,), (0.5, 1.0, 1.5)]))
 def test_an_estimate_lies_in_its_spread(
     sizes: list[int], slots: int, startup_s: float, speeds: tuple[float, ...]
