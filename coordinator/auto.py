@@ -150,8 +150,8 @@ def _why(winner: int, expected: Sequence[float], fit: Sequence[int], cost: Cost)
     gain = min(others) / expected[winner] - 1
     if gain >= _WORTH / 2:
         return f"{text}: {gain:.0%} faster than the next candidate"
-    if winner == 0 and min(expected[i] for i in fit) < expected[0]:
-        return f"{text}: no other that may be taken is faster by more than {_WORTH_MORE:.0%}"
     if min(expected) < min(expected[i] for i in fit):
-        return f"{text}: the fastest that loses little should the slots be even"
+        return f"{text}: a faster one would lose too much should the slots be even"
+    if winner == 0 and min(expected) < expected[0]:
+        return f"{text}: no other is faster by more than {_WORTH_MORE:.0%}"
     return f"{text}: as fast as the next candidate within {_WORTH:.0%}"
