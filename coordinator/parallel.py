@@ -35,7 +35,6 @@ FOLDER = 24_000
 _FOLDERS_A_PAGE = 4
 # After so many folders it is looked at again.
 _SEEN = 32
-
 # A level with more pages of folders than this is not divided: the list of them is held.
 _LEVEL_PAGES = 8
 
@@ -124,11 +123,11 @@ def _merged(objects: Objects, folders: list[str], prefix: str) -> list[Objects |
 
     Servers order by bytes, as `a-b` < `a/` < `a0`, or folder by folder, as `a/` < `a-b` < `a0`.
     """
-    start = len(prefix)
-    if any(b"/" in key[len(prefix.encode()) :] for key in objects.keys):  # a folder in disguise
+    start = len(prefix.encode())
+    if any(b"/" in key[start:] for key in objects.keys):  # a folder in disguise
         return None
     for folder in folders:
-        name = folder[start:]
+        name = folder[len(prefix) :]
         if not folder.startswith(prefix) or name.find("/") != len(name) - 1 or "\ufffd" in name:
             return None
     names = sorted([*objects.keys, *map(str.encode, folders)])

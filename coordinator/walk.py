@@ -122,10 +122,10 @@ def _sendable(found: Page) -> str:
     """
     if "\ufffd" not in found.token:
         return found.token
-    ends = [*found.objects().keys[-1:], *found.folders[-1:]]
-    last = max(ends, default=b"").decode(errors="replace")
-    if len(last) == len(found.token) and all(map(_alike, last, found.token)):
-        return last
+    for end in (*found.objects().keys[-1:], *found.folders[-1:]):
+        last = end.decode(errors="replace")
+        if len(last) == len(found.token) and all(map(_alike, last, found.token)):
+            return last
     raise Malformed(f"its continuation token {trimmed(found.token, 80)!r} cannot be sent back")
 
 

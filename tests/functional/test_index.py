@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 from contextlib import suppress
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -139,6 +140,27 @@ def test_what_a_server_shows_to_no_lister(server: Server, bucket: Bucket) -> Non
     found = server.client.list_objects(bucket.name, recursive=True)
     assert [each.object_name for each in found] == ["a", "b"]
     assert build(bucket, Rules(), "state/index.txt")[0] == [b"a", b"b"]
+
+
+def test_folders_are_listed_side_by_side_where_that_pays(
+    server: Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "LEAST_KEYS", 50)
+    monkeypatch.setattr(parallel, "FOLDER", 200)
+    names = [f"in/{i // 100}/{i:04d}" for i in range(600)]
+    server.fill(bucket.name, names)
+    request, asked = bucket._request, set()
+
+    def noted(method: str, key: str | None = None, **options: Any) -> Any:
+        asked.add((options.get("query") or {}).get("prefix"))
+        return request(method, key, **options)
+
+    bucket._request = noted  # type: ignore[method-assign]
+    found = [key.decode() for objects in bucket.objects(Folder("in/")) for key in objects.keys]
+    assert found == names
+    folders = {f"in/{i}/" for i in range(6)}
+    # MinIO lists ahead by itself.
+    assert asked == ({"in/"} if server.kind == "minio" else {"in/", *folders})
 
 
 def test_many_pages_come_whole_and_in_order(server: Server, bucket: Bucket) -> None:
