@@ -16,12 +16,13 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from coordinator.credentials import StorageAccess
-from coordinator.index import IndexBuilder
-from coordinator.selection import Rules, Selection
-from coordinator.storage import Bucket
-from coordinator.upload import upload
-from coordinator.walk import Folder
+from coordinator.index.builder import IndexBuilder
+from coordinator.index.selection import Selection
+from coordinator.model.access import StorageAccess
+from coordinator.model.selection import Rules
+from coordinator.storage.bucket import Bucket
+from coordinator.storage.pages import Folder
+from coordinator.storage.upload import upload
 
 PREFIX = "input/"
 

@@ -26,22 +26,13 @@ from itertools import accumulate, pairwise, product
 from pathlib import Path
 from statistics import fmean
 
-from coordinator.capacity import cluster_capacity
-from coordinator.model import (
-    Basis,
-    Chunk,
-    Cluster,
-    Cost,
-    Cutting,
-    Index,
-    Item,
-    Node,
-    Resources,
-    Strategy,
-)
-from coordinator.offline import indexed
-from coordinator.plan import chosen
-from coordinator.simulate import World, lower_bound, make_span, placed, pulled
+from coordinator.cli.offline import indexed
+from coordinator.model.cluster import Basis, Cluster, Node, Resources
+from coordinator.model.items import Chunk, Index, Item
+from coordinator.model.planning import Cost, Cutting, Strategy
+from coordinator.plan.capacity import cluster_capacity
+from coordinator.plan.choose import chosen
+from coordinator.plan.simulate import World, lower_bound, make_span, placed, pulled
 
 KINDS = ("uniform", "log-normal", "drifting", "one giant", "many tiny")
 NODES = ("even", "uneven")

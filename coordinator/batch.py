@@ -15,39 +15,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
-from coordinator import preflight
-from coordinator.capacity import bounded, capped, cluster_capacity, extended, fixed_capacity
-from coordinator.config import Config
-from coordinator.cost import MAX_BYTES as COST_BYTES
-from coordinator.cost import cost_key, known, measured
-from coordinator.done import Done
-from coordinator.errors import BatchError, NoStatus, StorageError
-from coordinator.index import IndexBuilder
-from coordinator.invoke import Pace, Post, invoke_all
-from coordinator.manifest import inventory
-from coordinator.manifest import objects as named_in
-from coordinator.model import (
-    Capacity,
-    Chunk,
-    Cost,
-    Ending,
-    Index,
-    Plan,
-    Reply,
-    Report,
-    Service,
-    State,
-    Verdict,
-)
-from coordinator.objects import Objects
-from coordinator.oscar import Oscar
-from coordinator.payload import job_name, range_body
-from coordinator.plan import chosen
-from coordinator.report import files, plan_document
-from coordinator.selection import Selection
-from coordinator.storage import Bucket
-from coordinator.story import Story
-from coordinator.walk import Folder
+from .config.load import Config
+from .drive import preflight
+from .drive.payload import job_name, range_body
+from .drive.progress import Story
+from .drive.submission import Pace, Post, invoke_all
+from .index.builder import IndexBuilder
+from .index.manifest import inventory
+from .index.manifest import objects as named_in
+from .index.selection import Selection
+from .index.skip_done import Done
+from .model.cluster import Capacity
+from .model.errors import BatchError, Ending, NoStatus, StorageError
+from .model.items import Chunk, Index
+from .model.object_columns import Objects
+from .model.planning import Cost
+from .model.run import Plan, Reply, Report, State, Verdict
+from .model.service import Service
+from .oscar.client import Oscar
+from .plan.capacity import bounded, capped, cluster_capacity, extended, fixed_capacity
+from .plan.choose import chosen
+from .plan.timing import MAX_BYTES as COST_BYTES
+from .plan.timing import cost_key, known, measured
+from .report.render import files, plan_document
+from .storage.bucket import Bucket
+from .storage.pages import Folder
 
 log = logging.getLogger(__name__)
 

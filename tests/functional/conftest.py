@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.storage import Bucket
+from coordinator.storage.bucket import Bucket
 from sandbox.backend import VARIABLE, minio_binary
 from sandbox.handle import Sandbox, running
 from sandbox.storage import StorageError

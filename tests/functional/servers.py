@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from minio import Minio
 
-from coordinator.credentials import StorageAccess
+from coordinator.model.access import StorageAccess
 from sandbox.handle import Sandbox
 
 

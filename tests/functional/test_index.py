@@ -14,13 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from minio.error import S3Error
 
-from coordinator import parallel, walk
-from coordinator.index import IndexBuilder
-from coordinator.model import Index
-from coordinator.selection import MARKERS, Rules, Selection
-from coordinator.storage import Bucket
-from coordinator.upload import PART_BYTES
-from coordinator.walk import Folder
+from coordinator.index.builder import IndexBuilder
+from coordinator.index.selection import MARKERS, Selection
+from coordinator.model.items import Index
+from coordinator.model.selection import Rules
+from coordinator.storage import listing as parallel
+from coordinator.storage import pages as walk
+from coordinator.storage.bucket import Bucket
+from coordinator.storage.pages import Folder
+from coordinator.storage.upload import PART_BYTES
 from tests.functional.servers import Server
 
 

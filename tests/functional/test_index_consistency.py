@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from coordinator import parallel, walk
-from coordinator.errors import StorageError
-from coordinator.listing import page
-from coordinator.storage import Bucket
-from coordinator.upload import PART_BYTES
-from coordinator.walk import Folder
+from coordinator.model.errors import StorageError
+from coordinator.storage import listing as parallel
+from coordinator.storage import pages as walk
+from coordinator.storage.bucket import Bucket
+from coordinator.storage.page import page
+from coordinator.storage.pages import Folder
+from coordinator.storage.upload import PART_BYTES
 from tests.functional.relay import relay
 from tests.functional.servers import Server
 

@@ -6,25 +6,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from coordinator.capacity import fixed_capacity
-from coordinator.index import MAX_CHECKPOINTS, IndexBuilder
-from coordinator.model import (
-    Chunk,
-    Cost,
-    Cutting,
-    Ending,
-    Index,
-    Item,
-    Outcome,
-    Place,
-    Plan,
-    Report,
-    Resources,
-    Service,
-    Strategy,
-)
-from coordinator.objects import Objects
-from coordinator.plan import chosen
+from coordinator.index.builder import MAX_CHECKPOINTS, IndexBuilder
+from coordinator.model.cluster import Resources
+from coordinator.model.errors import Ending
+from coordinator.model.items import Chunk, Index, Item
+from coordinator.model.object_columns import Objects
+from coordinator.model.planning import Cost, Cutting, Strategy
+from coordinator.model.run import Outcome, Plan, Report
+from coordinator.model.service import Place, Service
+from coordinator.plan.capacity import fixed_capacity
+from coordinator.plan.choose import chosen
 
 RUN_ID = "20261122t101500z-3f9a1c"
 MIB = 1024 * 1024

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from coordinator.credentials import ClusterAccess
-from coordinator.oscar import Oscar
+from coordinator.model.access import ClusterAccess
+from coordinator.oscar.client import Oscar
 
 
 @dataclass

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An FDL file → complete service definitions, as OSCAR's API takes them.
+
+The script's text is put into the definition (it lies beside the FDL). A secret that the FDL
+leaves empty takes its value from the environment variable of the same name; so the file holds no
+credential and none is written to disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..model.errors import ConfigError
+
+
+def read_definitions(fdl: Path, environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The complete definitions of an FDL file. Raises ConfigError if one cannot be used."""
+    return [_complete(raw, fdl, environ) for raw in _read_functions(fdl)]
+
+
+def secrets_of(definition: Mapping[str, Any]) -> dict[str, str]:
+    return dict((definition.get("environment") or {}).get("secrets") or {})
+
+
+def with_secrets(definition: dict[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
+    if not secrets_of(definition):
+        return definition
+    return {**definition, "environment": {**definition["environment"], "secrets": dict(secrets)}}
+
+
+def _read_functions(fdl: Path) -> list[dict[str, Any]]:
+    """The definitions of an FDL, whatever its cluster is called: the address decides."""
+    try:
+        raw = yaml.safe_load(fdl.read_text(encoding="utf-8"))
+        entries = raw["functions"]["oscar"]
+        clusters = {cluster for entry in entries for cluster in entry}
+        # Storage providers may stand once beside the functions; each function needs them.
+        shared = {key: raw[key] for key in ("storage_providers",) if raw.get(key)}
+        definitions = [
+            {**shared, **definition} for entry in entries for definition in entry.values()
+        ]
+    except OSError as error:
+        raise ConfigError([f"cannot read {fdl}: {error.strerror}"]) from error
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ConfigError([f"{fdl}: is no FDL file (functions: oscar: - cluster: …)"]) from error
+    if len(clusters) != 1:
+        raise ConfigError([f"{fdl}: must be for one cluster, not {len(clusters)}"])
+    return definitions
+
+
+def _complete(definition: dict[str, Any], fdl: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    missing = [key for key in ("name", "image", "script") if not definition.get(key)]
+    if missing:
+        raise ConfigError([f"{fdl}: a function lacks {', '.join(missing)}"])
+    script = fdl.parent / str(definition["script"])
+    try:
+        text = script.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError([f"{fdl}: cannot read the script {script}: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{fdl}: the script {script} is not UTF-8 text"]) from error
+    # OSCAR rejects a number where it wants a quantity.
+    quantities: dict[str, Any] = {
+        key: str(definition[key]) for key in ("cpu", "memory") if key in definition
+    }
+    completed = {**definition, **quantities, "script": text}
+    secrets = secrets_of(definition)
+    return with_secrets(
+        completed, {name: value or environ.get(name, "") for name, value in secrets.items()}
+    )

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""config.json (or YAML), the environment and OSCAR's mounted files → `Config`.
+
+All defaults and all validation are here. Every problem of a file is found before any is
+reported, each with its path (`plan.headroom: …`). The keys of the first oscar-batch tool keep
+their spelling. Which credential is used for which address is decided in `credentials`.
+Called by `__main__`. Next: `batch`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import yaml
+
+from ..model.access import ClusterAccess, StorageAccess
+from ..model.errors import ConfigError, trimmed
+from ..model.planning import Cost, Cutting, Strategy
+from ..model.selection import Manifest, Outputs, Rules
+from ..model.service import Place, folder
+from .credentials import Platform
+from .schema import Reading, kind
+
+MAX_CONFIG_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that a run is asked to do. Credentials are left out of its `repr`."""
+
+    storage: StorageAccess
+    cluster: ClusterAccess
+    data: Place
+    """The folder whose objects are the items."""
+    service: str
+    index_copy: str | None
+    """A key in the data bucket that also receives the index, as the first oscar-batch tool does."""
+    headroom: float
+    """Share (0 to below 1) of each node's free room that is left to others."""
+    max_parallel: int | None
+    dry_run: bool
+    state: Place
+    report: Place | None
+    cutting: Cutting = field(default_factory=Cutting)
+    cost: Cost = field(default_factory=Cost)
+    """The times that the config knows."""
+    extra_slots: int = 0
+    """Invocations beyond what fits now, for clusters that grow while pods are pending."""
+    own_inputs: tuple[Place, ...] = ()
+    """The folders that trigger the coordinator itself, where it runs as a service."""
+    own_outputs: tuple[Place, ...] = ()
+    """The folders where OSCAR then puts its reports."""
+    recursive: bool = True
+    """Whether folders below the data folder belong to it."""
+    rules: Rules = field(default_factory=Rules)
+    manifest: Manifest | None = None
+    """The object that names the items, where they are not listed."""
+    skip_done: Outputs | None = None
+    """Where the outputs are whose items are left out."""
+
+    def setting(self) -> dict[str, str]:
+        """What is asked, for people: no credential is in it."""
+        return {
+            "service": self.service,
+            "cluster": self.cluster.url,
+            "storage": self.storage.url,
+            "data": str(self.data),
+            "state": str(self.state),
+            "headroom": f"{self.headroom:.0%}",
+        }
+
+
+def load(text: bytes, platform: Platform) -> Config:
+    """The config of a file's content. Raises ConfigError with all problems found."""
+    reader = Reading(_decode(text))
+    values = reader.values
+    data = Place(values["bucket.name"] or "", folder(values["bucket.folder_prefix"]))
+    state = Place(values["state.bucket"] or data.bucket, folder(values["state.prefix"]))
+    report_asked = values["report.bucket"] or values["report.prefix"]
+    report = Place(values["report.bucket"] or data.bucket, folder(values["report.prefix"]))
+    storage, problems = platform.storage(values)
+    reader.problems += problems
+    cluster, problems = platform.cluster(values)
+    reader.problems += problems
+    reader.problems += _folder_problems(data, state, report if report_asked else None)
+    cutting, cost, problems = planning(values)
+    reader.problems += problems
+    if _asks(values, "bucket.skip_done") and not values["bucket.skip_done.prefix"]:
+        reader.problems.append("bucket.skip_done.prefix: is missing (the folder of the outputs)")
+    if reader.problems or storage is None or cluster is None:
+        raise ConfigError(reader.problems)
+    return Config(
+        storage=storage,
+        cluster=cluster,
+        data=data,
+        service=values["service.name"],
+        index_copy=data.prefix + values["output.file"] if values["output.file"] else None,
+        headroom=values["plan.headroom"],
+        max_parallel=values["plan.max_parallel"],
+        dry_run=values["run.dry_run"],
+        state=state,
+        report=report if report_asked else None,
+        cutting=cutting,
+        cost=cost,
+        extra_slots=values["plan.extra_slots"],
+        own_inputs=platform.own_inputs,
+        own_outputs=platform.own_outputs,
+        **_choice(values, data.prefix),
+    )
+
+
+def _choice(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Which objects of the bucket are the items."""
+    asked = {name: values[f"bucket.skip_done.{name}"] for name in ("strip", "suffix")}
+    outputs = Outputs(prefix, folder(values["bucket.skip_done.prefix"]), **asked)
+    key, column = values["bucket.manifest"], values["bucket.manifest_column"]
+    filters = [spec.name for spec in fields(Rules) if spec.name != "prefix"]
+    return {
+        "recursive": values["bucket.recursive"],
+        "rules": Rules(prefix, **{name: values[f"bucket.{name}"] for name in filters}),
+        "manifest": Manifest(key, column) if key else None,
+        "skip_done": outputs if _asks(values, "bucket.skip_done") else None,
+    }
+
+
+def _asks(values: Mapping[str, Any], section: str) -> bool:
+    return any(value for path, value in values.items() if path.startswith(f"{section}."))
+
+
+def _folder_problems(data: Place, state: Place, report: Place | None) -> list[str]:
+    """What a run writes is no item: a folder of it around the data folder would hide all items."""
+    problems = []
+    if not state.prefix:
+        problems.append("state.prefix: must name a folder of its own, such as .oscar-batch/")
+    elif state.holds(data.bucket, data.prefix):
+        problems.append(f"state.prefix: {state} must not hold the data folder {data}")
+    # Reports without a folder of their own mix with the items only if those have none either.
+    beside = report is None or (not report.prefix and data.prefix)
+    if report and not beside and report.holds(data.bucket, data.prefix):
+        problems.append(f"report.prefix: {report} must not hold the data folder {data}")
+    return problems
+
+
+def planning(
+    values: Mapping[str, Any], *, source: str = "the config"
+) -> tuple[Cutting, Cost, list[str]]:
+    """What is asked of the chunks, the times that are given, and the problems with them."""
+    cutting = Cutting(
+        strategy=values["plan.strategy"],
+        chunk_items=values["plan.chunk_items"],
+        chunk_bytes=values["plan.chunk_bytes"],
+        min_chunk_items=values["plan.min_chunk_items"],
+    )
+    startup_s, each = values["plan.startup_s"], values["plan.seconds_per_item"]
+    per_mb = values["plan.seconds_per_mb"]
+    given = bool(values["plan.speeds"]) or (startup_s, each, per_mb) != (None, None, None)
+    cost = Cost(
+        startup_s=startup_s,
+        seconds_per_item=each or 0.0,
+        seconds_per_byte=(per_mb or 0.0) / 1e6,  # a megabyte is 10^6 bytes
+        speeds=values["plan.speeds"],
+        source=source if given else "nothing",
+    )
+    return cutting, cost, _chunk_problems(cutting)
+
+
+def _chunk_problems(cutting: Cutting) -> list[str]:
+    sized = cutting.chunk_items is not None or cutting.chunk_bytes is not None
+    if cutting.strategy is Strategy.FIXED and not sized:
+        return ["plan.strategy: fixed needs plan.chunk_items or plan.chunk_bytes"]
+    if sized and cutting.strategy not in {Strategy.FIXED, Strategy.AUTO}:
+        return [f"plan.strategy: {cutting.strategy} sizes its chunks itself; leave chunk_… out"]
+    return []
+
+
+def _decode(text: bytes) -> Mapping[str, Any]:
+    if len(text) > MAX_CONFIG_BYTES:
+        raise ConfigError([f"the file has {len(text)} bytes: a config has at most 1 MiB"])
+    try:
+        source = text.decode("utf-8-sig")
+        raw = json.loads(source) if source.lstrip()[:1] in {"{", "["} else yaml.safe_load(source)
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"the file is not UTF-8 text (byte {error.start})"]) from error
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise ConfigError([f"the file is not valid JSON: {error.msg} at {where}"]) from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        # What the parser quotes is a piece of the file, perhaps of a secret.
+        problem = re.sub(r"'[^']{2,}'", "'…'", trimmed(str(error.problem)))
+        raise ConfigError(
+            [f"the file is neither JSON nor YAML: {problem} (line {line})"]
+        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(["the file is neither JSON nor YAML"]) from error
+    if raw is None:
+        raise ConfigError(["the file is empty: it must be an object with at least bucket, service"])
+    if not isinstance(raw, dict):
+        raise ConfigError([f"the file must hold an object with sections, not {kind(raw)}"])
+    return raw

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of all config keys: how each is checked, what it is when absent.
+
+`Reading` walks a decoded config along the table and gathers values and problems; it knows
+nothing of what the values are for. Called by `config`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from ..model.errors import trimmed
+from ..model.planning import MOST_SPEEDS, Strategy
+from ..model.selection import moment, pattern
+from ..model.units import whole_bytes
+from .credentials import address
+
+# No request may take longer; a socket could not wait for the largest numbers.
+_DAY_S = 86_400
+
+
+class Reading:
+    """Walks a raw config along the table of known keys and gathers values and problems."""
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self.problems: list[str] = []
+        given = dict(self._leaves(raw, ""))
+        self.values: dict[str, Any] = {}
+        for path, known in KEYS.items():
+            self.values[path] = known.default
+            if given.get(path) is not None:
+                try:
+                    self.values[path] = known.check(given[path])
+                except ValueError as error:
+                    self.problems.append(f"{path}: {error}")
+            if known.required and not self.values[path] and path not in self._reported():
+                self.problems.append(f"{path}: is missing ({known.required})")
+
+    def _reported(self) -> set[str]:
+        return {problem.partition(":")[0] for problem in self.problems}
+
+    def _leaves(self, raw: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+        for key, value in raw.items():
+            here = f"{path}{key}"
+            if here in KEYS:
+                yield here, value
+            elif here not in _SECTIONS:
+                self.problems.append(_unknown(path, str(key)))
+            elif isinstance(value, dict):
+                yield from self._leaves(value, f"{here}.")
+            elif value is not None:
+                self.problems.append(f"{here}: must be an object with keys, not {kind(value)}")
+
+
+def _unknown(path: str, key: str) -> str:
+    siblings = {known[len(path) :].partition(".")[0] for known in KEYS if known.startswith(path)}
+    lowered = {name.lower(): name for name in sorted(siblings)}
+    near = difflib.get_close_matches(key.lower(), lowered, n=1)
+    advice = (
+        f"did you mean {lowered[near[0]]}?" if near else f"known: {', '.join(sorted(siblings))}"
+    )
+    return f"{trimmed(path + key, 80)}: is not a known key; {advice}"
+
+
+def kind(value: object) -> str:
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
+    return kinds.get(type(value), "null" if value is None else "a number")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"must be a text, not {kind(value)}")
+    if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in value):
+        raise ValueError("must not contain control characters or halves of characters")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, not {kind(value)}")
+    return value
+
+
+def _number(*, above: float = -math.inf, least: float = -math.inf, below: float = math.inf) -> Any:
+    bounds = [f"above {above:g}"] if above > -math.inf else []
+    bounds += [f"at least {least:g}"] if least > -math.inf else []
+    bounds += [f"below {below:g}"] if below < math.inf else []
+
+    def check(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"must be a number {' and '.join(bounds)}, not {kind(value)}")
+        if not (above < value and least <= value < below):
+            got = trimmed(str(value), 20)
+            raise ValueError(f"must be a number {' and '.join(bounds)}, got {got}")
+        return float(value)
+
+    return check
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        got = str(value)[:20] if isinstance(value, int | float) else kind(value)
+        raise ValueError(f"must be a whole number of at least 1, got {got}")
+    return value
+
+
+def _extra(value: object) -> int:
+    return 0 if value == 0 and not isinstance(value, bool) else _count(value)
+
+
+def _strategy(value: object) -> Strategy:
+    text = _text(value)
+    # Pulling is a mode of the service's workers, not a way to cut ranges for invocations.
+    known = [str(strategy) for strategy in Strategy if strategy is not Strategy.PULL]
+    if text not in known:
+        raise ValueError(f"must be one of {', '.join(known)}, got {trimmed(text, 20)!r}")
+    return Strategy(text)
+
+
+def _speeds(value: object) -> tuple[float, ...]:
+    if not isinstance(value, list) or not 1 <= len(value) <= MOST_SPEEDS:
+        raise ValueError(f"must be a list of 1 to {MOST_SPEEDS} numbers, such as [0.5, 1, 1]")
+    check = _number(least=0.01, below=100)
+    return tuple(sorted(check(each) for each in value))
+
+
+def _bucket(value: object) -> str:
+    text = _text(value)
+    if text and ("/" in text or not 3 <= len(text) <= 63):
+        raise ValueError(f"must be a bucket's name without folders, got {trimmed(text, 80)!r}")
+    return text
+
+
+def _file(value: object) -> str:
+    text = _text(value)
+    if text.startswith("/") or text.endswith("/"):
+        raise ValueError("must be a file name below bucket.folder_prefix, such as index.txt")
+    return text
+
+
+def _url(value: object) -> str:
+    text = _text(value)
+    return address(text) if text.strip() else ""
+
+
+def _storage_url(value: object) -> str:
+    url = _url(value)
+    if url.count("/") > 2:
+        raise ValueError("must be the address of the server alone, without a path")
+    return url
+
+
+def _region(value: object) -> str:
+    text = _text(value)
+    if not re.fullmatch(r"[A-Za-z0-9_-]*", text):
+        raise ValueError("must be a region's name, such as us-east-1")
+    return text
+
+
+def _globs(value: object) -> tuple[str, ...]:
+    texts = [_text(each) for each in (value if isinstance(value, list) else [value])]
+    for text in texts:
+        pattern(text)
+    return tuple(texts)
+
+
+def _bytes(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"must be a number of bytes, or a text such as 10Mi, not {kind(value)}")
+    found = whole_bytes(str(value))
+    if found < 0:
+        raise ValueError("must not be negative")
+    return found
+
+
+def _time(value: object) -> datetime:
+    # YAML reads an unquoted date or time as such.
+    text = value.isoformat() if isinstance(value, date) else _text(value)
+    try:
+        return moment(text)
+    except ValueError as error:
+        raise ValueError(f"must be a time such as 2026-11-22T10:15:00Z, got {text!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A known key: how it is checked, what it is when absent, why it may not be."""
+
+    check: Callable[[Any], Any] = _text
+    default: Any = ""
+    required: str = ""
+
+
+KEYS: Mapping[str, _Key] = {
+    "MinIO.url": _Key(_storage_url),
+    "MinIO.access_key": _Key(),
+    "MinIO.secret_key": _Key(),
+    "MinIO.region": _Key(_region),
+    "MinIO.verify": _Key(_flag, None),
+    "MinIO.ca_file": _Key(),
+    "bucket.name": _Key(_bucket, required="the bucket with the files to process"),
+    "bucket.folder_prefix": _Key(),
+    "bucket.recursive": _Key(_flag, True),
+    "bucket.include": _Key(_globs, ()),
+    "bucket.exclude": _Key(_globs, ()),
+    "bucket.min_size": _Key(_bytes, None),
+    "bucket.max_size": _Key(_bytes, None),
+    "bucket.modified_after": _Key(_time, None),
+    "bucket.modified_before": _Key(_time, None),
+    "bucket.manifest": _Key(),
+    "bucket.manifest_column": _Key(default="key"),
+    "bucket.skip_done.prefix": _Key(),
+    "bucket.skip_done.strip": _Key(),
+    "bucket.skip_done.suffix": _Key(),
+    "output.file": _Key(_file),
+    "oscar_cluster.url": _Key(_url),
+    "oscar_cluster.auth_basic.username": _Key(),
+    "oscar_cluster.auth_basic.password": _Key(),
+    "oscar_cluster.auth_token.token": _Key(),
+    "oscar_cluster.verify": _Key(_flag, None),
+    "oscar_cluster.ca_file": _Key(),
+    "oscar_cluster.timeout_s": _Key(_number(above=0, below=_DAY_S), 30.0),
+    "service.name": _Key(required="the OSCAR service that processes the files"),
+    "plan.headroom": _Key(_number(least=0, below=1), 0.2),
+    "plan.max_parallel": _Key(_count, None),
+    "plan.strategy": _Key(_strategy, Strategy.AUTO),
+    "plan.chunk_items": _Key(_count, None),
+    "plan.chunk_bytes": _Key(_count, None),
+    "plan.min_chunk_items": _Key(_count, 1),
+    "plan.startup_s": _Key(_number(least=0, below=_DAY_S), None),
+    "plan.seconds_per_item": _Key(_number(least=0, below=_DAY_S), None),
+    "plan.seconds_per_mb": _Key(_number(least=0, below=_DAY_S), None),
+    "plan.speeds": _Key(_speeds, ()),
+    "plan.extra_slots": _Key(_extra, 0),
+    "run.dry_run": _Key(_flag, False),
+    "state.bucket": _Key(_bucket),
+    "state.prefix": _Key(default=".oscar-batch/"),
+    "report.bucket": _Key(_bucket),
+    "report.prefix": _Key(),
+}
+_SECTIONS = {path[:i] for path in KEYS for i, letter in enumerate(path) if letter == "."}

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chunk + run → the bytes of an invocation, in a form that survives OSCAR's way of passing it on.
+
+OSCAR pipes the body through an unquoted `echo $EVENT` in whatever /bin/sh the image has, then the
+supervisor classifies it by its JSON keys. So the body is one JSON object without white space, in
+which every character that a shell or an `echo` could touch is written as `\\uXXXX`, and whose keys
+are none of the supervisor's own (`event`, `Records`, `httpMethod`, …).
+Next: `invoke`.
+"""
+
+from __future__ import annotations
+
+import string
+
+from ..model.items import Chunk
+from ..model.run import Plan
+
+# What neither dash, bash, BusyBox ash nor their echo changes, wherever it stands.
+_SAFE = frozenset(string.ascii_letters + string.digits + "_-.:/@+,=%")
+# DNS-1123, at most 63 characters with run id, chunk number and attempt behind it.
+_JOB_SERVICE_LENGTH = 24
+
+
+def range_body(plan: Plan, chunk: Chunk, attempt: int) -> bytes:
+    """The invocation of one chunk: its first and last index line, and where the index lies."""
+    fields: dict[str, str | int] = {
+        "start": chunk.first_line,
+        "end": chunk.last_line,
+        "index": plan.index_key,
+        "index_bucket": plan.index_bucket,
+        "bucket": plan.data.bucket,
+        "run": plan.run_id,
+        "chunk": chunk.number,
+        "attempt": attempt,
+    }
+    pairs = (f"{_quoted(key)}:{_value(value)}" for key, value in fields.items())
+    return ("{" + ",".join(pairs) + "}").encode("ascii")
+
+
+def job_name(plan: Plan, chunk: Chunk, attempt: int) -> str:
+    """A Kubernetes name that the same chunk and attempt of the same run always gets."""
+    service = plan.service[:_JOB_SERVICE_LENGTH].rstrip("-")
+    return f"{service}-{plan.run_id}-{chunk.number}-{attempt}"
+
+
+def _value(value: str | int) -> str:
+    return str(value) if isinstance(value, int) else _quoted(value)
+
+
+def _quoted(text: str) -> str:
+    """A JSON string; characters beyond the safe ones as UTF-16 escapes, as JSON has them."""
+    units = (character if character in _SAFE else _escaped(character) for character in text)
+    return '"' + "".join(units) + '"'
+
+
+def _escaped(character: str) -> str:
+    encoded = character.encode("utf-16-be")
+    return "".join(f"\\u{encoded[i]:02x}{encoded[i + 1]:02x}" for i in range(0, len(encoded), 2))

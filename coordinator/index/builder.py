@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches of items → index lines, and what planning needs to know of them.
+
+One key a line, in listing order, relative to the bucket root, `\\n` ended. A key that a line
+cannot hold is skipped with its reason, never dropped silently. Memory is bounded whatever the
+number of items: the cumulated size is kept at 65,536 points at most, whose distance doubles, and
+the largest items are kept apart. Called by `batch`. Next: `plan`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+
+from ..model.items import Index, Item, Skipped
+from ..model.object_columns import Objects
+
+MAX_CHECKPOINTS = 65_536
+MAX_SKIPPED_SHOWN = 1_000
+MAX_LARGEST = 1_000
+
+
+class IndexBuilder:
+    """Hands index lines on while it counts; `index()` tells the sums once they are drained."""
+
+    def __init__(self, *, limit: int = MAX_CHECKPOINTS, largest: int = MAX_LARGEST) -> None:
+        self._limit = limit
+        self._items = 0
+        self._size_bytes = 0
+        self._stride = 1
+        self._cumulated = array("Q")
+        self._skipped: list[Skipped] = []
+        self._skipped_count = 0
+        self._most = largest
+        # A heap of (size, minus the line, key): its first is the next to go.
+        self._largest: list[tuple[int, int, bytes]] = []
+
+    def lines(self, batches: Iterable[Objects]) -> Iterator[bytes]:
+        """The index lines of each batch in one piece, in the order of the objects."""
+        for batch in batches:
+            kept = self._fit(batch)
+            if kept.keys:
+                self._count(kept)
+                yield b"\n".join(kept.keys) + b"\n"
+
+    def skip(self, keys: Sequence[bytes], reason: str) -> None:
+        """Notes objects that were listed and are no items of this run."""
+        room = MAX_SKIPPED_SHOWN - len(self._skipped)
+        shown = (key.decode(errors="backslashreplace") for key in keys[:room])
+        self._skipped += [Skipped(key, reason) for key in shown]
+        self._skipped_count += len(keys)
+
+    def index(self, left_out: Mapping[str, int] | None = None) -> Index:
+        """The sums of all lines handed on so far."""
+        cumulated = self._cumulated[:]
+        if self._items % self._stride:
+            cumulated.append(self._size_bytes)
+        largest = sorted(self._largest, reverse=True)
+        return Index(
+            items=self._items,
+            size_bytes=self._size_bytes,
+            cumulated_bytes=cumulated,
+            stride=self._stride,
+            skipped=tuple(self._skipped),
+            skipped_count=self._skipped_count,
+            largest=tuple(Item(key.decode(), size) for size, _, key in largest),
+            left_out=dict(left_out or {}),
+        )
+
+    def _fit(self, batch: Objects) -> Objects:
+        """The objects that a line can hold; one look at all names where nothing is odd."""
+        text = b"\n".join(batch.keys)
+        lines = text.count(b"\n") + 1
+        odd = b"\r" in text or b"/\n" in text or text[-1:] == b"/" or not all(batch.keys)
+        if lines == len(batch) and not odd and _is_unicode(text):
+            return batch
+        reasons = [_unfit(key) for key in batch.keys]
+        for key, reason in zip(batch.keys, reasons, strict=True):
+            if reason:
+                self.skip([key], reason)
+        return batch.where(not reason for reason in reasons)
+
+    def _count(self, batch: Objects) -> None:
+        # Objects of unknown size weigh nothing: a plan then goes by their number.
+        sizes = batch.sizes if batch.sizes is not None else [0] * len(batch)
+        self._note_largest(batch.keys, sizes)
+        sums = list(accumulate(sizes, initial=self._size_bytes))
+        first, stop = self._items + 1, self._items + len(sizes) + 1
+        self._items, self._size_bytes = stop - 1, sums[-1]
+        while first < stop:
+            # The next item on a checkpoint, and as many checkpoints as there is room for.
+            first += -first % self._stride
+            room = self._limit - len(self._cumulated)
+            taken = range(first, stop, self._stride)[:room]
+            base = stop - len(sums)
+            self._cumulated.extend(sums[item - base] for item in taken)
+            first = (taken[-1] + 1) if taken else stop
+            if len(self._cumulated) == self._limit:
+                self._cumulated = self._cumulated[1::2]
+                self._stride *= 2
+
+    def _note_largest(self, keys: list[bytes], sizes: list[int]) -> None:
+        full = len(self._largest) == self._most
+        if full and max(sizes) <= self._largest[0][0]:
+            return
+        for offset, size in enumerate(sizes):
+            if len(self._largest) < self._most:
+                heapq.heappush(self._largest, (size, -(self._items + offset), keys[offset]))
+            elif size > self._largest[0][0]:
+                heapq.heapreplace(self._largest, (size, -(self._items + offset), keys[offset]))
+
+
+def _unfit(key: bytes) -> str:
+    """Why a key cannot be an index line; empty if it can."""
+    if b"\n" in key or b"\r" in key:
+        return "the key contains a line break, which an index line cannot hold"
+    if not _is_unicode(key):
+        return "the key is not valid Unicode"
+    if not key or key.endswith(b"/"):
+        return "the key ends with /, so no file can have its name"
+    return ""
+
+
+def _is_unicode(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bytes of a manifest → the objects it names, in its order, in batches.
+
+Five forms, told apart by the file's name and its first line, each plain or gzip:
+
+    keys one a line    any other text; as this tool's index has them
+    .jsonl, .ndjson    an object with `key` a line, maybe `size` or `size_bytes`, maybe `modified`;
+                       so failed.jsonl of an earlier run can be used as it is
+    .csv               with a header line that has the named column (`key`), maybe those above
+    S3 Inventory       its manifest.json, which names CSV files without header and their columns
+
+Nothing is guessed: a line that does not hold a key ends the run with its number. Blank lines are
+no lines. Called by `batch`, on bytes from `storage`. Next: `selection`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+from urllib.parse import unquote_plus
+
+from ..model.errors import ConfigError, trimmed
+from ..model.object_columns import Objects
+from ..model.selection import Manifest
+
+BATCH = 1_000
+LONGEST_LINE = 1024 * 1024
+_SIZES = ("size_bytes", "size", "Size")
+_TIMES = ("modified", "last_modified", "LastModifiedDate")
+
+
+def inventory(content: bytes) -> list[Manifest]:
+    """The files that the manifest.json of an S3 Inventory names, in order. Raises ConfigError."""
+    try:
+        found = json.loads(content)
+        columns = tuple(name.strip() for name in found["fileSchema"].split(","))
+        files = [Manifest(entry["key"], inventory=columns) for entry in found["files"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            ["bucket.manifest: is not the manifest.json of an S3 Inventory"]
+        ) from error
+    if found.get("fileFormat", "CSV") != "CSV" or "Key" not in columns:
+        raise ConfigError(["bucket.manifest: of S3 Inventory, only the CSV format is read"])
+    return files
+
+
+Row = tuple[str, int | None, str | None]
+
+
+def objects(manifest: Manifest, content: Iterable[bytes]) -> Iterator[Objects]:
+    """The objects that a manifest names. Raises ConfigError."""
+    rows = _rows(manifest, _lines(manifest, _plain(content)))
+    while batch := list(islice(rows, BATCH)):
+        sizes = [size for _, size, _ in batch if size is not None]
+        times = [time for _, _, time in batch if time is not None]
+        yield Objects(
+            keys=[key.encode() for key, _, _ in batch],
+            sizes=sizes if len(sizes) == len(batch) else None,
+            times=times if len(times) == len(batch) else None,
+        )
+
+
+def _plain(content: Iterable[bytes]) -> Iterator[bytes]:
+    """The content, unzipped where its first bytes say that it is gzip; whole, or an error."""
+    source = iter(content)
+    first = next(source, b"")
+    if first[:2] != b"\x1f\x8b":
+        yield first
+        yield from source
+        return
+    unzip = zlib.decompressobj(wbits=31)
+    ended = False
+    try:
+        for piece in _chained(first, source):
+            rest, more = piece, True
+            while rest or more:
+                if ended:  # more members may follow: `cat a.gz b.gz` is a gzip file
+                    unzip, ended = zlib.decompressobj(wbits=31), False
+                plain = unzip.decompress(rest, LONGEST_LINE)
+                yield plain
+                ended = unzip.eof
+                rest = unzip.unused_data if ended else unzip.unconsumed_tail
+                more = not ended and len(plain) == LONGEST_LINE
+    except zlib.error as error:
+        raise ConfigError([f"bucket.manifest: is a broken gzip file ({error})"]) from error
+    if not ended:
+        raise ConfigError(["bucket.manifest: the gzip file ends too early"])
+
+
+def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _lines(manifest: Manifest, content: Iterable[bytes]) -> Iterator[str]:
+    """Lines of text, `\\n` kept; a UTF-8 byte order mark is not part of the first."""
+    number, rest = 0, b""
+    for piece in content:
+        *lines, rest = (rest + piece).split(b"\n")
+        if len(rest) > LONGEST_LINE:
+            raise _wrong(number + 1, "is longer than 1 MiB")
+        for line in lines:
+            number += 1
+            yield _text(number, line) + "\n"
+    if rest:
+        yield _text(number + 1, rest)
+
+
+def _text(number: int, line: bytes) -> str:
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise _wrong(number, "is not UTF-8 text") from error
+
+
+def _rows(manifest: Manifest, lines: Iterator[str]) -> Iterator[Row]:
+    name = manifest.key.lower().removesuffix(".gz")
+    if manifest.inventory:
+        return _inventory(manifest, lines)
+    if name.endswith((".jsonl", ".ndjson")):
+        return _jsonl(manifest, lines)
+    if name.endswith(".csv"):
+        return _csv(manifest, lines)
+    return ((line, None, None) for raw in lines if (line := raw.rstrip("\r\n")))
+
+
+def _jsonl(manifest: Manifest, lines: Iterator[str]) -> Iterator[Row]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            found = json.loads(line)
+        except ValueError as error:
+            raise _wrong(number, "is not JSON") from error
+        if not isinstance(found, dict):
+            raise _wrong(number, "is not a JSON object")
+        yield _row(manifest, number, found)
+
+
+def _csv(manifest: Manifest, lines: Iterator[str]) -> Iterator[Row]:
+    reader = csv.reader(lines, strict=True)
+    header = _next(reader)
+    if header is not None and manifest.column not in header:
+        known = trimmed(", ".join(header), 200)
+        raise ConfigError([f"bucket.manifest: has no column {manifest.column!r}; it has {known}"])
+    while header is not None and (cells := _next(reader)) is not None:
+        if cells:
+            yield _row(manifest, reader.line_num, dict(zip(header, cells, strict=False)))
+
+
+def _inventory(manifest: Manifest, lines: Iterator[str]) -> Iterator[Row]:
+    reader = csv.reader(lines, strict=True)
+    while (cells := _next(reader)) is not None:
+        if not cells:
+            continue
+        found = dict(zip(manifest.inventory, cells, strict=False))
+        if found.get("IsLatest", "true") == "false" or found.get("IsDeleteMarker") == "true":
+            continue
+        key, size, time = _row(Manifest("", column="Key"), reader.line_num, found)
+        yield unquote_plus(key), size, time
+
+
+def _next(reader: Any) -> list[str] | None:
+    try:
+        return next(reader, None)
+    except csv.Error as error:
+        raise _wrong(reader.line_num, f"is not CSV ({error})") from error
+
+
+def _row(manifest: Manifest, number: int, found: Mapping[str, Any]) -> Row:
+    key = found.get(manifest.column)
+    if not isinstance(key, str) or not key:
+        raise _wrong(number, f"has no {manifest.column!r}")
+    size = next((found[name] for name in _SIZES if found.get(name) not in {None, ""}), None)
+    time = next((found[name] for name in _TIMES if found.get(name) not in {None, ""}), None)
+    try:
+        return key, None if size is None else _size(size), None if time is None else str(time)
+    except (ValueError, TypeError) as error:
+        raise _wrong(number, f"has the size {trimmed(str(size), 40)!r}") from error
+
+
+def _size(value: object) -> int:
+    number = int(value) if isinstance(value, str | int) else -1
+    if number < 0:
+        raise ValueError
+    return number
+
+
+def _wrong(number: int, what: str) -> ConfigError:
+    return ConfigError([f"bucket.manifest: line {number} {what}"])

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches of listed objects → batches of items, and a count of what was left out by which rule.
+
+A glob without `/` is matched against the file name, in any folder; one with `/` against the whole
+key below the folder: `*` and `?` stay within one folder, `**` does not. Upper and lower case
+differ. Never items, whatever the rules: folder markers (empty objects whose key ends with `/`) and
+what runs leave in the bucket. Called by `batch`. Next: `index`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from ..model.errors import ConfigError
+from ..model.object_columns import Objects
+from ..model.selection import Rules, moment, pattern
+
+MARKERS = "folder markers"
+OF_RUNS = "files of runs"
+
+_Keep = Callable[[Objects], Iterable[object]]
+
+
+class Selection:
+    """Selects batch by batch; `left_out` counts by the first rule that an object falls under."""
+
+    def __init__(self, rules: Rules, of_runs: tuple[str, ...] = ()) -> None:
+        """`of_runs` are the keys that runs write, and the folders: those that end with `/`."""
+        self._run_files = frozenset(key.encode() for key in of_runs if not key.endswith("/"))
+        self._run_folders = tuple(key.encode() for key in of_runs if key.endswith("/"))
+        self._rules = list(_compiled(rules))
+        self.listed = 0
+        self.left_out: Counter[str] = Counter()
+
+    def items(self, batches: Iterable[Objects]) -> Iterator[Objects]:
+        """The objects of each batch that are items, in their order."""
+        for batch in batches:
+            self.listed += len(batch)
+            kept = self._without(batch, MARKERS, _markers(batch))
+            if self._run_files or self._run_folders:
+                kept = self._without(kept, OF_RUNS, self._written_by_runs(kept))
+            for name, keep in self._rules:
+                if kept.keys:
+                    kept = self._without(kept, name, (not good for good in keep(kept)))
+            if kept.keys:
+                yield kept
+
+    def _written_by_runs(self, batch: Objects) -> Iterator[bool]:
+        files, folders = self._run_files, self._run_folders
+        return (key in files or key.startswith(folders) for key in batch.keys)
+
+    def _without(self, batch: Objects, name: str, out: Iterable[object]) -> Objects:
+        leaves = list(out)
+        if not any(leaves):
+            return batch
+        kept = batch.where(not leave for leave in leaves)
+        self.left_out[name] += len(batch) - len(kept)
+        return kept
+
+
+def _compiled(rules: Rules) -> Iterator[tuple[str, _Keep]]:
+    folder = rules.prefix.encode()
+    below = len(folder)
+    if folder:  # a manifest may name what lies elsewhere
+        yield "bucket.folder_prefix", lambda batch: (key.startswith(folder) for key in batch.keys)
+    if rules.include:
+        wanted = _any([pattern(glob) for glob in rules.include])
+        yield "bucket.include", lambda batch: (wanted(key, below) for key in batch.keys)
+    if rules.exclude:
+        unwanted = _any([pattern(glob) for glob in rules.exclude])
+        yield "bucket.exclude", lambda batch: (not unwanted(key, below) for key in batch.keys)
+    if (least := rules.min_size) is not None:
+        yield "bucket.min_size", lambda batch: (size >= least for size in _sizes(batch))
+    if (most := rules.max_size) is not None:
+        yield "bucket.max_size", lambda batch: (size <= most for size in _sizes(batch))
+    if (after := rules.modified_after) is not None:
+        yield "bucket.modified_after", lambda batch: (time >= after for time in _times(batch))
+    if (before := rules.modified_before) is not None:
+        yield "bucket.modified_before", lambda batch: (time < before for time in _times(batch))
+
+
+def _any(patterns: list[re.Pattern[bytes]]) -> Callable[[bytes, int], object]:
+    whole = b"|".join(b"(?:" + each.pattern + b")" for each in patterns)
+    return re.compile(whole, re.DOTALL).fullmatch
+
+
+def _markers(batch: Objects) -> list[bool]:
+    sizes = batch.sizes if batch.sizes is not None else [0] * len(batch)
+    return [key[-1:] == b"/" and not size for key, size in zip(batch.keys, sizes, strict=True)]
+
+
+def _sizes(batch: Objects) -> list[int]:
+    if batch.sizes is None:
+        raise ConfigError(["bucket.manifest: tells no sizes, which min_size and max_size need"])
+    return batch.sizes
+
+
+def _times(batch: Objects) -> list[datetime]:
+    if batch.times is None:
+        raise ConfigError(["bucket.manifest: tells no times, which modified_… need"])
+    return [moment(text) for text in batch.times]

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A listing of outputs → which items have theirs already.
+
+An output mapping (`{"prefix": "output/", "strip": ".jpg", "suffix": ".json"}`) turns the key of an
+item into the key of its output. Of every output a keyed hash of 76 bits is kept: 12 are the piece
+it lies in, 64 lie there, sorted. Two different keys with the same hash would leave out an item
+that is not done; with 10^7 outputs and 10^7 items the chance of one such item in the whole run is
+10^14 / 2^76, 1 in 755 million, and nobody can aim at it: the hash is keyed anew per process.
+Called by `batch`. Next: `index`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from ..model.object_columns import Objects
+from ..model.selection import Outputs
+
+PIECES = 4096
+REASON = "its output exists already (bucket.skip_done)"
+
+
+class KeySet:
+    """A set of keys in 8.5 bytes each; may be wrong once in 2^76 / its size."""
+
+    def __init__(self, batches: Iterable[Objects]) -> None:
+        self._pieces = [array("Q") for _ in range(PIECES)]
+        self.size = 0
+        for batch in batches:
+            self.size += len(batch)
+            for key in batch.keys:
+                self._pieces[_piece(key)].append(hash(key) % 2**64)
+        for i, piece in enumerate(self._pieces):
+            self._pieces[i] = array("Q", sorted(piece))
+
+    def __contains__(self, key: bytes) -> bool:
+        number, piece = hash(key) % 2**64, self._pieces[_piece(key)]
+        place = bisect_left(piece, number)
+        return place < len(piece) and piece[place] == number
+
+
+def _piece(key: bytes) -> int:
+    """By a hash of its own: bits of the one that is kept would tell nothing new."""
+    return hash(b"/" + key) % PIECES
+
+
+class Done:
+    """Parts items into those still to do, which go on, and those done, which are told apart."""
+
+    def __init__(
+        self,
+        outputs: Outputs,
+        existing: Iterable[Objects],
+        skip: Callable[[Sequence[bytes], str], None],
+    ) -> None:
+        """`existing` are the objects in the folder of the outputs; `skip` is told what is done."""
+        self._outputs = outputs
+        self._existing = KeySet(existing)
+        self._skip = skip
+
+    def to_do(self, batches: Iterable[Objects]) -> Iterator[Objects]:
+        """The items of each batch whose output does not exist."""
+        key_of = self._outputs.key
+        for batch in batches:
+            missing = [key_of(key) not in self._existing for key in batch.keys]
+            if all(missing):
+                yield batch
+                continue
+            self._skip(batch.where(not each for each in missing).keys, REASON)
+            if any(missing):
+                yield batch.where(missing)

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How to reach the storage and the cluster. Secrets are left out of every `repr`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class StorageAccess:
+    """How to reach MinIO; `url` has a scheme and no path."""
+
+    url: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    region: str = ""
+    verify: bool = True
+    ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterAccess:
+    """How to reach the OSCAR manager: basic credentials, else a bearer token."""
+
+    url: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    verify: bool = True
+    ca_file: str = ""
+    timeout_s: float = 30.0

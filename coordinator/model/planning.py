@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nouns of planning: what is asked of the chunks, what is known of times, what was chosen.
+
+Frozen values without behaviour beyond a property, as in `model`, which they are part of.
+Next: `model`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+# Of the slots of a run; a longer list tells planning nothing more.
+MOST_SPEEDS = 1_000
+
+
+class Strategy(StrEnum):
+    """How an index is cut into chunks."""
+
+    AUTO = "auto"
+    """The best of the others, by simulation."""
+    BALANCED = "balanced"
+    """One chunk per slot, all ending together."""
+    FACTORING = "factoring"
+    """Large chunks first, then ever smaller ones for whichever slot is free."""
+    FIXED = "fixed"
+    """As many items or bytes to a chunk as the config says."""
+    PULL = "pull"
+    """Many small chunks, heaviest first, which long-lived workers claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """What the config asks of the chunks."""
+
+    strategy: Strategy = Strategy.AUTO
+    chunk_items: int | None = None
+    chunk_bytes: int | None = None
+    min_chunk_items: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The time of an invocation, as far as it is known: start-up + items + bytes."""
+
+    startup_s: float | None = None
+    seconds_per_item: float = 0.0
+    seconds_per_byte: float = 0.0
+    speeds: tuple[float, ...] = ()
+    """How unevenly slots run: speeds at evenly spaced ranks, slowest first; empty if unknown."""
+    source: str = "nothing"
+    """Where it is known from, in words."""
+
+    @property
+    def timed(self) -> bool:
+        """Whether times can be told at all; else only proportions, by bytes."""
+        return self.seconds_per_item > 0 or self.seconds_per_byte > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A time with its spread."""
+
+    expected_s: float
+    low_s: float
+    high_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to cut that was considered, and how long it would take."""
+
+    strategy: Strategy
+    chunks: int
+    estimate: Estimate | None
+    """None where nothing is known of times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How the chunks were cut, and why so."""
+
+    strategy: Strategy
+    reason: str
+    cost: Cost = field(default_factory=Cost)
+    estimate: Estimate | None = None
+    candidates: tuple[Candidate, ...] = ()

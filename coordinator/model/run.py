@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run: its plan, the answers to its invocations, what became of its chunks, its report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from .cluster import Capacity
+from .errors import Ending
+from .items import Chunk, Index, Item
+from .planning import Choice
+from .service import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a run will do, decided before the first invocation leaves."""
+
+    run_id: str
+    service: str
+    data: Place
+    index_bucket: str
+    index_key: str
+    index: Index
+    capacity: Capacity
+    chunks: tuple[Chunk, ...]
+    choice: Choice | None = None
+    oversized: tuple[Item, ...] = ()
+    """Items that one invocation can hardly hold."""
+
+
+class Verdict(StrEnum):
+    """What the answer to one invocation proves."""
+
+    ACCEPTED = "accepted"
+    BUSY = "busy"
+    """Certainly nothing was created; the same request may pass in a moment."""
+    STALE_TOKEN = "stale token"  # noqa: S105 (a verdict, not a credential)
+    """Certainly nothing was created: the service's token was rejected."""
+    REFUSED = "refused"
+    """Certainly nothing was created; asking again would not help."""
+    UNCERTAIN = "uncertain"
+    """The answer was lost or proves nothing: the job may exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to one invocation."""
+
+    verdict: Verdict
+    detail: str = ""
+
+
+class State(StrEnum):
+    """What became of a chunk."""
+
+    PENDING = "pending"
+    """Not invoked yet."""
+    INVOKED = "invoked"
+    """OSCAR accepted the invocation; whether the work is done is not known."""
+    UNCERTAIN = "uncertain"
+    """The invocation was sent and its answer lost: the job may exist."""
+    FAILED = "failed"
+    """OSCAR refused the invocation: nothing was started."""
+
+    @property
+    def final(self) -> bool:
+        """Whether this run will not change it any more."""
+        return self is State.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A chunk with its state; replaced as the run goes on, never changed."""
+
+    chunk: Chunk
+    state: State = State.PENDING
+    attempts: int = 0
+    job: str = ""
+    detail: str = ""
+
+    def attempt(self, state: State, *, job: str, detail: str = "") -> Outcome:
+        """The outcome after one more invocation."""
+        return replace(self, state=state, attempts=self.attempts + 1, job=job, detail=detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of the flow and how long it took."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole story of a run. Every ending has one."""
+
+    run_id: str
+    ending: Ending
+    message: str
+    started_at: datetime
+    finished_at: datetime
+    setting: dict[str, str] = field(default_factory=dict)
+    """What the run was asked to do: service, bucket, addresses. Never a credential."""
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    capacity: Capacity | None = None
+    plan: Plan | None = None
+    outcomes: tuple[Outcome, ...] = ()
+
+    def counts(self) -> dict[str, int]:
+        """Items by state; `listed` is always the sum of the others."""
+        failed = sum(o.chunk.items for o in self.outcomes if o.state is State.FAILED)
+        items = self.plan.index.items if self.plan else 0
+        skipped = self.plan.index.skipped_count if self.plan else 0
+        return {
+            "listed": items + skipped,
+            "done": 0,
+            "failed": failed,
+            "pending": items - failed,
+            "skipped": skipped,
+        }

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which objects of the data bucket are items."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Which of the listed objects are wanted, as the config says it."""
+
+    prefix: str = ""
+    """The folder that globs are relative to."""
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    min_size: int | None = None
+    max_size: int | None = None
+    modified_after: datetime | None = None
+    modified_before: datetime | None = None
+
+    @property
+    def times(self) -> bool:
+        """Whether the rules ask when an object was written."""
+        return self.modified_after is not None or self.modified_before is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Where the manifest is and how to read it."""
+
+    key: str
+    column: str = "key"
+    """The CSV column, or the JSONL member, that has the key."""
+    inventory: tuple[str, ...] = ()
+    """The columns of an S3 Inventory file (its schema); empty for all other forms."""
+
+    @property
+    def is_inventory(self) -> bool:
+        """Whether the file only names the files of an S3 Inventory."""
+        return self.key.rpartition("/")[2] == "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where the output of an item is to be found."""
+
+    folder: str
+    """The folder of the items, which is not part of the output's key."""
+    prefix: str
+    strip: str = ""
+    """The ending of the item's key that the output does not have."""
+    suffix: str = ""
+
+    def key(self, item: bytes) -> bytes:
+        """The key of an item's output."""
+        below = item.removeprefix(self.folder.encode()).removesuffix(self.strip.encode())
+        return self.prefix.encode() + below + self.suffix.encode()
+
+
+def moment(text: str) -> datetime:
+    """A time as servers and people write it (ISO-8601), UTC where it names no zone."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def pattern(glob: str) -> re.Pattern[bytes]:
+    """A glob as an expression for the whole key below the folder. Raises ValueError."""
+    if not glob.strip("/"):
+        raise ValueError("must be a glob such as *.jpg or 2024/**/*.jpg")
+    path = glob.lstrip("/") if "/" in glob else f"**/{glob}"
+    translated, position = "", 0
+    while position < len(path):
+        text, position = _translated(path, position)
+        translated += text
+    # Over bytes "." would be a byte, so letters outside ASCII are spelled as UTF-8 allows them.
+    return re.compile(translated.encode(), re.DOTALL)
+
+
+_LETTER = r"(?:[^/\x80-\xff]|[\xc2-\xf4][\x80-\xbf]+)"
+
+
+def _translated(path: str, at: int) -> tuple[str, int]:
+    """The expression of the glob's next element, and where the one after it starts."""
+    if path.startswith("**/", at) and (at == 0 or path[at - 1] == "/"):
+        return "(?:.*/)?", at + 3
+    if path.startswith("**", at):
+        return ".*", at + 2
+    if path[at] == "*":
+        return "[^/]*", at + 1
+    if path[at] == "?":
+        return _LETTER, at + 1
+    end = path.find("]", at + 3 if path.startswith("[!", at) else at + 2)
+    if path[at] == "[" and end > 0:
+        return _choice(path[at + 1 : end]), end + 1
+    return re.escape(path[at]), at + 1
+
+
+def _choice(inside: str) -> str:
+    """`[a-z0]` and `[!a-z0]`. A letter outside ASCII is several bytes, so none may be in it."""
+    if not inside.isascii():
+        raise ValueError(f"[{inside}] may only hold ASCII characters")
+    body = inside.removeprefix("!")
+    escaped = re.sub(r"([\\\[\]^&~|])", r"\\\1", body)
+    try:
+        re.compile(f"[{escaped}]")
+    except re.error as error:
+        raise ValueError(f"[{inside}] is not a choice of characters") from error
+    return f"(?:(?![{escaped}]){_LETTER})" if inside != body else f"(?!/)[{escaped}]"

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The target service, and folders in buckets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .cluster import Allowance, Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder in a bucket; `prefix` is empty (the whole bucket) or ends with `/`."""
+
+    bucket: str
+    prefix: str
+
+    def holds(self, bucket: str, key: str) -> bool:
+        """Whether an object lies in this folder."""
+        return bucket == self.bucket and key.startswith(self.prefix)
+
+    @classmethod
+    def parse(cls, path: str) -> Place:
+        """`bucket/some/folder` as OSCAR's definitions write it; a leading slash is allowed."""
+        bucket, _, inner = path.strip("/").partition("/")
+        return cls(bucket, folder(inner))
+
+    def __str__(self) -> str:
+        return f"{self.bucket}/{self.prefix}"
+
+
+def folder(prefix: str) -> str:
+    """The prefix of a folder: `input` and `input/` mean the same, and never `input2/`."""
+    inner = prefix.strip("/")
+    return f"{inner}/" if inner else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The target service, as far as a run needs to know it."""
+
+    name: str
+    needs: Resources
+    token: str = field(repr=False)
+    inputs: tuple[Place, ...] = ()
+    """Folders in which every new object starts a job."""
+    outputs: tuple[Place, ...] = ()
+    mount: Place | None = None
+    owner: str = ""
+    scratch_bytes: int = 0
+    """Local disk that a job requests; 0 where the definition asks for none."""
+    total: Allowance = field(default_factory=Allowance)
+    """What the definition grants to all its jobs together (`total_cpu`, `total_memory`)."""

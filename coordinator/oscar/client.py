@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Oscar`: the OSCAR manager's REST API → model values. The only room that knows requests.
+
+Every answer is checked against how OSCAR really behaves: a submission succeeds with 201 and an
+empty body; a refusal may be a 200 with nothing in it; error bodies are plain text, sometimes two
+documents in a row, and always foreign text. Raw JSON does not leave this module.
+Called by `batch`. Next: `capacity`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+import requests
+import urllib3
+from requests.auth import AuthBase, HTTPBasicAuth
+
+from ..model.access import ClusterAccess
+from ..model.cluster import Cluster, Quota
+from ..model.errors import ClusterError, NoStatus, trimmed
+from ..model.run import Reply, Verdict
+from ..model.service import Service
+from . import definition, status
+
+log = logging.getLogger(__name__)
+
+# The owner that OSCAR writes into a service that was created with basic credentials.
+_ADMINISTRATOR = "cluster_admin"
+
+
+class _Bearer(AuthBase):
+    """A token as an auth object: a mere header would give way to a netrc file."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class Oscar:
+    """One OSCAR cluster, seen with one account."""
+
+    def __init__(self, access: ClusterAccess) -> None:
+        """Opens no connection."""
+        self._access = access
+        self._auth: AuthBase = (
+            HTTPBasicAuth(access.username.encode(), access.password.encode())
+            if access.password
+            else _Bearer(access.token)
+        )
+        self._session = requests.Session()
+        self._session.verify = (access.ca_file or True) if access.verify else False
+        if not access.verify:  # asked for in the config; the report says so
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+
+    def service(self, name: str) -> Service:
+        """The target service. Raises ClusterError if it is missing, hidden or unusable."""
+        attempt = f"read service {name} on {self._access.url}"
+        raw = self._get(f"/system/services/{quote(name, safe='')}", attempt)
+        if not isinstance(raw, dict) or not raw.get("token"):
+            raise ClusterError(f"could not {attempt}: the answer is no service definition")
+        return replace(definition.service(raw), name=name)
+
+    def quota(self, owner: str) -> Quota | None:
+        """What the queue of a service's owner still admits; None if no quota is known.
+
+        Queues exist where Kueue is on, and never for services of the cluster's administrator.
+        Whoever has a token sees his own quota only, an administrator everybody's.
+        """
+        if owner == _ADMINISTRATOR:
+            return None
+        own, others = "/system/quotas/user", f"/system/quotas/user/{quote(owner, safe='')}"
+        for path in (others, own) if owner and self._access.password else (own,):
+            try:
+                raw = self._get(path, f"read the quota on {self._access.url}")
+                found = definition.quota(raw if isinstance(raw, dict) else {})
+            except ClusterError as error:
+                # 401, 404, 500, 503: no Kueue, no queue, or a release that knows no quotas.
+                log.info("no quota is known: %s", error)
+                continue
+            # Another's queue says nothing of this service's jobs.
+            return found if not owner or found.user in {"", owner} else None
+        return None
+
+    def nodes(self) -> Cluster:
+        """The cluster's nodes now. Raises NoStatus if this cluster does not tell of them."""
+        attempt = f"read the cluster status on {self._access.url}"
+        try:
+            return status.cluster(self._get("/system/status", attempt))
+        except NoStatus:
+            raise
+        except ClusterError as error:
+            # Where rights or metrics are missing, some releases answer 500 or with nothing, and
+            # others end the manager, which breaks the connection.
+            if isinstance(error, _Refused) and error.code in {401, 403}:
+                raise
+            raise NoStatus(str(error)) from error
+
+    def apply(self, definition: Mapping[str, Any]) -> bool:
+        """Creates the service, or replaces the one of that name; True if it is new.
+
+        A replacement keeps the owner: a PUT without one would lock the owner out.
+        """
+        name = str(definition["name"])
+        attempt = f"deploy service {name} on {self._access.url}"
+        known = self._send("GET", f"/system/services/{quote(name, safe='')}", attempt)
+        if known.status_code == requests.codes.ok:
+            owner = (_decoded(known, attempt) or {}).get("owner", "")
+            body = {**definition, "owner": owner}
+            _checked(self._send("PUT", "/system/services", attempt, body), attempt)
+            return False
+        if known.status_code not in {400, 404}:
+            _checked(known, attempt)
+        _checked(self._send("POST", "/system/services", attempt, dict(definition)), attempt)
+        return True
+
+    def secret_names(self, name: str) -> frozenset[str]:
+        """The secrets that the cluster keeps for a service; releases before 3.4 keep none."""
+        raw = self._get(f"/system/services/{quote(name, safe='')}", f"read service {name}")
+        environment = raw.get("environment") if isinstance(raw, dict) else None
+        return frozenset((environment or {}).get("secrets") or {})
+
+    def invoke(self, service: Service, body: bytes, *, job: str) -> Reply:
+        """One `POST /job/<service>`; never raises for what the cluster answers.
+
+        `job` is the name that OSCAR 4.1+ gives to the Kubernetes job, which makes a repeated
+        request harmless there; earlier releases ignore it.
+        """
+        url = f"{self._access.url}/job/{quote(service.name, safe='')}"
+        try:
+            answer = self._session.post(
+                url,
+                data=body,
+                auth=_Bearer(service.token),
+                headers={"Content-Type": "application/json", "X-Delegated-Job-ID": job},
+                timeout=self._access.timeout_s,
+                allow_redirects=False,
+            )
+        except requests.ConnectionError as error:
+            verdict = Verdict.BUSY if _never_sent(error) else Verdict.UNCERTAIN
+            return Reply(verdict, _unanswered(error))
+        except requests.RequestException as error:
+            return Reply(Verdict.UNCERTAIN, _unanswered(error))
+        return _reply(answer)
+
+    def _get(self, path: str, attempt: str) -> Any:
+        return _decoded(_checked(self._send("GET", path, attempt), attempt), attempt)
+
+    def _send(
+        self, method: str, path: str, attempt: str, body: Mapping[str, Any] | None = None
+    ) -> requests.Response:
+        # Creating a service restarts MinIO and takes six seconds at the least.
+        timeout_s = max(self._access.timeout_s, 60.0) if body else self._access.timeout_s
+        try:
+            return self._session.request(
+                method,
+                f"{self._access.url}{path}",
+                json=body,
+                auth=self._auth,
+                timeout=timeout_s,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            raise ClusterError(f"could not {attempt}: {_unanswered(error)}") from error
+
+
+class _Refused(ClusterError):
+    """An answer other than success, with its status code for this module's own decisions."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _checked(answer: requests.Response, attempt: str) -> requests.Response:
+    code = answer.status_code
+    if requests.codes.ok <= code < requests.codes.multiple_choices:
+        return answer
+    said = f" ({trimmed(answer.text)})" if answer.text.strip() else ""
+    advice = {
+        401: "OSCAR refused the credentials; check oscar_cluster.auth_basic or auth_token",
+        403: "these credentials may not do that; ask the service's owner",
+        404: "there is none of that name; check service.name and oscar_cluster.url",
+    }.get(code, f"OSCAR answered HTTP {code}")
+    if answer.is_redirect:
+        advice = f"it redirects to {trimmed(answer.headers['Location'])}; give that as the url"
+    raise _Refused(f"could not {attempt}: {advice}{said}", code)
+
+
+def _decoded(answer: requests.Response, attempt: str) -> Any:
+    """The first JSON document of a body; OSCAR may append a second one."""
+    text = answer.text.lstrip()
+    if not text:
+        raise ClusterError(
+            f"could not {attempt}: the answer is empty, which some OSCAR releases give for "
+            "missing permission; check the credentials"
+        )
+    try:
+        return json.JSONDecoder().raw_decode(text)[0]
+    except (ValueError, RecursionError) as error:
+        raise ClusterError(
+            f"could not {attempt}: the answer is not JSON; is this the address of OSCAR?"
+        ) from error
+
+
+def _reply(answer: requests.Response) -> Reply:
+    """What an answer to `POST /job` proves."""
+    code, said = answer.status_code, trimmed(answer.text)
+    detail = f"HTTP {code}" + (f": {said}" if said else "")
+    if requests.codes.ok <= code < requests.codes.multiple_choices:
+        return Reply(Verdict.ACCEPTED)
+    if "already exists" in said:  # the job of this very name: an earlier request came through
+        return Reply(Verdict.ACCEPTED, detail)
+    if code == requests.codes.unauthorized:
+        return Reply(Verdict.STALE_TOKEN, f"{detail}: OSCAR refused the service's token")
+    if code in {requests.codes.too_many_requests, requests.codes.service_unavailable}:
+        return Reply(Verdict.BUSY, detail)
+    timed_out = any(word in said for word in ("timeout", "timed out", "deadline"))
+    if code in {502, 504} or (code == requests.codes.server_error and (timed_out or not said)):
+        return Reply(Verdict.UNCERTAIN, detail)
+    return Reply(Verdict.REFUSED, detail)
+
+
+def _never_sent(error: requests.ConnectionError) -> bool:
+    """Whether the connection itself failed, so that the request cannot have arrived."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", cause)
+    return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.SSLError)
+
+
+def _unanswered(error: requests.RequestException) -> str:
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its TLS certificate is not trusted; give oscar_cluster.ca_file, or verify false"
+    if isinstance(error, requests.Timeout):
+        return "no answer in time; check oscar_cluster.url or raise oscar_cluster.timeout_s"
+    if isinstance(error, requests.ConnectionError) and _never_sent(error):
+        return "nothing accepts connections there; check oscar_cluster.url"
+    return f"the connection broke ({type(error).__name__})"

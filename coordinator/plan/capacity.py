@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes + what one invocation needs + headroom → slots, each with the reason that limits it.
+
+Kubernetes places pods by requests, one node at a time, and a job of a service requests exactly
+the service's cpu, memory and GPU. So the cluster's slots are the sum of the per-node minima, not
+the minimum of the sums; what a quota, the service or the config allow caps them. All arithmetic
+is whole numbers: a slot that lacks one byte does not exist. Next: `explain`, then `plan`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+from ..model.cluster import (
+    Allowance,
+    Basis,
+    Cap,
+    Capacity,
+    Cluster,
+    Node,
+    NodeSlots,
+    Quota,
+    Resources,
+)
+from ..model.errors import NoStatus
+from ..model.service import Service
+from .explain import explained
+
+# The kubelet's default. OSCAR does not tell how many pods already run on a node.
+MAX_PODS = 110
+
+_OVERCOMMITS = (
+    "this OSCAR release tells only what is in use, not what is reserved: more invocations may be "
+    "planned than the scheduler accepts at once, and the rest will wait"
+)
+_GPUS_UNSEEN = "OSCAR does not tell which GPUs are in use: all are taken for free"
+_PODS_UNSEEN = (
+    f"some nodes are full at {MAX_PODS} pods, the default limit of a node; the pods that run there "
+    "already are not told and count for none, so that a few invocations may wait"
+)
+
+
+def cluster_capacity(cluster: Cluster, needs: Resources, *, headroom: float) -> Capacity:
+    """Slots on every node, leaving the share `headroom` of its free room to others.
+
+    Raises NoStatus if the service needs a GPU and the cluster tells of none at all.
+    """
+    if needs.gpus and not cluster.gpus_known:
+        raise NoStatus("this OSCAR release does not tell how many GPUs its nodes have")
+    # Of the decimal that was written, not of the nearest binary: 20 % of 5,000 are exactly 1,000.
+    share = 1 - Fraction(str(headroom))
+    nodes = tuple(_node_slots(node, needs, share) for node in cluster.nodes)
+    slots = sum(node.slots for node in nodes)
+    caps = (
+        Cap("sum", _sum_says(cluster, needs, share), "the sum of the free room"),
+        Cap("nodes", slots, "what fits on the nodes now"),
+    )
+    return Capacity(
+        slots=slots,
+        limited_by="nodes",
+        explanation=explained(nodes, caps, needs, headroom),
+        nodes=nodes,
+        caps=caps,
+        warnings=_warnings(cluster, needs, nodes),
+    )
+
+
+def fixed_capacity(max_parallel: int, *, why: str) -> Capacity:
+    """The configured parallelism, where the cluster does not tell of its nodes."""
+    return Capacity(
+        slots=max_parallel,
+        limited_by="max_parallel",
+        explanation=f"{max_parallel} at a time, as plan.max_parallel says",
+        caps=(Cap("max_parallel", max_parallel, "plan.max_parallel"),),
+        warnings=(f"plan.max_parallel is used unchecked, because {why}",),
+    )
+
+
+def extended(capacity: Capacity, extra_slots: int) -> Capacity:
+    """The capacity with slots beyond what fits now: their pods wait, and an elastic cluster grows.
+
+    Only bounds that hold for a grown cluster too may be applied after this.
+    """
+    if not extra_slots:
+        return capacity
+    text = f"plan.extra_slots adds {extra_slots}, to wait as pending pods until the cluster grows"
+    return replace(
+        capacity,
+        slots=capacity.slots + extra_slots,
+        limited_by="extra_slots",
+        explanation=f"{capacity.explanation}; {text}",
+        caps=(*capacity.caps, Cap("extra_slots", capacity.slots + extra_slots, text)),
+        extra_slots=extra_slots,
+    )
+
+
+def capped(capacity: Capacity, name: str, slots: int | None, reason: str) -> Capacity:
+    """The capacity under one more upper bound; None is no bound."""
+    if slots is None:
+        return capacity
+    caps = (*capacity.caps, Cap(name, slots, reason))
+    if slots >= capacity.slots:
+        return replace(capacity, caps=caps)
+    explanation = f"{capacity.explanation}; {reason} allows {slots or 'none'}"
+    return replace(capacity, slots=slots, limited_by=name, explanation=explanation, caps=caps)
+
+
+def bounded(
+    capacity: Capacity, service: Service, quota: Quota | None, max_parallel: int | None
+) -> Capacity:
+    """The capacity under everything that is allowed, whatever the nodes have room for."""
+    if quota:
+        capacity = capped(capacity, "quota", allowed(quota.left, service), "your quota")
+    total = allowed(service.total, service)
+    capacity = capped(capacity, "total", total, "the service's total_cpu or total_memory")
+    return capped(capacity, "max_parallel", max_parallel, "plan.max_parallel")
+
+
+def allowed(allowance: Allowance, service: Service) -> int | None:
+    """How many invocations an allowance admits; None if it bounds nothing that they need."""
+    pairs = (
+        (allowance.cpu_millicores, service.needs.cpu_millicores),
+        (allowance.memory_bytes, service.needs.memory_bytes),
+        (allowance.gpus, service.needs.gpus),
+        (allowance.scratch_bytes, service.scratch_bytes),
+    )
+    bounds = [max(0, room) // need for room, need in pairs if room is not None and need > 0]
+    return min(bounds, default=None)
+
+
+def _node_slots(node: Node, needs: Resources, share: Fraction) -> NodeSlots:
+    nothing = Resources(0, 0)
+    if not node.ready:
+        return NodeSlots(node.name, 0, "not ready", node.free, nothing)
+    if node.virtual:
+        return NodeSlots(node.name, 0, "virtual", node.free, nothing)
+    usable = _usable(node.free, share)
+    fits = {name: room // need for name, room, need in _pairs(usable, needs) if need > 0}
+    fits["pods"] = MAX_PODS
+    binding = min(fits, key=lambda resource: fits[resource])
+    slots = fits[binding]
+    return NodeSlots(node.name, slots, binding, node.free, _left(usable, needs, slots))
+
+
+def _usable(free: Resources, share: Fraction) -> Resources:
+    """The room left to this run. Headroom of a GPU would be a whole GPU: it has none."""
+    return Resources(
+        cpu_millicores=max(0, free.cpu_millicores) * share.numerator // share.denominator,
+        memory_bytes=max(0, free.memory_bytes) * share.numerator // share.denominator,
+        gpus=free.gpus,
+    )
+
+
+def _left(usable: Resources, needs: Resources, slots: int) -> Resources:
+    return Resources(
+        cpu_millicores=usable.cpu_millicores - slots * needs.cpu_millicores,
+        memory_bytes=usable.memory_bytes - slots * needs.memory_bytes,
+        gpus=usable.gpus - slots * needs.gpus,
+    )
+
+
+def _pairs(room: Resources, needs: Resources) -> tuple[tuple[str, int, int], ...]:
+    return (
+        ("cpu", room.cpu_millicores, needs.cpu_millicores),
+        ("memory", room.memory_bytes, needs.memory_bytes),
+        ("gpu", room.gpus, needs.gpus),
+    )
+
+
+def _sum_says(cluster: Cluster, needs: Resources, share: Fraction) -> int:
+    """What the minimum of the cluster-wide sums would promise."""
+    rooms = [_usable(n.free, share) for n in cluster.nodes if n.ready and not n.virtual]
+    total = Resources(
+        cpu_millicores=sum(room.cpu_millicores for room in rooms),
+        memory_bytes=sum(room.memory_bytes for room in rooms),
+        gpus=sum(room.gpus for room in rooms),
+    )
+    bounds = [room // need for _, room, need in _pairs(total, needs) if need > 0]
+    return min([*bounds, MAX_PODS * len(rooms)])
+
+
+def _warnings(cluster: Cluster, needs: Resources, nodes: tuple[NodeSlots, ...]) -> tuple[str, ...]:
+    found = [_OVERCOMMITS] if cluster.basis is Basis.USAGE else []
+    found += [_GPUS_UNSEEN] if needs.gpus else []
+    found += [_PODS_UNSEEN] if any(node.limited_by == "pods" for node in nodes) else []
+    return tuple(found)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Slots per node → the one sentence that says why there are so many and no more.
+
+"the sum says 44, nodes fit 37 of 1 CPU and 2 GiB each: wn-3 short of memory by 1.2 GiB". Pure
+words; all numbers come from `capacity`, which calls this. Also names, for a service that fits
+nowhere, the node that comes nearest. Next: `plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..model.cluster import Cap, NodeSlots, Resources
+
+_MIB = 1024 * 1024
+# Nodes named in the sentence; the table of nodes has all of them.
+_NAMED = 2
+
+
+def explained(
+    nodes: Sequence[NodeSlots], caps: Sequence[Cap], needs: Resources, headroom: float
+) -> str:
+    """The sentence for what fits on the nodes."""
+    if not nodes:
+        return "the cluster status names no node; set plan.max_parallel to run without it"
+    summed, fit = (cap.slots for cap in caps)
+    text = f"nodes fit {fit or 'none'} of {amount(needs)} each"
+    if summed > fit:
+        text = f"the sum says {summed}, {text}"
+    usable = [node for node in nodes if _usable(node)]
+    if fit and summed > fit:
+        text += f": {_lost(usable, needs)}"
+    elif not fit and usable:
+        text += f": {_nearest(usable, needs)}"
+    return "; ".join([text, *_full(usable), *_left_out(nodes), *_headroom(headroom)])
+
+
+def amount(needs: Resources) -> str:
+    """What one invocation takes: `1 CPU and 2 GiB`."""
+    parts = [cores(needs.cpu_millicores), memory(needs.memory_bytes)]
+    parts += [f"{needs.gpus} GPU"] if needs.gpus else []
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def lacking(room: Resources, needs: Resources) -> tuple[str, ...]:
+    """What a room lacks for one invocation, in words: `1.2 GiB of memory`."""
+    cpu, size = needs.cpu_millicores - room.cpu_millicores, needs.memory_bytes - room.memory_bytes
+    gpus = needs.gpus - room.gpus
+    found = [cores(cpu)] if cpu > 0 else []
+    found += [f"{memory(size)} of memory"] if size > 0 else []
+    found += [f"{gpus} GPU"] if gpus > 0 else []
+    return tuple(found)
+
+
+def nearest(rooms: Iterable[tuple[str, Resources]], needs: Resources) -> tuple[str, Resources]:
+    """The named room that lacks the smallest share of the needs."""
+    return min(rooms, key=lambda named: _lacking_share(named[1], needs))
+
+
+def cores(millicores: int) -> str:
+    """`1.5 CPU`."""
+    return f"{millicores / 1000:g} CPU"
+
+
+def memory(size_bytes: int) -> str:
+    """`1.2 GiB`; never rounded to nothing."""
+    if size_bytes < 0:
+        return f"-{memory(-size_bytes)}"
+    if size_bytes < 1024:
+        return f"{size_bytes} bytes"
+    if size_bytes < _MIB:
+        return f"{size_bytes / 1024:.3g} KiB"
+    mib = size_bytes / _MIB
+    return f"{mib:.0f} MiB" if mib < 1000 else f"{round(mib / 1024, 1):g} GiB"
+
+
+def _usable(node: NodeSlots) -> bool:
+    return node.limited_by not in {"not ready", "virtual"}
+
+
+def _lost(nodes: Sequence[NodeSlots], needs: Resources) -> str:
+    """Where the slots are that the sum promises and no node has."""
+    scarce = _scarce(nodes, needs)
+    ranked = sorted(nodes, key=lambda node: -_unused(node, needs, scarce))
+    losers = [node for node in ranked if _unused(node, needs, scarce) >= 1]
+    if losers:
+        return ", ".join(_short(node, needs) for node in losers[:_NAMED])
+    return f"what is left on each is too little for one more, {_short(ranked[0], needs)}"
+
+
+def _scarce(nodes: Sequence[NodeSlots], needs: Resources) -> int:
+    """Which resource (by its place) the sum of the nodes runs out of first."""
+    rooms = [_pairs(node.stranded, needs) for node in nodes]
+    slots = sum(node.slots for node in nodes)
+    needed = [place for place, (_, _, need) in enumerate(rooms[0]) if need > 0]
+    return min(
+        needed, key=lambda place: slots + sum(room[place][1] / room[place][2] for room in rooms)
+    )
+
+
+def _unused(node: NodeSlots, needs: Resources, scarce: int) -> float:
+    """How many slots more the node's rest of the scarce resource would make."""
+    _, room, need = _pairs(node.stranded, needs)[scarce]
+    return room / need
+
+
+def _short(node: NodeSlots, needs: Resources) -> str:
+    for name, room, need in _pairs(node.stranded, needs):
+        if name == node.limited_by:
+            kind = name if name == "memory" else name.upper()
+            return f"{node.name} short of {kind} by {_words(name, need - room)}"
+    return f"{node.name} full at {node.slots} pods"
+
+
+def _full(nodes: Sequence[NodeSlots]) -> list[str]:
+    names = [node.name for node in nodes if node.limited_by == "pods"]
+    if not names:
+        return []
+    who = f"{names[0]} and {len(names) - 1} more are" if len(names) > 1 else f"{names[0]} is"
+    return [f"{who} full at the limit of pods per node"]
+
+
+def _nearest(nodes: Sequence[NodeSlots], needs: Resources) -> str:
+    name, room = nearest(((node.name, node.stranded) for node in nodes), needs)
+    return f"{name} comes nearest and lacks {' and '.join(lacking(room, needs))}"
+
+
+def _left_out(nodes: Sequence[NodeSlots]) -> list[str]:
+    found = []
+    for limit, singular, plural in (
+        ("not ready", "is not ready", "are not ready"),
+        ("virtual", "is a virtual (interLink) node", "are virtual (interLink) nodes"),
+    ):
+        names = [node.name for node in nodes if node.limited_by == limit]
+        if len(names) == 1:
+            found.append(f"{names[0]} {singular}")
+        elif names:
+            found.append(f"{names[0]} and {len(names) - 1} more {plural}")
+    return found
+
+
+def _headroom(headroom: float) -> list[str]:
+    return [f"{100 * headroom:g}% of the free room is left to others"] if headroom else []
+
+
+def _lacking_share(room: Resources, needs: Resources) -> float:
+    return sum(max(0, need - have) / need for _, have, need in _pairs(room, needs) if need > 0)
+
+
+def _words(resource: str, short: int) -> str:
+    if resource == "cpu":
+        return f"{short / 1000:g} {'core' if short == 1000 else 'cores'}"
+    return memory(short) if resource == "memory" else f"{short} GPU"
+
+
+def _pairs(room: Resources, needs: Resources) -> tuple[tuple[str, int, int], ...]:
+    return (
+        ("cpu", room.cpu_millicores, needs.cpu_millicores),
+        ("memory", room.memory_bytes, needs.memory_bytes),
+        ("gpu", room.gpus, needs.gpus),
+    )

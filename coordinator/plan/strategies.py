@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workload + slots → where to cut: one function for each strategy.
+
+`balanced` gives every slot one chunk so that all end together, `factoring` hands out ever smaller
+ones, `fixed` does as it is told, `pull` makes many small ones for workers to claim. All ranges
+are contiguous, none is empty, together they hold every item once. Cuts lie on checkpoints: beyond
+65,536 items a cut is off its best place by one stride at the most. Called by `plan`.
+Next: `plan`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ..model.items import Chunk, Index
+from .simulate import World, lower_bound, submitted_at
+from .workload import Workload
+
+# Beyond so many chunks the limit is searched to one part in 4,096 only.
+_EXACT_CHUNKS = 1_000
+# The smallest chunk to pull, as a share of what one slot has to do: it bounds the unevenness of
+# the end, while each claim costs a twentieth of a second.
+_PULL_SHARE = 200
+
+
+def balanced(
+    work: Workload, slots: int, *, pace: float = 1.0, least_items: int = 1
+) -> tuple[Chunk, ...]:
+    """At most `slots` chunks that end as early as a cut into contiguous ranges allows.
+
+    Where times are known, a chunk that is invoked later gets less, because invocations leave one
+    after the other; a slot whose invocation would come too late gets none. A `pace` below 1 is
+    for slots that may be so slow: chunks are lighter and more in number.
+    """
+    count = min(slots, len(work.weights))
+    if count < 1:
+        return ()
+    late = [work.weigh(pace * submitted_at(n)) if work.timed else 0 for n in range(count)]
+    limit = _earliest(work, late)
+    positions: list[int] = []
+    position = done = 0
+    for number in range(count):
+        # As much as the limit allows, but one checkpoint for each chunk that is still to come.
+        last = len(work.weights) - 1
+        spare = 0 if work.timed else count - number - 1
+        reached = work.next_position(done, limit - late[number], position)
+        positions.append(min(reached, last - spare))
+        position, done = positions[-1] + 1, work.weights[positions[-1]]
+        if position > last:
+            break
+    return work.cut(work.merged(positions, least_items))
+
+
+def factoring(
+    work: Workload, slots: int, floor_s: float, *, first: float = 0.5, least_items: int = 1
+) -> tuple[Chunk, ...]:
+    """Batches of one chunk per slot, each batch half of the work that is left, down to a floor.
+
+    The first batch takes the share `first`. Without known times the floor is a 64th of what one
+    slot has to do.
+    """
+    floor = work.weigh(floor_s) if work.timed else work.total // (64 * slots)
+    return _greedy(work, _halving(work, slots, max(1, floor), first), least_items)
+
+
+def pull(work: Workload, slots: int, least_items: int = 1) -> tuple[Chunk, ...]:
+    """Chunks in the order in which to claim them: guided sizes, the heaviest first.
+
+    An item heavier than its chunk should be is a chunk alone, as far as checkpoints tell.
+    """
+    floor = max(1, work.total // (_PULL_SHARE * slots))
+    chunks = _greedy(work, _halving(work, slots, floor), least_items)
+    seconds = work.seconds(chunks)
+    order = sorted(range(len(chunks)), key=lambda i: -seconds[i])
+    return tuple(replace(chunks[i], number=n) for n, i in enumerate(order, start=1))
+
+
+def lane(chunk: Chunk, lanes: int) -> int:
+    """The lane (from 0) in which a worker finds a pull chunk first; lanes are of like weight."""
+    around, place = divmod(chunk.number - 1, lanes)
+    # There and back again: nobody has the heaviest of every row.
+    return lanes - 1 - place if around % 2 else place
+
+
+def fixed(
+    index: Index, work: Workload, *, chunk_items: int | None, chunk_bytes: int | None
+) -> tuple[Chunk, ...]:
+    """Chunks of so many items, of at most so many bytes, or whichever is reached first.
+
+    Numbers of items are exact. Beyond 65,536 items the bytes of a chunk are interpolated.
+    """
+    chunks: list[Chunk] = []
+    start = before = 0
+    while start < index.items:
+        stop = min(start + (chunk_items or index.items), index.items)
+        if chunk_bytes is not None:
+            within = bisect_right(work.sizes, before + chunk_bytes) - 1
+            whole = work.ends[within] if within >= 0 else 0
+            # An item larger than a chunk may be is a chunk alone.
+            stop = min(stop, whole if whole > start else start + 1)
+        until = work.size_at(stop)
+        chunks.append(Chunk(len(chunks) + 1, start, stop, until - before))
+        start, before = stop, until
+    return tuple(chunks)
+
+
+def equal_counts(index: Index, work: Workload, slots: int) -> tuple[Chunk, ...]:
+    """At most one chunk per slot, all but the last of as many items: what others are held to."""
+    return fixed(index, work, chunk_items=-(-index.items // slots), chunk_bytes=None)
+
+
+def _halving(
+    work: Workload, slots: int, floor: int, first: float = 0.5
+) -> Callable[[int, int], int]:
+    """The weight of chunk `number` when `left` is left: half of its share, `floor` at the least."""
+    end_s = lower_bound(work.total_s, 0.0, World([1.0] * slots)) if work.timed else 0.0
+    batch = 0
+
+    def size(number: int, left: int) -> int:
+        nonlocal batch
+        if number < slots and work.timed:
+            return max(floor, work.weigh((end_s - submitted_at(number)) * first))
+        if number % slots == 0:
+            batch = int(left / slots * (0.5 if number else first))
+        return max(floor, batch)
+
+    return size
+
+
+def _greedy(work: Workload, size: Callable[[int, int], int], least_items: int) -> tuple[Chunk, ...]:
+    """Cuts from the front, each chunk as heavy as `size` says and no heavier."""
+    positions: list[int] = []
+    position = done = 0
+    while position < len(work.weights):
+        weight = size(len(positions), work.total - done)
+        positions.append(work.next_position(done, weight, position))
+        position, done = positions[-1] + 1, work.weights[positions[-1]]
+    return work.cut(work.merged(positions, least_items))
+
+
+def _earliest(work: Workload, late: Sequence[int]) -> int:
+    """The least limit under which ranges of `limit - late` each hold everything, by bisection."""
+    weights = work.weights
+    heaviest = max(b - a for a, b in zip((0, *weights[:-1]), weights, strict=True))
+    low = max(1, _fluid(work.total, late))
+    # Each range is short of its limit by less than the heaviest checkpoint.
+    high = low + heaviest
+    while high - low > (0 if len(late) <= _EXACT_CHUNKS else low >> 12):
+        middle = (low + high) // 2
+        if _holds(weights, middle, late):
+            high = middle
+        else:
+            low = middle + 1
+    return high
+
+
+def _fluid(total: int, late: Sequence[int]) -> int:
+    """The least limit if work could be cut anywhere: sum of max(0, limit - late) >= total."""
+    before = 0
+    limit = total
+    for number, delay in enumerate(late, start=1):
+        if limit <= delay:
+            break
+        before += delay
+        limit = -(-(total + before) // number)
+    return limit
+
+
+def _holds(cumulated: Sequence[int], limit: int, late: Sequence[int]) -> bool:
+    done = position = 0
+    for delay in late:
+        reached = bisect_right(cumulated, done + limit - delay, lo=position)
+        if reached == len(cumulated):
+            return True
+        if reached == position:  # one checkpoint alone is heavier than the limit
+            return False
+        position, done = reached, cumulated[reached - 1]
+    return False

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the config and the last run of the service tell of times → `Cost`.
+
+A run that measures leaves a small object in the state folder, and the next run of the same
+service reads it:
+
+    {"schema": "oscar-batch/cost/1", "service": "fish-detector", "run": "20261122t101500z-3f9a1c",
+     "startup_s": 31.5, "seconds_per_item": 0.2, "seconds_per_byte": 4.1e-07,
+     "speeds": [0.6, 0.9, 1.0, 1.1, 1.4]}
+
+Times are of a slot of mean speed; `speeds` are those of the slots over their mean, slowest first,
+at evenly spaced ranks (all of them, or a few quantiles). Called by `batch`. Next: `plan`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from ..model.planning import MOST_SPEEDS, Cost
+
+SCHEMA = "oscar-batch/cost/1"
+# A cost is a few hundred bytes; more is none.
+MAX_BYTES = 65_536
+# Bounds what a damaged object can make of a plan.
+_LARGEST, _LARGEST_RATIO = 1e9, 1e3
+
+
+def cost_key(prefix: str, service: str) -> str:
+    """Where a service's cost lies in the state bucket."""
+    return f"{prefix}costs/{quote(service, safe='')}.json"
+
+
+def measured(content: bytes) -> Cost | None:
+    """The cost that a run left behind; None if it is unreadable, as if there were none."""
+    try:
+        raw = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+        return None
+    startup_s = _number(raw, "startup_s")
+    cost = Cost(
+        startup_s=startup_s,
+        seconds_per_item=_number(raw, "seconds_per_item") or 0.0,
+        seconds_per_byte=_number(raw, "seconds_per_byte") or 0.0,
+        speeds=_speeds(raw.get("speeds")),
+        source=f"run {str(raw.get('run', 'of an unknown name'))[:40]}",
+    )
+    return cost if cost.timed or startup_s is not None else None
+
+
+def known(asked: Cost, last: Cost | None) -> Cost:
+    """The config's times, and where it is silent those of the last run.
+
+    Rates belong together: one rate of the config replaces both of the last run.
+    """
+    if last is None:
+        return asked
+    return replace(
+        asked if asked.timed else last,
+        startup_s=last.startup_s if asked.startup_s is None else asked.startup_s,
+        speeds=asked.speeds or last.speeds,
+        source=last.source if asked == Cost() else f"{asked.source} and {last.source}",
+    )
+
+
+def _speeds(raw: object) -> tuple[float, ...]:
+    """Speeds that can be used, at most so many, in rising order; else none."""
+    values = raw if isinstance(raw, list) else []
+    found = sorted(_number({"speed": value}, "speed") or 0.0 for value in values)
+    if not found or found[0] <= 0 or found[-1] > _LARGEST_RATIO * found[0]:
+        return ()
+    return tuple(found[:: -(-len(found) // MOST_SPEEDS)])
+
+
+def _number(raw: Mapping[str, Any], name: str) -> float | None:
+    value = raw.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= _LARGEST else None

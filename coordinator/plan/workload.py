@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Index + cost → a workload: where on the line of items how much work lies.
+
+Work is counted in whole numbers, which bisection needs: microseconds where times are known, else
+bytes. Every item weighs one more, so that empty objects count too. An index of 10^7 items is
+65,536 points here. Called by `strategies`. Next: `strategies`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..model.items import Chunk, Index
+from ..model.planning import Cost
+
+_PER_SECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """The work of an index, cumulated at its checkpoints."""
+
+    ends: Sequence[int]
+    """Items up to each checkpoint."""
+    sizes: Sequence[int]
+    """Bytes up to each checkpoint."""
+    weights: Sequence[int]
+    """Work up to each checkpoint, strictly rising."""
+    timed: bool
+
+    @classmethod
+    def of(cls, index: Index, cost: Cost) -> Workload:
+        """The workload under a cost; without known times, by bytes."""
+        sizes = index.cumulated_bytes
+        ends = [min((i + 1) * index.stride, index.items) for i in range(len(sizes))]
+        if not cost.timed:
+            weights = [size + end for size, end in zip(sizes, ends, strict=True)]
+            return cls(ends, sizes, weights, timed=False)
+        each, per_byte = (
+            rate * _PER_SECOND for rate in (cost.seconds_per_item, cost.seconds_per_byte)
+        )
+        weights = [
+            round(each * end + per_byte * size) + end for end, size in zip(ends, sizes, strict=True)
+        ]
+        return cls(ends, sizes, weights, timed=True)
+
+    @property
+    def total(self) -> int:
+        return self.weights[-1] if self.weights else 0
+
+    @property
+    def total_s(self) -> float:
+        """All the work in seconds of one slot."""
+        return self.total / _PER_SECOND
+
+    def weigh(self, seconds: float) -> int:
+        """So much time as work."""
+        return round(seconds * _PER_SECOND)
+
+    def cut(self, positions: Iterable[int]) -> tuple[Chunk, ...]:
+        """Chunks that end at these checkpoints (rising, the last one included)."""
+        chunks: list[Chunk] = []
+        start = before = 0
+        for number, position in enumerate(positions, start=1):
+            stop, until = self.ends[position], self.sizes[position]
+            chunks.append(Chunk(number, start, stop, until - before))
+            start, before = stop, until
+        return tuple(chunks)
+
+    def merged(self, positions: Sequence[int], least_items: int) -> list[int]:
+        """The same cuts without those that would leave a chunk of too few items."""
+        if least_items <= 1:
+            return list(positions)
+        kept: list[int] = []
+        start = 0
+        for position in positions:
+            if self.ends[position] - start >= least_items:
+                kept.append(position)
+                start = self.ends[position]
+        last = len(self.ends) - 1
+        if not kept:
+            return [last] if self.ends else []
+        kept[-1] = last
+        return kept
+
+    def seconds(self, chunks: Sequence[Chunk]) -> list[float]:
+        """The time of each chunk on a slot of mean speed; every chunk ends at a checkpoint."""
+        return [(self._at(c.stop) - self._at(c.start)) / _PER_SECOND for c in chunks]
+
+    def next_position(self, done: int, weight: int, position: int) -> int:
+        """The last checkpoint within `weight` beyond `done`, but not before `position`."""
+        return max(position, bisect_right(self.weights, done + weight, lo=position) - 1)
+
+    def size_at(self, line: int) -> int:
+        """Bytes before a line; between two checkpoints a straight line is drawn."""
+        return self._between(self.sizes, line)
+
+    def _at(self, line: int) -> int:
+        return self._between(self.weights, line)
+
+    def _between(self, cumulated: Sequence[int], line: int) -> int:
+        position = bisect_left(self.ends, line)
+        if line == 0 or self.ends[position] == line:
+            return cumulated[position] if line else 0
+        start, before = (self.ends[position - 1], cumulated[position - 1]) if position else (0, 0)
+        share = (line - start) / (self.ends[position] - start)
+        return before + int((cumulated[position] - before) * share)

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which credential is used for which address: sources, their order, and their binding."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from coordinator.config.credentials import (
+    FUNCTION_CONFIG,
+    PROVIDER_SECRETS,
+    Platform,
+    address,
+    places,
+)
+from coordinator.config.load import Config, load
+from coordinator.model.errors import ConfigError
+from coordinator.model.service import Place
+
+ENVIRON = {
+    "OSCAR_BATCH_MINIO_URL": "https://minio.env",
+    "OSCAR_BATCH_MINIO_ACCESS_KEY": "env-key",
+    "OSCAR_BATCH_MINIO_SECRET_KEY": "canary-env",
+    "OSCAR_BATCH_OSCAR_URL": "https://oscar.env",
+    "OSCAR_BATCH_OSCAR_USERNAME": "env-user",
+    "OSCAR_BATCH_OSCAR_PASSWORD": "canary-env",
+}
+FUNCTION: dict[str, Any] = {
+    "name": "oscar-batch",
+    "cluster_id": "own",
+    "input": [{"storage_provider": "minio.default", "path": "oscar-batch/in"}],
+    "storage_providers": {
+        "minio": {
+            "default": {
+                "endpoint": "http://minio.mount:9000",
+                "verify": False,
+                "access_key": "hidden",
+                "secret_key": "hidden",
+                "region": "us-east-1",
+            }
+        }
+    },
+    "clusters": {
+        "another": {
+            "endpoint": "https://oscar.another",
+            "auth_user": "another-user",
+            "auth_password": "canary-another",
+            "ssl_verify": True,
+        },
+        "own": {
+            "endpoint": "https://oscar.mount",
+            "auth_user": "mount-user",
+            "auth_password": "canary-mount",
+            "ssl_verify": False,
+        },
+    },
+}
+
+
+def mounted(root: Path, function: object = FUNCTION, *, secrets: bool = True) -> Path:
+    """A root directory as OSCAR prepares it for a job."""
+    config = root / FUNCTION_CONFIG
+    config.parent.mkdir(parents=True)
+    config.write_text(function if isinstance(function, str) else yaml.safe_dump(function))
+    if secrets:
+        folder = root / PROVIDER_SECRETS
+        folder.mkdir(parents=True)
+        (folder / "accessKey").write_text("mount-key\n")
+        (folder / "secretKey").write_text("canary-mount\n")
+    return root
+
+
+def read(platform: Platform, **sections: Any) -> Config:
+    bare = {"bucket": {"name": "data"}, "service": {"name": "target"}}
+    return load(json.dumps({**bare, **sections}).encode(), platform)
+
+
+def around(root: Path, environ: dict[str, str] | None = None) -> Platform:
+    return Platform.around(environ or {}, root)
+
+
+def test_without_anything_there_is_nothing_to_offer(tmp_path: Path) -> None:
+    assert around(tmp_path) == Platform()
+
+
+def test_the_environment_comes_before_the_mount(tmp_path: Path) -> None:
+    config = read(around(mounted(tmp_path), ENVIRON))
+    assert (config.storage.url, config.storage.access_key) == ("https://minio.env", "env-key")
+    assert (config.cluster.url, config.cluster.username) == ("https://oscar.env", "env-user")
+
+
+def test_the_mount_is_used_where_the_environment_says_nothing(tmp_path: Path) -> None:
+    config = read(around(mounted(tmp_path)))
+    assert (config.storage.url, config.storage.access_key) == (
+        "http://minio.mount:9000",
+        "mount-key",
+    )
+    assert (config.storage.region, config.storage.verify) == ("us-east-1", False)
+
+
+def test_of_the_embedded_clusters_the_functions_own_comes_first(tmp_path: Path) -> None:
+    cluster = read(around(mounted(tmp_path))).cluster
+    assert (cluster.url, cluster.username, cluster.verify) == (
+        "https://oscar.mount",
+        "mount-user",
+        False,
+    )
+
+
+def test_a_config_chooses_among_the_offers_by_address(tmp_path: Path) -> None:
+    cluster = read(around(mounted(tmp_path)), oscar_cluster={"url": "oscar.another"}).cluster
+    assert (cluster.username, cluster.password) == ("another-user", "canary-another")
+
+
+def test_the_configs_own_credentials_come_first(tmp_path: Path) -> None:
+    config = read(
+        around(mounted(tmp_path), ENVIRON),
+        MinIO={"url": "minio.env", "access_key": "mine", "secret_key": "own"},
+        oscar_cluster={"url": "oscar.env", "auth_token": {"token": "own-token"}},
+    )
+    assert (config.storage.access_key, config.storage.secret_key) == ("mine", "own")
+    assert (config.cluster.username, config.cluster.token) == ("", "own-token")
+
+
+@pytest.mark.parametrize("scheme", ["https://", "http://", ""])
+@pytest.mark.parametrize("section", ["MinIO", "oscar_cluster"])
+def test_another_address_never_receives_an_offered_credential(
+    tmp_path: Path, section: str, scheme: str
+) -> None:
+    platform = around(mounted(tmp_path), ENVIRON)
+    with pytest.raises(ConfigError, match=f"{section}: no credentials for"):
+        read(platform, **{section: {"url": f"{scheme}evil.example.org"}})
+
+
+@pytest.mark.parametrize(
+    ("section", "url"),
+    [("MinIO", "http://minio.env"), ("oscar_cluster", "http://oscar.env")],
+)
+def test_a_credential_for_https_is_not_sent_in_plain(
+    tmp_path: Path, section: str, url: str
+) -> None:
+    with pytest.raises(ConfigError, match="no credentials for"):
+        read(around(tmp_path, ENVIRON), **{section: {"url": url}})
+
+
+@pytest.mark.parametrize("url", ["minio.env", "https://MINIO.env/", "https://minio.env:443"])
+def test_the_same_address_written_otherwise_is_the_same(tmp_path: Path, url: str) -> None:
+    assert read(around(tmp_path, ENVIRON), MinIO={"url": url}).storage.access_key == "env-key"
+
+
+def test_the_first_tools_template_without_password_uses_what_is_offered(tmp_path: Path) -> None:
+    given = {
+        "url": "oscar.env",
+        "auth_basic": {"username": "oscar", "password": ""},
+        "auth_token": {"token": ""},
+    }
+    assert read(around(tmp_path, ENVIRON), oscar_cluster=given).cluster.username == "env-user"
+
+
+@pytest.mark.parametrize("missing", ENVIRON)
+def test_an_incomplete_environment_offers_nothing(tmp_path: Path, missing: str) -> None:
+    kept = {name: value for name, value in ENVIRON.items() if name != missing}
+    platform = around(tmp_path, kept)
+    offered = platform.storages if "MINIO" in missing else platform.clusters
+    assert offered == ()
+
+
+def test_a_token_in_the_environment_is_enough(tmp_path: Path) -> None:
+    environ = {"OSCAR_BATCH_OSCAR_URL": "oscar.env", "OSCAR_BATCH_OSCAR_TOKEN": "canary"}
+    (cluster,) = around(tmp_path, environ).clusters
+    assert (cluster.url, cluster.token) == ("https://oscar.env", "canary")
+
+
+def test_keys_that_old_releases_write_into_the_definition_are_used(tmp_path: Path) -> None:
+    provider = {"endpoint": "http://minio", "access_key": "old", "secret_key": "canary"}
+    function = {"storage_providers": {"minio": {"default": provider}}}
+    (storage,) = around(mounted(tmp_path, function, secrets=False)).storages
+    assert storage.access_key == "old"
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        pytest.param(FUNCTION | {"clusters": None}, id="hidden keys and no secret files"),
+        pytest.param(
+            {"storage_providers": {"minio": {"default": {"endpoint": "http://minio"}}}},
+            id="no keys at all",
+        ),
+        pytest.param({"storage_providers": {"minio": {"default": "?"}}}, id="provider is a text"),
+        pytest.param({"storage_providers": None, "clusters": []}, id="nulls and lists"),
+        pytest.param({"clusters": {"own": None, "other": "?"}}, id="clusters without entries"),
+        pytest.param(
+            {"clusters": {"own": {"endpoint": "https://o", "auth_user": "", "auth_password": ""}}},
+            id="an OIDC cluster without password",
+        ),
+        pytest.param("- a list", id="a list"),
+        pytest.param("{broken", id="not YAML"),
+    ],
+)
+def test_an_incomplete_mount_offers_nothing(tmp_path: Path, function: object) -> None:
+    platform = around(mounted(tmp_path, function, secrets=False))
+    assert (platform.storages, platform.clusters) == ((), ())
+
+
+def test_the_coordinators_own_input_folders_are_known(tmp_path: Path) -> None:
+    assert around(mounted(tmp_path)).own_inputs == (Place("oscar-batch", "in/"),)
+
+
+def test_a_wrong_address_in_the_environment_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="OSCAR_BATCH_MINIO_URL: must be a host"):
+        around(tmp_path, ENVIRON | {"OSCAR_BATCH_MINIO_URL": "ftp://minio"})
+
+
+def test_a_config_may_set_tls_and_region_of_an_offered_access(tmp_path: Path) -> None:
+    section = {"verify": False, "ca_file": "/ca.pem", "region": "eu"}
+    storage = read(around(tmp_path, ENVIRON), MinIO=section).storage
+    assert (storage.verify, storage.ca_file, storage.region) == (False, "/ca.pem", "eu")
+
+
+def test_own_credentials_need_an_address(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"MinIO\.url: is missing"):
+        read(around(tmp_path, ENVIRON), MinIO={"access_key": "a", "secret_key": "b"})
+
+
+def test_no_secret_is_in_the_text_of_a_platform(tmp_path: Path) -> None:
+    platform = around(mounted(tmp_path), ENVIRON)
+    assert "canary" not in f"{platform!r} {platform!s}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("minio.example.org", "https://minio.example.org"),
+        ("minio:9000", "https://minio:9000"),
+        ("http://minio:9000/", "http://minio:9000"),
+        ("http://minio:80", "http://minio"),
+        ("HTTPS://MinIO", "https://minio"),
+        (" minio ", "https://minio"),
+        ("https://host/oscar/", "https://host/oscar"),
+        ("http://[::1]:9000", "http://[::1]:9000"),
+    ],
+)
+def test_an_address_has_one_form(text: str, expected: str) -> None:
+    assert address(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "https://", "ftp://a", "a b", "http://a:x", "http://u:p@a", "http://a#b", "[::1"]
+)
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(ValueError, match=r"must|usable"):
+        address(text)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (None, ()),
+        ("in", ()),
+        ([None, "in", {}, {"path": ""}], ()),
+        ([{"path": "/a/b/c/"}, {"path": "d"}], (Place("a", "b/c/"), Place("d", ""))),
+    ],
+    ids=["null", "a text", "no paths", "paths"],
+)
+def test_places_of_a_definition(raw: object, expected: tuple[Place, ...]) -> None:
+    assert places(raw) == expected

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The config file: accepted forms, defaults, and every problem at once with its path."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator.config.credentials import Platform
+from coordinator.config.load import MAX_CONFIG_BYTES, Config, load
+from coordinator.model.access import ClusterAccess, StorageAccess
+from coordinator.model.errors import ConfigError
+from coordinator.model.selection import Rules
+from coordinator.model.service import Place
+
+DATA = Path(__file__).parents[2] / "data"
+FIRST_TOOL = (DATA / "config_first_tool.json").read_bytes()
+OFFERED = Platform(
+    storages=(StorageAccess("https://minio.example.org", "key", "canary-offered"),),
+    clusters=(ClusterAccess("https://oscar.example.org", "oscar", "canary-offered"),),
+)
+BARE: dict[str, Any] = {"bucket": {"name": "data"}, "service": {"name": "target"}}
+
+
+def config(platform: Platform = OFFERED, **sections: Any) -> Config:
+    return load(json.dumps({**BARE, **sections}).encode(), platform)
+
+
+def problems(content: bytes, platform: Platform = OFFERED) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load(content, platform)
+    return caught.value.problems
+
+
+def problem(**sections: Any) -> str:
+    (only,) = problems(json.dumps({**BARE, **sections}).encode())
+    return only
+
+
+def test_the_first_tools_template_runs_unchanged() -> None:
+    read = load(FIRST_TOOL, Platform())
+    assert read == Config(
+        storage=StorageAccess("https://minio.example.org", "reader", "canary-minio"),
+        cluster=ClusterAccess("https://oscar.example.org", "oscar", "canary-oscar"),
+        data=Place("fish-detector", "input/"),
+        service="fish-detector",
+        index_copy="input/index.txt",
+        headroom=0.2,
+        max_parallel=None,
+        dry_run=False,
+        state=Place("fish-detector", ".oscar-batch/"),
+        report=None,
+        rules=Rules("input/"),
+    )
+
+
+def test_the_defaults() -> None:
+    assert config() == Config(
+        storage=OFFERED.storages[0],
+        cluster=OFFERED.clusters[0],
+        data=Place("data", ""),
+        service="target",
+        index_copy=None,
+        headroom=0.2,
+        max_parallel=None,
+        dry_run=False,
+        state=Place("data", ".oscar-batch/"),
+        report=None,
+        own_inputs=(),
+        own_outputs=(),
+    )
+
+
+def test_the_default_timeout() -> None:
+    assert config().cluster.timeout_s == 30.0
+
+
+@pytest.mark.parametrize("written", ["input", "input/", "/input", "/input//"])
+def test_a_folder_is_the_same_however_it_is_written(written: str) -> None:
+    read = config(bucket={"name": "data", "folder_prefix": written})
+    assert read.data == Place("data", "input/")
+
+
+def test_yaml_means_the_same_as_json() -> None:
+    text = b"bucket: {name: data}\nservice:\n  name: target\nplan:\n  headroom: 0.5\n"
+    assert load(text, OFFERED) == config(plan={"headroom": 0.5})
+
+
+def test_a_byte_order_mark_is_ignored() -> None:
+    assert load(b"\xef\xbb\xbf" + json.dumps(BARE).encode(), OFFERED) == config()
+
+
+def test_null_means_the_default() -> None:
+    assert config(plan=None, report={"bucket": None}) == config()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(b"", "is empty", id="empty"),
+        pytest.param(b" \n", "is empty", id="blank"),
+        pytest.param(b"null", "is empty", id="null"),
+        pytest.param(b"[]", "not a list", id="array"),
+        pytest.param(b"hello", "not a text", id="a word"),
+        pytest.param(b"{", "not valid JSON: ", id="cut off"),
+        pytest.param(b'{"bucket": }', "line 1, column 12", id="broken JSON"),
+        pytest.param(b"a: b: c", "neither JSON nor YAML", id="broken YAML"),
+        pytest.param(b"\xff\xfe{\x00}\x00", "not UTF-8", id="UTF-16"),
+        pytest.param(b"a: \x00", "neither JSON nor YAML", id="a NUL"),
+        pytest.param(b'{"a":' * 100_000, "neither JSON nor YAML", id="deeply nested JSON"),
+        pytest.param(b"- " * 5_000, "neither JSON nor YAML", id="deeply nested YAML"),
+        pytest.param(b'{"a": ' + b"9" * 5000 + b"}", "neither JSON nor YAML", id="endless number"),
+        pytest.param(b" " * 5 * 2**20, "at most 1 MiB", id="5 MB"),
+    ],
+)
+def test_a_file_that_is_no_config_is_one_problem(content: bytes, said: str) -> None:
+    (only,) = problems(content)
+    assert said in only
+
+
+def test_a_file_of_the_greatest_size_is_read() -> None:
+    content = json.dumps(BARE).encode()
+    assert load(content.ljust(MAX_CONFIG_BYTES), OFFERED) == config()
+
+
+def test_all_problems_are_told_at_once_with_their_paths() -> None:
+    content = {
+        "bucket": {"name": 7, "folder": "x"},
+        "plan": {"headroom": 1, "max_parallel": 0},
+        "run": [],
+    }
+    found = problems(json.dumps(content).encode(), Platform())
+    assert sorted(problem.partition(":")[0] for problem in found) == [
+        "MinIO.url",
+        "bucket.folder",
+        "bucket.name",
+        "oscar_cluster.url",
+        "plan.headroom",
+        "plan.max_parallel",
+        "run",
+        "service.name",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"bukcet": {}}, "bukcet: is not a known key; did you mean bucket?"),
+        ({"minio": {}}, "minio: is not a known key; did you mean MinIO?"),
+        ({"plan": {"head_room": 0}}, "plan.head_room: is not a known key; did you mean headroom?"),
+        (
+            {"plan": {"zzz": 0}},
+            "plan.zzz: is not a known key; known: chunk_bytes, chunk_items, "
+            "extra_slots, headroom, max_parallel, min_chunk_items, seconds_per_item, "
+            "seconds_per_mb, speeds, startup_s, strategy",
+        ),
+        (
+            {"oscar_cluster": {"auth_basic": {"user": "x"}}},
+            "oscar_cluster.auth_basic.user: is not a known key; did you mean username?",
+        ),
+    ],
+    ids=["section", "case", "key", "nothing near", "nested"],
+)
+def test_an_unknown_key_is_refused_with_advice(sections: dict[str, Any], said: str) -> None:
+    assert problem(**sections) == said
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("plan", "headroom", 1),
+        ("plan", "headroom", -0.1),
+        ("plan", "headroom", "0.2"),
+        ("plan", "headroom", True),
+        ("plan", "headroom", float("nan")),
+        ("plan", "headroom", float("inf")),
+        ("plan", "headroom", 10**400),
+        ("plan", "max_parallel", 0),
+        ("plan", "max_parallel", 1.5),
+        ("plan", "max_parallel", True),
+        ("plan", "max_parallel", float("inf")),
+        ("plan", "speeds", []),
+        ("plan", "speeds", 1.0),
+        ("plan", "speeds", [1.0, 0]),
+        ("plan", "speeds", [1.0, "fast"]),
+        ("plan", "speeds", [1.0] * 1001),
+        ("run", "dry_run", "yes"),
+        ("run", "dry_run", 1),
+        ("bucket", "name", "a/b"),
+        ("bucket", "name", "ab"),
+        ("bucket", "name", "b" * 64),
+        ("bucket", "folder_prefix", "a\nb"),
+        ("bucket", "folder_prefix", "\ud800"),
+        ("bucket", "folder_prefix", ["a"]),
+        ("service", "name", ""),
+        ("service", "name", {"a": 1}),
+        ("output", "file", "/index.txt"),
+        ("output", "file", "folder/"),
+        ("state", "prefix", "/"),
+        ("oscar_cluster", "timeout_s", 0),
+        ("oscar_cluster", "timeout_s", 10**400),
+        ("oscar_cluster", "timeout_s", 1e300),
+        ("oscar_cluster", "verify", "no"),
+        ("oscar_cluster", "url", "ftp://oscar.example.org"),
+        ("oscar_cluster", "url", "https://a b"),
+        ("oscar_cluster", "url", "https://oscar.example.org:99999"),
+        ("oscar_cluster", "url", "https://oscar.example.org/?a=b"),
+        ("MinIO", "url", "https://minio.example.org/path"),
+        ("MinIO", "region", "bad region!"),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_a_wrong_value_is_a_problem_at_its_path(section: str, key: str, value: object) -> None:
+    content = {**BARE, section: {**BARE.get(section, {}), key: value}}
+    paths = [told.partition(":")[0] for told in problems(json.dumps(content).encode())]
+    assert f"{section}.{key}" in paths
+
+
+@pytest.mark.parametrize(
+    ("sections", "path"),
+    [
+        ({"state": {"prefix": "input/"}}, "state.prefix"),
+        ({"state": {"prefix": "in"}, "bucket": {"name": "data", "folder_prefix": "in/a"}}, "state"),
+        ({"report": {"bucket": "data"}, "bucket": {"name": "data"}}, "report.prefix"),
+        ({"report": {"prefix": "input"}}, "report.prefix"),
+    ],
+    ids=["state is the data folder", "state around it", "report at the root", "report is it"],
+)
+def test_a_folder_that_would_hide_all_items_is_refused(sections: dict[str, Any], path: str) -> None:
+    bucket = {"name": "data", "folder_prefix": "input"}
+    assert problem(**{"bucket": bucket, **sections}).startswith(path)
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"state": {"bucket": "elsewhere", "prefix": "input"}},
+        {"report": {"bucket": "data"}},
+        {"report": {"prefix": "input/reports"}},
+        {"state": {"prefix": "inp"}},
+    ],
+    ids=["another bucket", "reports beside it", "reports inside it", "a name that begins alike"],
+)
+def test_a_folder_that_hides_nothing_is_accepted(sections: dict[str, Any]) -> None:
+    config(bucket={"name": "data", "folder_prefix": "input"}, **sections)
+
+
+CANARY = "canary-5ecret"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(f"MinIO: {{url: a, secret_key: *{CANARY}}}", id="a YAML alias"),
+        pytest.param(f"MinIO: {{url: a, secret_key: !{CANARY} x}}", id="a YAML tag"),
+        pytest.param(f'{{"MinIO": {{"secret_key": "{CANARY}"', id="cut off JSON"),
+        pytest.param(f'{{"MinIO": "{CANARY}"}}', id="a section that is a text"),
+        pytest.param(f'{{"plan": {{"headroom": "{CANARY}"}}}}', id="in the wrong place"),
+        pytest.param(f'{{"MinIO": {{"url": "https://u:{CANARY}@minio"}}}}', id="in an address"),
+        pytest.param(f'{{"MinIO": {{"secret_key": "{CANARY}"}}}}', id="half a pair"),
+        pytest.param(
+            f'{{"oscar_cluster": {{"url": "x", "auth_basic": {{"password": "{CANARY}"}}}}}}',
+            id="without its username",
+        ),
+    ],
+)
+def test_no_problem_quotes_a_secret(content: str) -> None:
+    assert CANARY not in " ".join(problems(content.encode(), Platform()))
+
+
+def test_no_secret_is_in_a_config_as_text() -> None:
+    read = load(FIRST_TOOL, Platform())
+    assert "canary" not in f"{read!r} {read!s} {read.setting()}"

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Submission: what each answer means, what is repeated, and what an interruption leaves."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from coordinator.drive.submission import Pace, invoke_all
+from coordinator.model.items import Chunk
+from coordinator.model.run import Outcome, Reply, State, Verdict
+from tests.unit import make
+
+AT_ONCE = Pace(workers=3, delays_s=(0.0, 0.0))
+
+
+class Manager:
+    """Answers from a script per chunk (its last answer for ever), and counts requests."""
+
+    def __init__(self, script: dict[int, list[Verdict]] | None = None) -> None:
+        self._script = script or {}
+        self._lock = threading.Lock()
+        self.asked: list[int] = []
+
+    def post(self, chunk: Chunk, attempt: int) -> tuple[str, Reply]:
+        with self._lock:
+            tries = self.asked.count(chunk.number)
+            self.asked.append(chunk.number)
+        verdicts = self._script.get(chunk.number, [Verdict.ACCEPTED])
+        verdict = verdicts[min(tries, len(verdicts) - 1)]
+        return f"job-{chunk.number}", Reply(verdict, f"said {verdict}")
+
+
+def invoked(manager: Manager, count: int = 1) -> tuple[Outcome, ...]:
+    return invoke_all(make.chunks(count), manager.post, AT_ONCE)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state"),
+    [
+        (Verdict.ACCEPTED, State.INVOKED),
+        (Verdict.UNCERTAIN, State.UNCERTAIN),
+        (Verdict.REFUSED, State.FAILED),
+        (Verdict.STALE_TOKEN, State.FAILED),
+        (Verdict.BUSY, State.FAILED),
+    ],
+)
+def test_the_last_answer_decides_the_state(verdict: Verdict, state: State) -> None:
+    assert invoked(Manager({1: [verdict]}))[0].state is state
+
+
+@pytest.mark.parametrize("verdict", [v for v in Verdict if v is not Verdict.BUSY])
+def test_nothing_but_a_busy_manager_is_asked_again(verdict: Verdict) -> None:
+    manager = Manager({1: [verdict, Verdict.ACCEPTED]})
+    invoked(manager)
+    assert manager.asked == [1]
+
+
+def test_a_busy_manager_is_asked_until_it_accepts() -> None:
+    (outcome,) = invoked(Manager({1: [Verdict.BUSY, Verdict.BUSY, Verdict.ACCEPTED]}))
+    assert (outcome.state, outcome.attempts) == (State.INVOKED, 3)
+
+
+def test_a_manager_that_stays_busy_is_asked_once_and_after_each_delay() -> None:
+    (outcome,) = invoked(Manager({1: [Verdict.BUSY]}))
+    assert (outcome.state, outcome.attempts) == (State.FAILED, 1 + len(AT_ONCE.delays_s))
+
+
+def test_outcomes_are_in_the_order_of_the_chunks() -> None:
+    outcomes = invoked(Manager({5: [Verdict.REFUSED]}), 20)
+    assert [outcome.chunk for outcome in outcomes] == list(make.chunks(20))
+
+
+def test_an_outcome_carries_its_job_and_what_was_said() -> None:
+    (outcome,) = invoked(Manager())
+    assert (outcome.job, outcome.detail) == ("job-1", "said accepted")
+
+
+def test_when_the_first_chunk_is_refused_no_other_is_sent() -> None:
+    manager = Manager({1: [Verdict.REFUSED]})
+    outcomes = invoked(manager, 5)
+    assert manager.asked == [1]
+    assert [outcome.state for outcome in outcomes] == [State.FAILED] * 5
+
+
+def test_a_later_refusal_stops_nothing() -> None:
+    outcomes = invoked(Manager({2: [Verdict.REFUSED]}), 4)
+    states = [outcome.state for outcome in outcomes]
+    assert states == [State.INVOKED, State.FAILED, State.INVOKED, State.INVOKED]
+
+
+def test_no_chunks_make_no_outcomes() -> None:
+    assert invoked(Manager(), 0) == ()
+
+
+def test_the_first_chunk_goes_alone_and_then_as_many_as_there_are_workers() -> None:
+    """Chunks 2 to 4 wait for each other: a fourth request at the same time would be seen."""
+    barrier, lock = threading.Barrier(3), threading.Lock()
+    at_work, most = 0, [0]
+
+    def post(chunk: Chunk, attempt: int) -> tuple[str, Reply]:
+        nonlocal at_work
+        with lock:
+            at_work += 1
+            most.append(at_work)
+        if chunk.number > 1:
+            barrier.wait(timeout=30)
+        with lock:
+            at_work -= 1
+        return "job", Reply(Verdict.ACCEPTED)
+
+    invoke_all(make.chunks(7), post, AT_ONCE)
+    assert most[1] == 1
+    assert max(most) == 3
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt here, whatever started the tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def interrupted_at(number: int, verdict: Verdict, pace: Pace) -> tuple[Outcome, ...]:
+    """The outcomes of 20 chunks when Ctrl-C comes while one of them is being answered."""
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def post(chunk: Chunk, attempt: int) -> tuple[str, Reply]:
+        if chunk.number == number:
+            signal.pthread_kill(main, signal.SIGINT)
+            # A request on its way: long enough for the interruption to be noticed.
+            threading.Event().wait(0.2)
+            return "job", Reply(verdict)
+        return "job", Reply(Verdict.ACCEPTED)
+
+    return invoke_all(make.chunks(20), post, pace)
+
+
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize("number", [1, 3])
+def test_after_ctrl_c_unsent_chunks_are_pending_and_none_is_lost(number: int) -> None:
+    outcomes = interrupted_at(number, Verdict.ACCEPTED, Pace(workers=1))
+    states = [outcome.state for outcome in outcomes]
+    assert states == [State.INVOKED] * number + [State.PENDING] * (20 - number)
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_after_ctrl_c_a_busy_chunk_is_pending_because_it_created_nothing() -> None:
+    outcomes = interrupted_at(1, Verdict.BUSY, Pace(workers=1, delays_s=(60.0,)))
+    assert {outcome.state for outcome in outcomes} == {State.PENDING}
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_after_ctrl_c_a_lost_answer_stays_uncertain() -> None:
+    outcomes = interrupted_at(1, Verdict.UNCERTAIN, Pace(workers=1))
+    assert outcomes[0].state is State.UNCERTAIN

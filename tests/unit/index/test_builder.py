@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Index lines and checkpoints: nothing lost, nothing doubled, memory bounded."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coordinator.index.builder import MAX_SKIPPED_SHOWN, IndexBuilder
+from coordinator.model.items import Item
+from coordinator.model.object_columns import Objects
+from tests.unit import make
+
+KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+ITEMS = st.lists(st.builds(Item, KEYS, st.integers(min_value=0, max_value=2**40)))
+
+
+@given(ITEMS, st.integers(min_value=1, max_value=9))
+def test_lines_and_skipped_are_the_items_in_their_order(items: list[Item], batch: int) -> None:
+    builder = IndexBuilder()
+    lines = b"".join(builder.lines(make.batches(items, batch))).decode().split("\n")[:-1]
+    skipped = [skipped.key for skipped in builder.index().skipped]
+    keys = [item.key for item in items]
+    fit = [key for key in keys if not {"\n", "\r"} & set(key) and not key.endswith("/")]
+    assert (lines, skipped) == (fit, [key for key in keys if key not in fit])
+
+
+@given(ITEMS)
+def test_listed_is_the_sum_of_items_and_skipped(items: list[Item]) -> None:
+    assert make.indexed(items).listed == len(items)
+
+
+@given(ITEMS, st.integers(min_value=1, max_value=5))
+def test_the_largest_items_are_kept_apart(items: list[Item], most: int) -> None:
+    builder = IndexBuilder(largest=most)
+    for _ in builder.lines(make.batches(items)):
+        continue
+    skipped = {skipped.key for skipped in builder.index().skipped}
+    fit = [item for item in items if item.key not in skipped]
+    expected = sorted(fit, key=lambda item: -item.size_bytes)[:most]
+    assert list(builder.index().largest) == expected
+
+
+def test_items_of_unknown_size_count_and_weigh_nothing() -> None:
+    builder = IndexBuilder()
+    assert list(builder.lines([Objects([b"a", b"b"], None)])) == [b"a\nb\n"]
+    assert (builder.index().items, builder.index().size_bytes) == (2, 0)
+
+
+SIZES = st.lists(st.integers(min_value=0, max_value=10**6), max_size=200)
+LIMITS = st.integers(min_value=1, max_value=40)
+
+
+@given(SIZES, LIMITS)
+def test_checkpoints_are_exact_whatever_the_limit(sizes: list[int], limit: int) -> None:
+    index = make.index(sizes, limit=limit)
+    sums = list(accumulate(sizes))
+    places = [min((i + 1) * index.stride, len(sizes)) for i in range(len(index.cumulated_bytes))]
+    assert list(index.cumulated_bytes) == [sums[place - 1] for place in places]
+
+
+@given(SIZES, LIMITS)
+def test_the_last_checkpoint_is_the_whole(sizes: list[int], limit: int) -> None:
+    index = make.index(sizes, limit=limit)
+    assert (index.items, index.size_bytes) == (len(sizes), sum(sizes))
+    assert len(index.cumulated_bytes) == -(-len(sizes) // index.stride)
+
+
+@given(SIZES, LIMITS)
+def test_there_are_at_most_limit_checkpoints(sizes: list[int], limit: int) -> None:
+    assert len(make.index(sizes, limit=limit).cumulated_bytes) <= limit
+
+
+@given(SIZES, LIMITS)
+def test_strides_are_powers_of_two(sizes: list[int], limit: int) -> None:
+    stride = make.index(sizes, limit=limit).stride
+    assert stride & (stride - 1) == 0
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["a b", "x\ty", "#1", "%2F", "a+b", "'\"", "Straße/ü", "日本/語.JPG", "\u2028", "k" * 1024],
+)
+def test_a_difficult_key_is_one_line(key: str) -> None:
+    assert list(IndexBuilder().lines([Objects([key.encode()], [1])])) == [key.encode() + b"\n"]
+
+
+@pytest.mark.parametrize(
+    ("key", "shown", "reason"),
+    [
+        (b"a\nb", "a\nb", "line break"),
+        (b"a\rb", "a\rb", "line break"),
+        (b"a\xff", "a\\xff", "not valid Unicode"),
+        (b"a/", "a/", "ends with /"),
+    ],
+)
+def test_a_key_that_no_line_can_hold_is_skipped_with_its_reason(
+    key: bytes, shown: str, reason: str
+) -> None:
+    builder = IndexBuilder()
+    assert list(builder.lines([Objects([b"a", key, b"b"], [1, 2, 4])])) == [b"a\nb\n"]
+    (skipped,) = builder.index().skipped
+    assert skipped.key == shown
+    assert reason in skipped.reason
+    assert builder.index().size_bytes == 5
+
+
+def test_skipped_objects_beyond_those_shown_are_still_counted() -> None:
+    index = make.indexed([Item(f"\n{i}", 1) for i in range(MAX_SKIPPED_SHOWN + 5)])
+    assert (len(index.skipped), index.skipped_count) == (MAX_SKIPPED_SHOWN, MAX_SKIPPED_SHOWN + 5)
+
+
+def test_no_objects_make_an_empty_index() -> None:
+    index = make.indexed([])
+    assert (index.items, index.size_bytes, list(index.cumulated_bytes)) == (0, 0, [])

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every form of a manifest, whole, cut into any pieces, zipped or not."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coordinator.index.manifest import BATCH, inventory, objects
+from coordinator.model.errors import ConfigError
+from coordinator.model.object_columns import Objects
+from coordinator.model.selection import Manifest
+
+
+def one(manifest: Manifest, content: bytes, piece: int = 5) -> Objects:
+    pieces = (content[i : i + piece] for i in range(0, len(content), piece))
+    (found,) = objects(manifest, pieces)
+    return found
+
+
+def problem(manifest: Manifest, content: bytes) -> str:
+    with pytest.raises(ConfigError) as caught:
+        list(objects(manifest, [content]))
+    return str(caught.value)
+
+
+TEXT = 'in/a b.jpg\r\n\nin/ü,"x".jpg\nlast'.encode()
+KEYS = ["in/a b.jpg", 'in/ü,"x".jpg', "last"]
+JSONL = b'{"key": "a", "size": 3, "modified": "2026-11-22T10:00:00Z"}\n\n{"key": "b", "size": 4}\n'
+CSV = b'\xef\xbb\xbfid,name,size\n1,"a,""b""",3\n2,"two\nlines",4\n'
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize(
+    ("manifest", "content", "keys", "sizes"),
+    [
+        (Manifest("list.txt"), TEXT, KEYS, None),
+        (Manifest("failed.jsonl"), JSONL, ["a", "b"], [3, 4]),
+        (Manifest("list.csv", column="name"), CSV, ['a,"b"', "two\nlines"], [3, 4]),
+        (Manifest("list.csv"), b"key\r\na\r\n\r\nb\r\n", ["a", "b"], None),
+    ],
+    ids=["text", "jsonl", "csv", "csv, bare"],
+)
+def test_forms(
+    manifest: Manifest, content: bytes, keys: list[str], sizes: list[int] | None, pack: object
+) -> None:
+    assert callable(pack)
+    found = one(manifest, pack(content))
+    assert ([key.decode() for key in found.keys], found.sizes) == (keys, sizes)
+    assert found.times is None
+
+
+def test_gz_is_no_part_of_the_form() -> None:
+    assert one(Manifest("list.JSONL.gz"), gzip.compress(JSONL)).keys == [b"a", b"b"]
+
+
+def test_a_gzip_file_may_have_several_members() -> None:
+    assert one(Manifest("x"), gzip.compress(b"a\nb") + gzip.compress(b"c\n")).keys == [b"a", b"bc"]
+
+
+def test_a_gzip_file_that_unzips_to_much_is_read_in_pieces() -> None:
+    content = b"".join(b"%07d\n" % i for i in range(400_000))
+    found = [key for each in objects(Manifest("x"), [gzip.compress(content)]) for key in each.keys]
+    assert (len(found), found[-1]) == (400_000, b"0399999")
+
+
+@given(st.lists(st.text(min_size=1).filter(lambda text: text.isprintable())), st.integers(1, 30))
+def test_any_keys_in_jsonl(keys: list[str], piece: int) -> None:
+    content = "".join(json.dumps({"key": key}) + "\n" for key in keys).encode()
+    pieces = [content[i : i + piece] for i in range(0, len(content), piece)]
+    found = [key.decode() for each in objects(Manifest("x.jsonl"), pieces) for key in each.keys]
+    assert found == keys
+
+
+def test_long_manifests_come_in_batches() -> None:
+    found = list(objects(Manifest("x"), [b"k\n" * (BATCH + 1)]))
+    assert [len(each) for each in found] == [BATCH, 1]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "content", "said"),
+    [
+        (Manifest("x.jsonl"), b'{"key": "a"}\n{"name": "b"}\n', "line 2 has no 'key'"),
+        (Manifest("x.jsonl"), b"{\n", "line 1 is not JSON"),
+        (Manifest("x.jsonl"), b"[1]\n", "line 1 is not a JSON object"),
+        (Manifest("x.jsonl"), b'{"key": "a", "size": -1}\n', "line 1 has the size '-1'"),
+        (Manifest("x.jsonl"), b'{"key": "a", "size": "1.5"}\n', "line 1 has the size"),
+        (Manifest("x.csv"), b"a,b\n1,2\n", "no column 'key'; it has a, b"),
+        (Manifest("x.csv"), b"key,b\n,2\n", "line 2 has no 'key'"),
+        (Manifest("x.csv"), b'key\n"a\n', "is not CSV"),
+        (Manifest("x"), b"a\n\xff\n", "line 2 is not UTF-8"),
+        (Manifest("x"), gzip.compress(b"a\n" * 999, mtime=0)[:-9], "ends too early"),
+        (Manifest("x"), gzip.compress(b"a", mtime=0)[:10] + b"\xff" * 9, "broken gzip"),
+        (Manifest("x"), b"k" * (1024 * 1024 + 2), "longer than 1 MiB"),
+    ],
+)
+def test_nothing_is_guessed(manifest: Manifest, content: bytes, said: str) -> None:
+    assert said in problem(manifest, content)
+
+
+INVENTORY = {
+    "fileFormat": "CSV",
+    "fileSchema": "Bucket, Key, IsLatest, IsDeleteMarker, Size, LastModifiedDate",
+    "files": [{"key": "inv/1.csv.gz"}, {"key": "inv/2.csv.gz"}],
+}
+
+
+def test_s3_inventory() -> None:
+    assert Manifest("inv/2026/manifest.json").is_inventory
+    files = inventory(json.dumps(INVENTORY).encode())
+    assert [file.key for file in files] == ["inv/1.csv.gz", "inv/2.csv.gz"]
+    row = '"data","in/a+b%2B%C3%BC.jpg","true","false","7","2026-11-22T10:00:00.000Z"\n'
+    old = '"data","in/old","false","false","7","2026-11-22T10:00:00.000Z"\n'
+    gone = '"data","in/gone","true","true","","2026-11-22T10:00:00.000Z"\n'
+    found = one(files[0], gzip.compress((row + old + gone).encode()))
+    assert found == Objects(["in/a b+ü.jpg".encode()], [7], ["2026-11-22T10:00:00.000Z"])
+
+
+@pytest.mark.parametrize(
+    "document", [b"{", b"[]", b"{}", json.dumps(INVENTORY | {"fileFormat": "ORC"}).encode()]
+)
+def test_other_inventories_are_refused(document: Iterable[int]) -> None:
+    with pytest.raises(ConfigError, match="Inventory"):
+        inventory(bytes(document))

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Foreign text made fit for a message."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coordinator.model.errors import BatchError, ClusterError, ConfigError, NoStatus, trimmed
+
+ANY_TEXT = st.text(st.characters(exclude_categories=[]))
+BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+@given(ANY_TEXT, st.integers(min_value=1, max_value=300))
+def test_trimmed_text_is_never_longer_than_its_limit(text: str, limit: int) -> None:
+    assert len(trimmed(text, limit)) <= limit
+
+
+@given(ANY_TEXT)
+def test_trimmed_text_has_no_control_characters(text: str) -> None:
+    assert not [c for c in trimmed(text) if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"}]
+
+
+@given(st.text(st.sampled_from(sorted(BIDI | {"a"}))))
+def test_trimmed_text_cannot_turn_the_direction_of_reading(text: str) -> None:
+    assert BIDI.isdisjoint(trimmed(text))
+
+
+@given(ANY_TEXT)
+def test_trimmed_text_can_be_written_to_a_file(text: str) -> None:
+    assert trimmed(text).encode().decode() == trimmed(text)
+
+
+def test_text_that_needs_no_trimming_is_kept() -> None:
+    assert trimmed("jobs.batch “a” — already exists") == "jobs.batch “a” — already exists"
+
+
+def test_what_was_cut_off_is_marked() -> None:
+    assert trimmed("abcdef", 4) == "abc…"
+
+
+def test_a_config_error_tells_all_its_problems() -> None:
+    error = ConfigError(["a: is wrong", "b: too"])
+    assert (error.problems, str(error)) == (("a: is wrong", "b: too"), "a: is wrong; b: too")
+
+
+def test_exit_codes_of_errors() -> None:
+    kinds = (BatchError, ConfigError, ClusterError, NoStatus)
+    assert [kind.exit_code for kind in kinds] == [3, 2, 3, 3]

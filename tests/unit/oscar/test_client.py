@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The client of the OSCAR manager: what its answers mean."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from coordinator.batch import find_capacity
+from coordinator.config.credentials import Platform
+from coordinator.config.load import load
+from coordinator.model.cluster import Resources
+from coordinator.model.errors import ClusterError, NoStatus
+from coordinator.model.run import Verdict
+from tests.unit import make
+from tests.unit.manager import manager
+
+DATA = Path(__file__).parents[2] / "data"
+STATUS = "GET /system/status"
+NO_NODES = '{"numberNodes":0,"detail":null}'
+
+UNUSABLE: list[tuple[str, tuple[int, str] | None]] = [
+    ("HTTP 500", (500, '{"error":"Error getting metrics info"}')),
+    ("nothing in a 200", (200, "")),
+    ("no JSON in a 200", (200, "<html>hello</html>")),
+    ("another JSON", (200, "{}")),
+    ("a manager that died of the question", None),
+]
+
+
+def configured(max_parallel: int | None) -> bytes:
+    raw = json.loads((DATA / "config_first_tool.json").read_text())
+    return json.dumps({**raw, "plan": {"max_parallel": max_parallel}}).encode()
+
+
+@pytest.mark.parametrize("answer", [a for _, a in UNUSABLE], ids=[name for name, _ in UNUSABLE])
+def test_an_unusable_status_gives_way_to_the_configured_parallelism(
+    answer: tuple[int, str] | None,
+) -> None:
+    with manager({STATUS: answer}) as cluster:
+        config = load(configured(7), Platform())
+        assert find_capacity(config, cluster.oscar, make.service()).slots == 7
+
+
+@pytest.mark.parametrize("answer", [a for _, a in UNUSABLE], ids=[name for name, _ in UNUSABLE])
+def test_an_unusable_status_without_it_says_what_to_set(answer: tuple[int, str] | None) -> None:
+    with manager({STATUS: answer}) as cluster:
+        config = load(configured(None), Platform())
+        with pytest.raises(NoStatus, match=r"set plan\.max_parallel"):
+            find_capacity(config, cluster.oscar, make.service())
+
+
+@pytest.mark.parametrize(("max_parallel", "slots"), [(7, 7), (None, 0)])
+def test_a_status_without_nodes_gives_way_too(max_parallel: int | None, slots: int) -> None:
+    with manager({STATUS: (200, NO_NODES)}) as cluster:
+        config = load(configured(max_parallel), Platform())
+        capacity = find_capacity(config, cluster.oscar, make.service())
+    assert capacity.slots == slots
+    assert "names no node" in " ".join([capacity.explanation, *capacity.warnings])
+
+
+def test_a_usable_status_is_bounded_by_the_configured_parallelism() -> None:
+    recorded = (DATA / "status_f.json").read_text()
+    with manager({STATUS: (200, recorded)}) as cluster:
+        config = load(configured(1), Platform())
+        capacity = find_capacity(config, cluster.oscar, make.service())
+    assert (capacity.slots, capacity.limited_by) == (1, "max_parallel")
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_refused_status_is_no_missing_status(code: int) -> None:
+    with manager({STATUS: (code, "")}) as cluster, pytest.raises(ClusterError) as caught:
+        cluster.oscar.nodes()
+    assert not isinstance(caught.value, NoStatus)
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        ((201, ""), Verdict.ACCEPTED),
+        ((200, "whatever"), Verdict.ACCEPTED),
+        ((500, 'jobs.batch "x" already exists'), Verdict.ACCEPTED),
+        ((401, ""), Verdict.STALE_TOKEN),
+        ((429, ""), Verdict.BUSY),
+        ((503, ""), Verdict.BUSY),
+        ((500, ""), Verdict.UNCERTAIN),
+        ((500, "context deadline exceeded"), Verdict.UNCERTAIN),
+        ((502, "bad gateway"), Verdict.UNCERTAIN),
+        ((504, ""), Verdict.UNCERTAIN),
+        ((500, "exceeded quota"), Verdict.REFUSED),
+        ((400, "invalid"), Verdict.REFUSED),
+        ((404, ""), Verdict.REFUSED),
+        (None, Verdict.UNCERTAIN),
+    ],
+)
+def test_what_an_answer_to_an_invocation_proves(
+    answer: tuple[int, str] | None, verdict: Verdict
+) -> None:
+    with manager({"POST /job/target": answer}) as cluster:
+        assert cluster.oscar.invoke(make.service(), b"{}", job="job").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("definition", "needs"),
+    [
+        ({"cpu": "500m", "memory": "3500Mi"}, Resources(500, 3500 * make.MIB)),
+        ({"cpu": "", "memory": None}, Resources(200, 256 * make.MIB)),
+        ({"cpu": "1", "memory": "1G", "enable_gpu": True}, Resources(1000, 10**9, 1)),
+    ],
+    ids=["quantities", "OSCAR's defaults", "a GPU"],
+)
+def test_what_one_invocation_needs(definition: dict[str, object], needs: Resources) -> None:
+    text = json.dumps({"name": "target", "token": "t", **definition})
+    with manager({"GET /system/services/target": (200, text)}) as cluster:
+        assert cluster.oscar.service("target").needs == needs
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((404, ""), "there is none of that name"),
+        ((401, ""), "refused the credentials"),
+        ((403, "forbidden"), "may not do that"),
+        ((500, "boom"), "HTTP 500"),
+        ((200, ""), "missing permission"),
+        ((200, "<html>"), "not JSON"),
+        ((200, "[]"), "no service definition"),
+        ((200, '{"token": "t", "cpu": "1e3m"}'), "unusable cpu or memory"),
+        (None, "the connection broke"),
+    ],
+)
+def test_a_service_that_cannot_be_read(answer: tuple[int, str] | None, said: str) -> None:
+    with (
+        manager({"GET /system/services/target": answer}) as cluster,
+        pytest.raises(ClusterError, match=said) as caught,
+    ):
+        cluster.oscar.service("target")
+    assert "canary" not in str(caught.value)
+
+
+OWN, OTHERS = "GET /system/quotas/user", "GET /system/quotas/user/alice"
+QUOTA = json.dumps({"user_id": "alice", "resources": {"cpu": {"max": 2000, "used": 500}}})
+
+
+@pytest.mark.parametrize(
+    ("owner", "answers", "left"),
+    [
+        pytest.param("alice", {OTHERS: (200, QUOTA)}, 1500, id="an administrator sees others'"),
+        pytest.param("", {OWN: (200, QUOTA)}, 1500, id="an unknown owner is the caller"),
+        pytest.param("alice", {OWN: (200, QUOTA)}, 1500, id="the caller is the owner"),
+        pytest.param("bob", {OWN: (200, QUOTA)}, None, id="another's quota bounds nothing"),
+        pytest.param("cluster_admin", {OWN: (200, QUOTA)}, None, id="no queue for administrators"),
+        pytest.param("alice", {OWN: (401, "missing user")}, None, id="HTTP 401"),
+        pytest.param("alice", {}, None, id="HTTP 404"),
+        pytest.param("alice", {OTHERS: (503, "kueue is not enabled")}, None, id="HTTP 503"),
+        pytest.param("alice", {OTHERS: (200, "<html>")}, None, id="no JSON"),
+        pytest.param("alice", {OTHERS: (200, '{"resources": 5}')}, None, id="another JSON"),
+        pytest.param("alice", {OTHERS: None}, None, id="a broken connection"),
+    ],
+)
+def test_a_quota_is_known_or_it_is_not(
+    owner: str, answers: dict[str, tuple[int, str] | None], left: int | None
+) -> None:
+    with manager(answers) as cluster:
+        quota = cluster.oscar.quota(owner)
+    assert (quota.left.cpu_millicores if quota else None) == left
+
+
+@pytest.mark.parametrize(("extra", "slots"), [(0, 0), (5, 5)])
+def test_a_service_that_fits_nowhere_waits_for_larger_nodes_only_if_asked(
+    extra: int, slots: int
+) -> None:
+    raw = json.loads((DATA / "config_first_tool.json").read_text())
+    config = load(json.dumps({**raw, "plan": {"extra_slots": extra}}).encode(), Platform())
+    service = replace(make.service(), needs=Resources(10**6, 1))
+    with manager({STATUS: (200, (DATA / "status_f.json").read_text())}) as cluster:
+        capacity = find_capacity(config, cluster.oscar, service)
+    assert capacity.slots == slots
+    assert ("even when empty" in capacity.explanation) == (not extra)

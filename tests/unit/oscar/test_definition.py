@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Service definitions and quotas as OSCAR answers them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from coordinator.model.cluster import Allowance, Quota, Resources
+from coordinator.model.errors import ClusterError
+from coordinator.model.service import Place
+from coordinator.oscar import definition
+
+FULL: dict[str, Any] = {
+    "name": "target",
+    "cpu": "1.5",
+    "memory": "3Gi",
+    "total_cpu": "12",
+    "total_memory": "24Gi",
+    "ephemeral_storage_request": "500Mi",
+    "enable_gpu": True,
+    "token": "t",
+    "owner": "alice",
+    "input": [{"storage_provider": "minio.default", "path": "in/put"}],
+    "output": [{"storage_provider": "minio.default", "path": "out/put"}],
+    "mount": {"storage_provider": "", "path": ""},
+}
+QUOTA: dict[str, Any] = {
+    "user_id": "alice",
+    "cluster_queue": "oscar-cq-alice",
+    "resources": {
+        "cpu": {"max": 2000, "used": 200},
+        "memory": {"max": 2147483648, "used": 268435456},
+        "ephemeral-storage": {"max": 1073741824, "used": 0},
+        "gpu": {"max": 0, "used": 0},
+    },
+}
+
+
+def test_a_full_definition() -> None:
+    service = definition.service(FULL)
+    assert service.needs == Resources(1500, 3 * 2**30, 1)
+    assert service.total == Allowance(12_000, 24 * 2**30)
+    assert (service.scratch_bytes, service.owner, service.mount) == (500 * 2**20, "alice", None)
+    assert (service.inputs, service.outputs) == ((Place("in", "put/"),), (Place("out", "put/"),))
+
+
+@pytest.mark.parametrize("empty", ["", None], ids=["empty", "null"])
+def test_what_is_left_out_has_oscars_default_or_no_bound(empty: str | None) -> None:
+    raw = {key: empty for key in FULL if key != "name"}
+    service = definition.service({**raw, "name": "target"})
+    assert service.needs == Resources(200, 256 * 2**20)
+    assert (service.total, service.scratch_bytes) == (Allowance(), 0)
+
+
+@pytest.mark.parametrize(
+    "key", ["cpu", "memory", "total_cpu", "total_memory", "ephemeral_storage_request"]
+)
+def test_an_unusable_quantity_names_the_service(key: str) -> None:
+    with pytest.raises(ClusterError, match="service target has an unusable"):
+        definition.service({**FULL, key: "much"})
+
+
+@pytest.mark.parametrize(
+    ("changed", "left"),
+    [
+        ({}, Allowance(1800, 1879048192, 0, 1073741824)),
+        ({"resources": {"cpu": {"max": 100, "used": 300}}}, Allowance(cpu_millicores=0)),
+        ({"resources": {"cpu": {}}}, Allowance(cpu_millicores=0)),
+        ({"resources": None}, Allowance()),
+    ],
+    ids=["all", "overdrawn", "omitted zeros", "volumes only"],
+)
+def test_a_quota_is_what_is_left(changed: dict[str, Any], left: Allowance) -> None:
+    assert definition.quota({**QUOTA, **changed}) == Quota("alice", left)
+
+
+@pytest.mark.parametrize(
+    "resources", [[], ["cpu"], {"cpu": 5}, {"cpu": {"max": "many"}}], ids=["", "list", "n", "text"]
+)
+def test_a_quota_of_another_form_is_an_error_or_no_bound(resources: object) -> None:
+    if not resources:
+        assert definition.quota({"resources": resources}).left == Allowance()
+        return
+    with pytest.raises(ClusterError):
+        definition.quota({"resources": resources})

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the strategies cut: every item once, no chunk empty, and each as its strategy promises."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coordinator.model.items import Chunk, Index
+from coordinator.model.planning import Cost, Cutting, Strategy
+from coordinator.plan import strategies
+from coordinator.plan.choose import chosen
+from coordinator.plan.simulate import submitted_at
+from coordinator.plan.strategies import lane
+from coordinator.plan.workload import Workload
+from tests.unit import make
+
+SIZES = st.lists(st.integers(min_value=0, max_value=10**7), min_size=1, max_size=120)
+SLOTS = st.integers(min_value=1, max_value=40)
+LIMITS = st.integers(min_value=2, max_value=64)
+COSTS = st.builds(
+    Cost,
+    startup_s=st.one_of(st.none(), st.floats(0, 200)),
+    seconds_per_item=st.floats(0, 10),
+    seconds_per_byte=st.floats(0, 1e-3),
+    speeds=st.sampled_from([(), (1.0,), (0.4, 0.7, 1.0)]),
+)
+CUTTINGS = st.one_of(
+    st.builds(
+        Cutting,
+        strategy=st.sampled_from(
+            [Strategy.AUTO, Strategy.BALANCED, Strategy.FACTORING, Strategy.PULL]
+        ),
+        min_chunk_items=st.integers(1, 50),
+    ),
+    st.builds(
+        Cutting,
+        strategy=st.just(Strategy.FIXED),
+        chunk_items=st.integers(1, 50),
+        chunk_bytes=st.one_of(st.none(), st.integers(1, 10**8)),
+    ),
+)
+SECOND_EACH = Cost(startup_s=10.0, seconds_per_item=1.0)
+
+
+def cut(index: Index, slots: int, strategy: Strategy, cost: Cost = SECOND_EACH) -> list[Chunk]:
+    return list(chosen(index, slots, Cutting(strategy), cost)[0])
+
+
+@given(SIZES, SLOTS, LIMITS, CUTTINGS, COSTS)
+def test_every_strategy_covers_every_line_exactly_once(
+    sizes: list[int], slots: int, limit: int, cutting: Cutting, cost: Cost
+) -> None:
+    chunks, _ = chosen(make.index(sizes, limit=limit), slots, cutting, cost)
+    ordered = sorted(chunks, key=lambda chunk: chunk.start)
+    assert [line for c in ordered for line in range(c.start, c.stop)] == list(range(len(sizes)))
+    assert all(chunk.items > 0 for chunk in chunks)
+    assert [chunk.number for chunk in chunks] == list(range(1, len(chunks) + 1))
+    assert sum(chunk.size_bytes for chunk in chunks) == sum(sizes)
+
+
+@given(SIZES, SLOTS, LIMITS, st.integers(2, 60), COSTS)
+def test_no_chunk_has_fewer_items_than_the_config_allows(
+    sizes: list[int], slots: int, limit: int, least: int, cost: Cost
+) -> None:
+    for strategy in (Strategy.AUTO, Strategy.BALANCED, Strategy.FACTORING, Strategy.PULL):
+        index = make.index(sizes, limit=limit)
+        chunks, _ = chosen(index, slots, Cutting(strategy, min_chunk_items=least), cost)
+        assert min(chunk.items for chunk in chunks) >= min(least, len(sizes))
+
+
+@given(SIZES, SLOTS)
+def test_balanced_never_starts_more_than_the_slots(sizes: list[int], slots: int) -> None:
+    assert len(cut(make.index(sizes), slots, Strategy.BALANCED)) <= slots
+
+
+def test_a_chunk_that_is_invoked_later_gets_less_so_that_all_end_together() -> None:
+    chunks = cut(make.index([1] * 6000), 64, Strategy.BALANCED)
+    ends = [submitted_at(number) + chunk.items for number, chunk in enumerate(chunks)]
+    assert max(ends) - min(ends) <= 2
+    assert chunks[0].items > chunks[-1].items
+
+
+def test_slots_whose_invocation_would_come_too_late_are_left_alone() -> None:
+    # 40 s of work: after 8 s no invocation is left that would shorten the run.
+    chunks = cut(make.index([1] * 40), 512, Strategy.BALANCED)
+    assert 5 <= len(chunks) <= 15
+
+
+def test_factoring_halves_what_is_left_with_every_batch() -> None:
+    items = [chunk.items for chunk in cut(make.index([1] * 6400), 2, Strategy.FACTORING)]
+    assert items[:6] == [1600, 1600, 800, 800, 400, 400]
+
+
+def test_factoring_stops_at_the_start_up_time() -> None:
+    items = [chunk.items for chunk in cut(make.index([1] * 6400), 2, Strategy.FACTORING)]
+    assert min(items[:-1]) >= 9  # ten seconds, less the rounding of a microsecond
+
+
+def test_pull_hands_out_the_heaviest_first_and_isolates_a_giant() -> None:
+    sizes = [1] * 500 + [10**6] + [1] * 500
+    first, *others = cut(make.index(sizes), 4, Strategy.PULL, Cost())
+    assert (first.start, first.stop) == (500, 501)
+    assert all(chunk.size_bytes <= 1000 for chunk in others)
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=300), SLOTS)
+def test_pull_chunks_fall_in_weight(sizes: list[int], slots: int) -> None:
+    chunks = cut(make.index(sizes), slots, Strategy.PULL, Cost())
+    weights = [chunk.size_bytes + chunk.items for chunk in chunks]
+    assert weights == sorted(weights, reverse=True)
+
+
+def test_lanes_go_there_and_back_again() -> None:
+    chunks = make.chunks(7)
+    assert [lane(chunk, 3) for chunk in chunks] == [0, 1, 2, 2, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("chunk_items", "chunk_bytes", "ranges"),
+    [
+        pytest.param(4, None, [(1, 4), (5, 8), (9, 10)], id="items"),
+        pytest.param(None, 25, [(1, 2), (3, 4), (5, 6), (7, 8), (9, 10)], id="bytes"),
+        pytest.param(None, 5, [(n, n) for n in range(1, 11)], id="an item larger than a chunk"),
+        pytest.param(3, 25, [(1, 2), (3, 4), (5, 6), (7, 8), (9, 10)], id="bytes come first"),
+        pytest.param(100, 10**9, [(1, 10)], id="all in one"),
+    ],
+)
+def test_fixed_does_as_it_is_told(
+    chunk_items: int | None, chunk_bytes: int | None, ranges: list[tuple[int, int]]
+) -> None:
+    cutting = Cutting(Strategy.FIXED, chunk_items=chunk_items, chunk_bytes=chunk_bytes)
+    chunks, _ = chosen(make.index([10] * 10), 2, cutting, Cost())
+    assert [(chunk.first_line, chunk.last_line) for chunk in chunks] == ranges
+
+
+def test_fixed_counts_items_exactly_between_checkpoints() -> None:
+    cutting = Cutting(Strategy.FIXED, chunk_items=7)
+    chunks, _ = chosen(make.index([10] * 100, limit=8), 2, cutting, Cost())
+    assert {chunk.items for chunk in chunks[:-1]} == {7}
+    assert {chunk.size_bytes for chunk in chunks[:-1]} == {70}
+
+
+def test_cutting_looks_at_checkpoints_and_never_at_items() -> None:
+    """What bounds the time of 10^7 items: as many looks as at 10^5 items, of equal chunks."""
+
+    class Counting(list[int]):
+        looks = 0
+
+        def __getitem__(self, place: object) -> int:  # type: ignore[override]
+            Counting.looks += 1
+            return super().__getitem__(place)  # type: ignore[call-overload, no-any-return]
+
+        def __iter__(self) -> object:  # type: ignore[override]
+            Counting.looks += len(self)
+            return super().__iter__()
+
+    def looks(stride: int) -> int:
+        Counting.looks = 0
+        points = Counting(range(stride, 50_000 * stride + 1, stride))
+        work = Workload(Counting(points), points, points, timed=False)
+        assert len(strategies.balanced(work, 64)) == 64
+        return Counting.looks
+
+    assert 0 < looks(200) <= 1.1 * looks(2)

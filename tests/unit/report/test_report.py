@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report's forms: documented JSON, an escaped page, a few lines for the terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from coordinator.model.errors import Ending
+from coordinator.model.items import Index, Item
+from coordinator.model.planning import Cost, Cutting
+from coordinator.model.run import Outcome, Plan, Report, State
+from coordinator.plan.choose import chosen
+from coordinator.report.render import (
+    MAX_ROWS,
+    files,
+    html,
+    plan_document,
+    plan_summary,
+    report_document,
+    size,
+    summary,
+)
+from tests.unit import make
+
+SCHEMA = json.loads(
+    (Path(__file__).parents[3] / "docs" / "report.schema.json").read_text(encoding="utf-8")
+)
+HOSTILE = "<script>alert('x')</script>&\"\u202e\x1b[31m"
+
+
+def full(ending: Ending = Ending.SUBMITTED, *, key: str = "a\nb", detail: str = "ok") -> Report:
+    """A report with something in every place."""
+    items = [Item("data/1", 10), Item(key, 1), Item("data/2", 2**21), Item("data/3", 0)]
+    cost = Cost(5.0, 1.0, 0.0, (0.5, 1.0), detail)
+    _, choice = chosen(make.index([1] * 500), 3, Cutting(), cost)
+    plan = replace(make.plan(of=make.indexed(items)), choice=choice, oversized=(Item(key, 2**40),))
+    states = (State.INVOKED, State.FAILED, State.UNCERTAIN)
+    outcomes = tuple(
+        Outcome(chunk).attempt(state, job=f"job-{chunk.number}", detail=detail)
+        for chunk, state in zip(plan.chunks, states, strict=True)
+    )
+    return replace(
+        make.report(ending, of=plan, outcomes=outcomes, message=detail, problems=(detail,)),
+        warnings=(detail,),
+        setting={"service": "target"},
+    )
+
+
+def document(report: Report) -> Any:
+    content, _ = files(report)["report.json"]
+    return json.loads(content)
+
+
+def test_the_schema_is_a_valid_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("ending", Ending)
+@pytest.mark.parametrize("made", [full, make.report], ids=["full", "ended early"])
+def test_every_ending_has_a_report_as_documented(ending: Ending, made: Any) -> None:
+    checker = jsonschema.Draft202012Validator(SCHEMA)
+    checker.validate(document(made(ending)))
+
+
+def _objects(schema: Any) -> list[Any]:
+    if isinstance(schema, list):
+        return [found for part in schema for found in _objects(part)]
+    if not isinstance(schema, dict):
+        return []
+    inner = [found for part in schema.values() for found in _objects(part)]
+    return [schema, *inner] if "properties" in schema and "type" in schema else inner
+
+
+def test_every_field_is_described_and_no_other_is_allowed() -> None:
+    for found in _objects(SCHEMA):
+        assert found["additionalProperties"] is False
+        assert set(found["required"]) == set(found["properties"])
+        for name, field in found["properties"].items():
+            assert field.get("description") or field.get("anyOf"), name
+
+
+def test_the_schema_knows_every_ending_and_every_state() -> None:
+    fields = SCHEMA["properties"]
+    assert set(fields["ending"]["enum"]) == set(Ending)
+    assert set(fields["exit_code"]["enum"]) == {ending.exit_code for ending in Ending}
+    assert set(fields["chunks"]["items"]["properties"]["state"]["enum"]) == set(State)
+
+
+@pytest.mark.parametrize("report", [full(), make.report(), make.report(of=make.plan())])
+def test_listed_is_the_sum_of_done_failed_pending_and_skipped(report: Report) -> None:
+    counts = report.counts()
+    listed = counts.pop("listed")
+    assert listed == sum(counts.values())
+
+
+def test_the_counts_of_a_mixed_run() -> None:
+    assert full().counts() == {"listed": 4, "done": 0, "failed": 1, "pending": 2, "skipped": 1}
+
+
+def test_chunks_of_a_plan_that_was_not_acted_on_are_pending() -> None:
+    chunks = report_document(make.report(Ending.PLANNED, of=make.plan()))["chunks"]
+    assert [(c["start"], c["end"], c["state"]) for c in chunks] == [
+        (1, 1, "pending"),
+        (2, 2, "pending"),
+        (3, 3, "pending"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "report",
+    [full(key=f"{HOSTILE}\n"), full(detail=HOSTILE), make.report(message=HOSTILE)],
+    ids=["key", "detail", "message"],
+)
+def test_the_page_escapes_what_is_hostile(report: Report) -> None:
+    page = html(report)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_the_page_needs_nothing_from_elsewhere() -> None:
+    assert not re.findall(r"(?:src|href)\s*=|url\(|@import|https?://", html(full()))
+
+
+@pytest.mark.parametrize("ending", Ending)
+def test_every_ending_has_a_page_that_names_it(ending: Ending) -> None:
+    assert str(ending) in html(make.report(ending))
+
+
+def test_text_that_is_no_unicode_can_still_be_written() -> None:
+    content, _ = files(full(key="\ud800"))["report.html"]
+    assert b"not valid Unicode" in content
+
+
+def test_the_page_of_many_chunks_shows_the_first_and_counts_the_rest() -> None:
+    plan = make.plan([1] * (MAX_ROWS + 7), slots=MAX_ROWS + 7)
+    page = html(make.report(of=plan))
+    assert f"<td>{MAX_ROWS} to {MAX_ROWS}</td>" in page
+    assert f"<td>{MAX_ROWS + 1} to {MAX_ROWS + 1}</td>" not in page
+    assert "and 7 more chunks" in page
+
+
+def test_the_page_says_that_nothing_is_confirmed() -> None:
+    assert "unconfirmed" in html(full())
+
+
+def test_the_plans_document_counts_lines_from_one() -> None:
+    plan = make.plan([5] * 97)
+    chunks = plan_document(plan)["chunks"]
+    assert [(c["start"], c["end"]) for c in chunks] == [(1, 33), (34, 66), (67, 97)]
+
+
+def test_the_summary_names_ending_problems_capacity_and_warnings() -> None:
+    lines = summary(full(detail="what happened")).splitlines()
+    assert [line.strip().partition(":")[0] for line in lines] == [
+        "submitted",
+        "problem",
+        "capacity",
+        "index",
+        "plan",
+        "skipped",
+        "warning",
+    ]
+
+
+def test_the_summary_of_a_long_plan_shows_both_ends() -> None:
+    lines = plan_summary(make.plan([1] * 50, slots=50).chunks).splitlines()
+    assert (len(lines), "30 more chunks" in lines[10]) == (21, True)
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [
+        (0, "0 bytes"),
+        (1023, "1023 bytes"),
+        (1024, "1.0 KiB"),
+        (3_565_158, "3.4 MiB"),
+        (2**40, "1.0 TiB"),
+        (2**60, "1048576.0 TiB"),
+    ],
+)
+def test_sizes_for_people(size_bytes: int, text: str) -> None:
+    assert size(size_bytes) == text
+
+
+def test_a_plan_of_nothing_has_a_page() -> None:
+    empty: Plan = make.plan(of=Index(0, 0, [], 1))
+    assert "nothing to do" in html(make.report(Ending.NOTHING_TO_DO, of=empty))
+
+
+def test_the_page_shows_the_candidates_and_why_one_won() -> None:
+    page = html(full())
+    assert "Why 3 chunks" in page
+    assert page.count("<td>factoring</td>") >= 1
+    assert "Large items" in page
+
+
+def test_a_plan_without_known_times_shows_none() -> None:
+    plan = make.plan()
+    chunks, choice = chosen(plan.index, 3, Cutting(), Cost())
+    shown = report_document(make.report(of=replace(plan, chunks=chunks, choice=choice)))
+    assert shown["strategy"]["estimate"] is None
+    assert "about" not in summary(make.report(of=replace(plan, chunks=chunks, choice=choice)))
+
+
+def test_every_form_tells_what_each_rule_left_out() -> None:
+    left_out = {"bucket.include": 3, "folder markers": 1}
+    report = make.report(of=make.plan(of=Index(2, 5, [3, 5], 1, left_out=left_out)))
+    assert report_document(report)["index"]["left_out"] == left_out
+    assert "left out: 3 by bucket.include, 1 by folder markers" in summary(report)
+    assert "3 by bucket.include" in html(report)
