@@ -21,7 +21,7 @@ from coordinator.index.selection import Selection
 from coordinator.model.access import StorageAccess
 from coordinator.model.selection import Rules
 from coordinator.storage.bucket import Bucket
-from coordinator.storage.pages import Folder
+from coordinator.storage.pages import ListQuery
 from coordinator.storage.upload import upload
 
 PREFIX = "input/"
@@ -51,9 +51,9 @@ def main(lister: str, url: str, bucket: str) -> int:
     access, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
     data = Bucket(StorageAccess(url, access, secret, "us-east-1"), bucket)
     builder, selection = IndexBuilder(), Selection(Rules(PREFIX))
-    lines = builder.lines(selection.items(data.objects(Folder(PREFIX))))
+    lines = builder.build_lines(selection.select(data.list_objects(ListQuery(PREFIX))))
     if lister == "ours":
-        data.put_lines(".oscar-batch/bench/index.txt", lines, "text/plain")
+        data.write_lines(".oscar-batch/bench/index.txt", lines, "text/plain")
     else:
         upload(_swallow, lines, "text/plain", stored=tuple, sleep=time.sleep)
     return builder.index().items

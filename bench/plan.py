@@ -29,10 +29,16 @@ from statistics import fmean
 from coordinator.cli.offline import indexed
 from coordinator.model.cluster import Basis, Cluster, Node, Resources
 from coordinator.model.items import Chunk, Index, Item
-from coordinator.model.planning import Cost, Cutting, Strategy
-from coordinator.plan.capacity import cluster_capacity
-from coordinator.plan.choose import chosen
-from coordinator.plan.simulate import World, lower_bound, make_span, placed, pulled
+from coordinator.model.planning import ChunkRules, Cost, Strategy
+from coordinator.plan.capacity import compute_capacity
+from coordinator.plan.choose import choose_chunks
+from coordinator.plan.simulate import (
+    World,
+    compute_lower_bound,
+    simulate_pull,
+    simulate_queue,
+    spread_speeds,
+)
 
 KINDS = ("uniform", "log-normal", "drifting", "one giant", "many tiny")
 NODES = ("even", "uneven")
@@ -148,28 +154,32 @@ def ratios(scenario: Scenario, backlog: Backlog) -> dict[str, float]:
     speeds = SPEEDS[scenario.nodes]
     cost = Cost(scenario.startup_s, SECONDS_PER_ITEM, SECONDS_PER_BYTE, source="the suite")
     asked = {
-        "equal counts": (Cutting(Strategy.FIXED, chunk_items=-(-scenario.items // slots)), cost),
-        "balanced": (Cutting(Strategy.BALANCED), cost),
-        "factoring": (Cutting(Strategy.FACTORING), cost),
-        AUTO: (Cutting(), cost),
-        MEASURED: (Cutting(), replace(cost, speeds=speeds)),
-        BLIND: (Cutting(), Cost()),
-        "pull": (Cutting(Strategy.PULL), cost),
+        "equal counts": (ChunkRules(Strategy.FIXED, chunk_items=-(-scenario.items // slots)), cost),
+        "balanced": (ChunkRules(Strategy.BALANCED), cost),
+        "factoring": (ChunkRules(Strategy.FACTORING), cost),
+        AUTO: (ChunkRules(), cost),
+        MEASURED: (ChunkRules(), replace(cost, speeds=speeds)),
+        BLIND: (ChunkRules(), Cost()),
+        "pull": (ChunkRules(Strategy.PULL), cost),
     }
-    cuts = {name: backlog.seconds(chosen(index, slots, *how)[0]) for name, how in asked.items()}
+    cuts = {
+        name: backlog.seconds(choose_chunks(index, slots, *how)[0]) for name, how in asked.items()
+    }
     # Other placements than those that the planner itself tries.
     seeds = range(1000, 1000 + (PLACEMENTS if len(speeds) > 1 else 1))
-    worlds = [World(placed(speeds, slots, seed), scenario.startup_s) for seed in seeds]
-    bounds = [lower_bound(backlog.cumulated_s[-1], backlog.largest_s, world) for world in worlds]
+    worlds = [World(spread_speeds(speeds, slots, seed), scenario.startup_s) for seed in seeds]
+    bounds = [
+        compute_lower_bound(backlog.cumulated_s[-1], backlog.largest_s, world) for world in worlds
+    ]
     found = {
         name: fmean(
-            (pulled if name == "pull" else make_span)(seconds, world) / bound
+            (simulate_pull if name == "pull" else simulate_queue)(seconds, world) / bound
             for world, bound in zip(worlds, bounds, strict=True)
         )
         for name, seconds in cuts.items()
     }
     singles = (b - a for a, b in pairwise(backlog.cumulated_s))
-    return {**found, "one job per item": make_span(singles, worlds[0]) / bounds[0]}
+    return {**found, "one job per item": simulate_queue(singles, worlds[0]) / bounds[0]}
 
 
 def tables(results: dict[Scenario, dict[str, float]]) -> Iterator[str]:
@@ -235,11 +245,13 @@ def scale() -> Iterator[str]:
         ("nothing known", small, Cost()),
     ):
         begun = time.process_time()
-        slots = cluster_capacity(cluster, needs, headroom=0.2).slots
-        chunks, _ = chosen(index, slots, Cutting(), cost)
+        slots = compute_capacity(cluster, needs, headroom=0.2).slots
+        chunks, _ = choose_chunks(index, slots, ChunkRules(), cost)
         seconds = time.process_time() - begun
         tracemalloc.start()
-        chosen(index, cluster_capacity(cluster, needs, headroom=0.2).slots, Cutting(), cost)
+        choose_chunks(
+            index, compute_capacity(cluster, needs, headroom=0.2).slots, ChunkRules(), cost
+        )
         peak = tracemalloc.get_traced_memory()[1] / 2**20
         tracemalloc.stop()
         yield f"| {name} | {slots:,} | {len(chunks):,} | {seconds:.2f} | {peak:.0f} |"

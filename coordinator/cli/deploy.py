@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..config.fdl import read_definitions, secrets_of, with_secrets
-from ..oscar.client import Oscar
+from ..oscar.client import OscarClient
 
 
-def deploy(fdl: Path, oscar: Oscar, environ: Mapping[str, str]) -> Iterator[str]:
+def deploy(fdl: Path, oscar: OscarClient, environ: Mapping[str, str]) -> Iterator[str]:
     """Creates or replaces every service of an FDL file; yields a line on each.
 
     Raises ConfigError before anything is sent if the file cannot be used.
@@ -23,7 +23,7 @@ def deploy(fdl: Path, oscar: Oscar, environ: Mapping[str, str]) -> Iterator[str]
         yield f"{name}: {'created' if created else 'updated'}"
         if unset := sorted(asked.keys() - given):
             yield f"{name}: without {', '.join(unset)}, which are not set here; {_INSTEAD}"
-        if given and (lost := sorted(given.keys() - oscar.secret_names(name))):
+        if given and (lost := sorted(given.keys() - oscar.read_secret_names(name))):
             yield f"{name}: this OSCAR release does not keep {', '.join(lost)}; {_INSTEAD}"
 
 

@@ -18,24 +18,24 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from ..batch import Outside, find_capacity, publish, run_batch
+from ..batch import Clients, find_capacity, publish_report, run_batch
 from ..config.credentials import Platform
-from ..config.load import Config, load
-from ..drive.progress import Story
+from ..config.load import Config, load_config
+from ..drive.progress import Progress
 from ..model.errors import BatchError, ConfigError, Ending, StorageError
 from ..model.run import Report
-from ..oscar.client import Oscar
+from ..oscar.client import OscarClient
 from ..report.render import (
     capacity_document,
-    capacity_summary,
-    choice_line,
     cut_document,
-    files,
+    format_bytes,
     plan_document,
-    plan_summary,
+    render_capacity,
+    render_choice,
+    render_chunks,
+    render_files,
+    render_summary,
     report_document,
-    size,
-    summary,
 )
 from . import offline
 from .deploy import deploy
@@ -69,7 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     report = _told(arguments.config, dry_run=arguments.dry_run)
     folder = _write(report, arguments.output)
-    print(json.dumps(report_document(report), indent=2) if arguments.json else summary(report))
+    print(
+        json.dumps(report_document(report), indent=2) if arguments.json else render_summary(report)
+    )
     log.info("%s: report in %s", report.run_id, folder)
     return report.ending.exit_code
 
@@ -79,12 +81,12 @@ def _plan(arguments: argparse.Namespace) -> int:
         return _cut(arguments)
     report = _told(_named(arguments), dry_run=True)
     if report.plan is None:
-        print(summary(report), file=sys.stderr)
+        print(render_summary(report), file=sys.stderr)
     elif arguments.json:
         print(json.dumps(plan_document(report.plan), indent=2))
     else:
-        print(summary(report))
-        print(plan_summary(report.plan.chunks))
+        print(render_summary(report))
+        print(render_chunks(report.plan.chunks))
     return report.ending.exit_code
 
 
@@ -93,9 +95,9 @@ def _cut(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(cut_document(index, chunks, choice), indent=2))
     else:
-        print(f"{index.items} items, {size(index.size_bytes)}")
-        print(choice_line(choice, len(chunks)))
-        print(plan_summary(chunks))
+        print(f"{index.items} items, {format_bytes(index.size_bytes)}")
+        print(render_choice(choice, len(chunks)))
+        print(render_chunks(chunks))
     return 0
 
 
@@ -106,12 +108,12 @@ def _capacity(arguments: argparse.Namespace) -> int:
         config = _load(_named(arguments))
         if arguments.headroom is not None or arguments.quota:
             raise ConfigError(["--headroom and --quota belong to --status and --service"])
-        oscar = Oscar(config.cluster)
-        capacity = find_capacity(config, oscar, oscar.service(config.service))
+        oscar = OscarClient(config.cluster)
+        capacity = find_capacity(config, oscar, oscar.read_service(config.service))
     if arguments.json:
         print(json.dumps(capacity_document(capacity), indent=2))
     else:
-        print(capacity_summary(capacity))
+        print(render_capacity(capacity))
     return 0 if capacity.slots else Ending.NO_CAPACITY.exit_code
 
 
@@ -125,13 +127,13 @@ def _named(arguments: argparse.Namespace) -> Path:
 def _validate(arguments: argparse.Namespace) -> int:
     config = _load(arguments.config)
     print(f"{arguments.config}: valid")
-    for name, value in config.setting().items():
+    for name, value in config.describe().items():
         print(f"  {name}: {value}")
     return 0
 
 
 def _deploy(arguments: argparse.Namespace) -> int:
-    offers = Platform.around(os.environ).clusters
+    offers = Platform.from_environment(os.environ).clusters
     if not offers:
         raise ConfigError(
             [
@@ -140,18 +142,18 @@ def _deploy(arguments: argparse.Namespace) -> int:
             ]
         )
     access = replace(offers[0], verify=not arguments.insecure)
-    for line in deploy(arguments.fdl, Oscar(access), os.environ):
+    for line in deploy(arguments.fdl, OscarClient(access), os.environ):
         print(line)
     return 0
 
 
 def _told(path: Path, *, dry_run: bool) -> Report:
     """The report of a run, however it ends."""
-    story = Story()
+    story = Progress()
     try:
         config = _load(path)
         config = replace(config, dry_run=config.dry_run or dry_run)
-        story.setting = config.setting()
+        story.setting = config.describe()
         return _published(config, story)
     except ConfigError as error:
         return story.report(Ending.BAD_CONFIG, error.problems[0], problems=error.problems)
@@ -164,14 +166,14 @@ def _told(path: Path, *, dry_run: bool) -> Report:
         return story.report(Ending.BROKEN, f"internal error ({type(error).__name__}), see the log")
 
 
-def _published(config: Config, story: Story) -> Report:
+def _published(config: Config, story: Progress) -> Report:
     """The run's report, also put into its folder in the bucket unless it is a dry run."""
-    outside = Outside.of(config)
+    outside = Clients.of(config)
     report = run_batch(config, outside, story)
     if config.dry_run:
         return report
     try:
-        publish(config, outside, report)
+        publish_report(config, outside, report)
     except StorageError as error:
         story.warn(f"the report is not in the bucket: {error}")
         return replace(report, warnings=tuple(story.warnings))
@@ -183,7 +185,7 @@ def _load(path: Path) -> Config:
         content = path.read_bytes()
     except OSError as error:
         raise ConfigError([f"cannot read {path}: {error.strerror}"]) from error
-    return load(content, Platform.around(os.environ))
+    return load_config(content, Platform.from_environment(os.environ))
 
 
 def _write(report: Report, output: Path) -> Path:
@@ -191,7 +193,7 @@ def _write(report: Report, output: Path) -> Path:
     folder = output / report.run_id
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, (content, _) in files(report).items():
+        for name, (content, _) in render_files(report).items():
             (folder / name).write_bytes(content)
     except OSError as error:
         raise ConfigError([f"cannot write the report to {folder}: {error.strerror}"]) from error

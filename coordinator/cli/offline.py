@@ -15,19 +15,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..config.load import planning
-from ..config.schema import Reading
-from ..drive.preflight import misfit, without_room
+from ..config.load import read_planning
+from ..config.schema import ConfigReader
+from ..drive.preflight import explain_misfit, without_room
 from ..index.builder import IndexBuilder
 from ..model.cluster import Capacity
-from ..model.errors import ConfigError, trimmed
+from ..model.errors import ConfigError, clean_text
 from ..model.items import Chunk, Index, Item
-from ..model.object_columns import Objects
+from ..model.object_columns import ObjectColumns
 from ..model.planning import Choice, Strategy
 from ..model.service import Service
 from ..oscar import definition, status
-from ..plan.capacity import bounded, cluster_capacity
-from ..plan.choose import chosen
+from ..plan.capacity import apply_caps, compute_capacity
+from ..plan.choose import choose_chunks
 
 # Lines of a saved index that are counted in one go.
 _BATCH = 10_000
@@ -66,13 +66,13 @@ def capacity(arguments: argparse.Namespace) -> Capacity:
     if not (arguments.status and arguments.service):
         raise ConfigError(["capacity: --status and --service belong together"])
     asked = _asked(headroom=arguments.headroom)
-    cluster = status.cluster(_decoded(arguments.status))
+    cluster = status.parse_status(_decoded(arguments.status))
     service = _service(arguments.service)
-    if problem := misfit(cluster, service):
+    if problem := explain_misfit(cluster, service):
         return without_room(cluster, service, asked["plan.headroom"], problem)
-    fits = cluster_capacity(cluster, service.needs, headroom=asked["plan.headroom"])
-    quota = definition.quota(_object(arguments.quota)) if arguments.quota else None
-    return bounded(fits, service, quota, None)
+    fits = compute_capacity(cluster, service.needs, headroom=asked["plan.headroom"])
+    quota = definition.parse_quota(_object(arguments.quota)) if arguments.quota else None
+    return apply_caps(fits, service, quota, None)
 
 
 def cut(arguments: argparse.Namespace) -> tuple[Index, tuple[Chunk, ...], Choice]:
@@ -92,7 +92,7 @@ def cut(arguments: argparse.Namespace) -> tuple[Index, tuple[Chunk, ...], Choice
     )
     if pulls:
         values["plan.strategy"] = Strategy.PULL
-    cutting, cost, problems = planning(values, source="the arguments")
+    cutting, cost, problems = read_planning(values, source="the arguments")
     if problems:
         raise ConfigError(problems)
     try:
@@ -100,23 +100,23 @@ def cut(arguments: argparse.Namespace) -> tuple[Index, tuple[Chunk, ...], Choice
             index = indexed(_items(arguments.index, lines))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"cannot read {arguments.index}: {error}"]) from error
-    chunks, choice = chosen(index, min(arguments.slots, max(1, index.items)), cutting, cost)
+    chunks, choice = choose_chunks(index, min(arguments.slots, max(1, index.items)), cutting, cost)
     return index, chunks, choice
 
 
 def indexed(items: Iterable[Item]) -> Index:
     """The index of items that are at hand."""
     builder = IndexBuilder()
-    for _ in builder.lines(_batches(items)):
+    for _ in builder.build_lines(_batches(items)):
         continue
     return builder.index()
 
 
-def _batches(items: Iterable[Item]) -> Iterator[Objects]:
+def _batches(items: Iterable[Item]) -> Iterator[ObjectColumns]:
     rest = iter(items)
     while batch := list(islice(rest, _BATCH)):
         keys = [item.key.encode() for item in batch]
-        yield Objects(keys, [item.size_bytes for item in batch])
+        yield ObjectColumns(keys, [item.size_bytes for item in batch])
 
 
 def _items(path: Path, lines: Iterable[str]) -> Iterator[Item]:
@@ -130,7 +130,7 @@ def _items(path: Path, lines: Iterable[str]) -> Iterator[Item]:
 def _asked(**values: object) -> dict[str, Any]:
     """Arguments checked as the config keys of the same name are."""
     given = {name: value for name, value in values.items() if value is not None}
-    reading = Reading({"plan": given})
+    reading = ConfigReader({"plan": given})
     problems = [problem for problem in reading.problems if problem.startswith("plan.")]
     if problems:
         raise ConfigError(problems)
@@ -138,7 +138,7 @@ def _asked(**values: object) -> dict[str, Any]:
 
 
 def _service(path: Path) -> Service:
-    return definition.service(_object(path))
+    return definition.parse_service(_object(path))
 
 
 def _object(path: Path) -> dict[str, Any]:
@@ -154,4 +154,4 @@ def _decoded(path: Path) -> Any:
     except OSError as error:
         raise ConfigError([f"cannot read {path}: {error.strerror}"]) from error
     except (ValueError, RecursionError) as error:
-        raise ConfigError([f"{path}: is not JSON: {trimmed(str(error))}"]) from error
+        raise ConfigError([f"{path}: is not JSON: {clean_text(str(error))}"]) from error

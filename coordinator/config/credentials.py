@@ -21,7 +21,7 @@ import yaml
 
 from ..model.access import ClusterAccess, StorageAccess
 from ..model.errors import ConfigError
-from ..model.service import Place
+from ..model.service import Folder
 
 FUNCTION_CONFIG = "oscar/config/function_config.yaml"
 PROVIDER_SECRETS = "var/run/secrets/providers/minio.default"
@@ -39,21 +39,21 @@ class Platform:
 
     storages: tuple[StorageAccess, ...] = ()
     clusters: tuple[ClusterAccess, ...] = ()
-    own_inputs: tuple[Place, ...] = ()
-    own_outputs: tuple[Place, ...] = ()
+    own_inputs: tuple[Folder, ...] = ()
+    own_outputs: tuple[Folder, ...] = ()
 
     @classmethod
-    def around(cls, environ: Mapping[str, str], root: Path = Path("/")) -> Platform:
+    def from_environment(cls, environ: Mapping[str, str], root: Path = Path("/")) -> Platform:
         """The offers of an environment and of the files mounted below `root`."""
         function = _function_config(root)
         return cls(
             storages=(*_environment_storage(environ), *_mounted_storage(function, root)),
             clusters=(*_environment_cluster(environ), *_embedded_clusters(function)),
-            own_inputs=places(function.get("input")),
-            own_outputs=places(function.get("output")),
+            own_inputs=parse_folders(function.get("input")),
+            own_outputs=parse_folders(function.get("output")),
         )
 
-    def storage(self, values: Mapping[str, Any]) -> tuple[StorageAccess | None, list[str]]:
+    def choose_storage(self, values: Mapping[str, Any]) -> tuple[StorageAccess | None, list[str]]:
         """The storage access for a config's values, or the problems with it."""
         own = StorageAccess(
             url=values["MinIO.url"],
@@ -73,7 +73,7 @@ class Platform:
             ca_file=values["MinIO.ca_file"] or access.ca_file,
         ), []
 
-    def cluster(self, values: Mapping[str, Any]) -> tuple[ClusterAccess | None, list[str]]:
+    def choose_cluster(self, values: Mapping[str, Any]) -> tuple[ClusterAccess | None, list[str]]:
         """The cluster access for a config's values, or the problems with it."""
         section = "oscar_cluster"
         own = ClusterAccess(
@@ -119,7 +119,7 @@ def _choose(
     return None, f"{section}: no credentials for {url}: give {keys[section]}{bound}"
 
 
-def address(text: str) -> str:
+def normalize_address(text: str) -> str:
     """An address with its scheme and no trailing slash; no scheme means https.
 
     Raises ValueError for anything that is not an http(s) address, or that carries credentials.
@@ -141,10 +141,10 @@ def address(text: str) -> str:
     return f"{parts.scheme}://{where}{parts.path.rstrip('/')}"
 
 
-def places(raw: object) -> tuple[Place, ...]:
+def parse_folders(raw: object) -> tuple[Folder, ...]:
     """The folders of a service's `input` or `output` list (of its FDL or JSON form)."""
     entries = [entry for entry in raw if isinstance(entry, dict)] if isinstance(raw, list) else []
-    return tuple(Place.parse(str(entry["path"])) for entry in entries if entry.get("path"))
+    return tuple(Folder.parse(str(entry["path"])) for entry in entries if entry.get("path"))
 
 
 def _environment_storage(environ: Mapping[str, str]) -> tuple[StorageAccess, ...]:
@@ -211,7 +211,7 @@ def _embedded_clusters(function: Mapping[str, Any]) -> tuple[ClusterAccess, ...]
 
 def _offered(source: str, url: str) -> str:
     try:
-        return address(url)
+        return normalize_address(url)
     except ValueError as error:
         raise ConfigError([f"{source}: {error}"]) from error
 

@@ -18,12 +18,12 @@ from typing import Any
 import yaml
 
 from ..model.access import ClusterAccess, StorageAccess
-from ..model.errors import ConfigError, trimmed
-from ..model.planning import Cost, Cutting, Strategy
+from ..model.errors import ConfigError, clean_text
+from ..model.planning import ChunkRules, Cost, Strategy
 from ..model.selection import Manifest, Outputs, Rules
-from ..model.service import Place, folder
+from ..model.service import Folder, normalize_prefix
 from .credentials import Platform
-from .schema import Reading, kind
+from .schema import ConfigReader, describe_kind
 
 MAX_CONFIG_BYTES = 1024 * 1024
 
@@ -34,7 +34,7 @@ class Config:
 
     storage: StorageAccess
     cluster: ClusterAccess
-    data: Place
+    data: Folder
     """The folder whose objects are the items."""
     service: str
     index_copy: str | None
@@ -43,16 +43,16 @@ class Config:
     """Share (0 to below 1) of each node's free room that is left to others."""
     max_parallel: int | None
     dry_run: bool
-    state: Place
-    report: Place | None
-    cutting: Cutting = field(default_factory=Cutting)
+    state: Folder
+    report: Folder | None
+    cutting: ChunkRules = field(default_factory=ChunkRules)
     cost: Cost = field(default_factory=Cost)
     """The times that the config knows."""
     extra_slots: int = 0
     """Invocations beyond what fits now, for clusters that grow while pods are pending."""
-    own_inputs: tuple[Place, ...] = ()
+    own_inputs: tuple[Folder, ...] = ()
     """The folders that trigger the coordinator itself, where it runs as a service."""
-    own_outputs: tuple[Place, ...] = ()
+    own_outputs: tuple[Folder, ...] = ()
     """The folders where OSCAR then puts its reports."""
     recursive: bool = True
     """Whether folders below the data folder belong to it."""
@@ -62,7 +62,7 @@ class Config:
     skip_done: Outputs | None = None
     """Where the outputs are whose items are left out."""
 
-    def setting(self) -> dict[str, str]:
+    def describe(self) -> dict[str, str]:
         """What is asked, for people: no credential is in it."""
         return {
             "service": self.service,
@@ -74,20 +74,22 @@ class Config:
         }
 
 
-def load(text: bytes, platform: Platform) -> Config:
+def load_config(text: bytes, platform: Platform) -> Config:
     """The config of a file's content. Raises ConfigError with all problems found."""
-    reader = Reading(_decode(text))
+    reader = ConfigReader(_decode(text))
     values = reader.values
-    data = Place(values["bucket.name"] or "", folder(values["bucket.folder_prefix"]))
-    state = Place(values["state.bucket"] or data.bucket, folder(values["state.prefix"]))
+    data = Folder(values["bucket.name"] or "", normalize_prefix(values["bucket.folder_prefix"]))
+    state = Folder(values["state.bucket"] or data.bucket, normalize_prefix(values["state.prefix"]))
     report_asked = values["report.bucket"] or values["report.prefix"]
-    report = Place(values["report.bucket"] or data.bucket, folder(values["report.prefix"]))
-    storage, problems = platform.storage(values)
+    report = Folder(
+        values["report.bucket"] or data.bucket, normalize_prefix(values["report.prefix"])
+    )
+    storage, problems = platform.choose_storage(values)
     reader.problems += problems
-    cluster, problems = platform.cluster(values)
+    cluster, problems = platform.choose_cluster(values)
     reader.problems += problems
     reader.problems += _folder_problems(data, state, report if report_asked else None)
-    cutting, cost, problems = planning(values)
+    cutting, cost, problems = read_planning(values)
     reader.problems += problems
     if _asks(values, "bucket.skip_done") and not values["bucket.skip_done.prefix"]:
         reader.problems.append("bucket.skip_done.prefix: is missing (the folder of the outputs)")
@@ -116,7 +118,7 @@ def load(text: bytes, platform: Platform) -> Config:
 def _choice(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Which objects of the bucket are the items."""
     asked = {name: values[f"bucket.skip_done.{name}"] for name in ("strip", "suffix")}
-    outputs = Outputs(prefix, folder(values["bucket.skip_done.prefix"]), **asked)
+    outputs = Outputs(prefix, normalize_prefix(values["bucket.skip_done.prefix"]), **asked)
     key, column = values["bucket.manifest"], values["bucket.manifest_column"]
     filters = [spec.name for spec in fields(Rules) if spec.name != "prefix"]
     return {
@@ -131,7 +133,7 @@ def _asks(values: Mapping[str, Any], section: str) -> bool:
     return any(value for path, value in values.items() if path.startswith(f"{section}."))
 
 
-def _folder_problems(data: Place, state: Place, report: Place | None) -> list[str]:
+def _folder_problems(data: Folder, state: Folder, report: Folder | None) -> list[str]:
     """What a run writes is no item: a folder of it around the data folder would hide all items."""
     problems = []
     if not state.prefix:
@@ -145,11 +147,11 @@ def _folder_problems(data: Place, state: Place, report: Place | None) -> list[st
     return problems
 
 
-def planning(
+def read_planning(
     values: Mapping[str, Any], *, source: str = "the config"
-) -> tuple[Cutting, Cost, list[str]]:
+) -> tuple[ChunkRules, Cost, list[str]]:
     """What is asked of the chunks, the times that are given, and the problems with them."""
-    cutting = Cutting(
+    cutting = ChunkRules(
         strategy=values["plan.strategy"],
         chunk_items=values["plan.chunk_items"],
         chunk_bytes=values["plan.chunk_bytes"],
@@ -168,7 +170,7 @@ def planning(
     return cutting, cost, _chunk_problems(cutting)
 
 
-def _chunk_problems(cutting: Cutting) -> list[str]:
+def _chunk_problems(cutting: ChunkRules) -> list[str]:
     sized = cutting.chunk_items is not None or cutting.chunk_bytes is not None
     if cutting.strategy is Strategy.FIXED and not sized:
         return ["plan.strategy: fixed needs plan.chunk_items or plan.chunk_bytes"]
@@ -191,7 +193,7 @@ def _decode(text: bytes) -> Mapping[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         # What the parser quotes is a piece of the file, perhaps of a secret.
-        problem = re.sub(r"'[^']{2,}'", "'…'", trimmed(str(error.problem)))
+        problem = re.sub(r"'[^']{2,}'", "'…'", clean_text(str(error.problem)))
         raise ConfigError(
             [f"the file is neither JSON nor YAML: {problem} (line {line})"]
         ) from error
@@ -200,5 +202,5 @@ def _decode(text: bytes) -> Mapping[str, Any]:
     if raw is None:
         raise ConfigError(["the file is empty: it must be an object with at least bucket, service"])
     if not isinstance(raw, dict):
-        raise ConfigError([f"the file must hold an object with sections, not {kind(raw)}"])
+        raise ConfigError([f"the file must hold an object with sections, not {describe_kind(raw)}"])
     return raw

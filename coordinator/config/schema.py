@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from ..model.errors import trimmed
+from ..model.errors import clean_text
 from ..model.planning import MOST_SPEEDS, Strategy
-from ..model.selection import moment, pattern
-from ..model.units import whole_bytes
-from .credentials import address
+from ..model.selection import compile_glob, parse_time
+from ..model.units import parse_bytes
+from .credentials import normalize_address
 
 # No request may take longer; a socket could not wait for the largest numbers.
 _DAY_S = 86_400
 
 
-class Reading:
+class ConfigReader:
     """Walks a raw config along the table of known keys and gathers values and problems."""
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
@@ -55,7 +55,9 @@ class Reading:
             elif isinstance(value, dict):
                 yield from self._leaves(value, f"{here}.")
             elif value is not None:
-                self.problems.append(f"{here}: must be an object with keys, not {kind(value)}")
+                self.problems.append(
+                    f"{here}: must be an object with keys, not {describe_kind(value)}"
+                )
 
 
 def _unknown(path: str, key: str) -> str:
@@ -65,17 +67,17 @@ def _unknown(path: str, key: str) -> str:
     advice = (
         f"did you mean {lowered[near[0]]}?" if near else f"known: {', '.join(sorted(siblings))}"
     )
-    return f"{trimmed(path + key, 80)}: is not a known key; {advice}"
+    return f"{clean_text(path + key, 80)}: is not a known key; {advice}"
 
 
-def kind(value: object) -> str:
+def describe_kind(value: object) -> str:
     kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
     return kinds.get(type(value), "null" if value is None else "a number")
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"must be a text, not {kind(value)}")
+        raise ValueError(f"must be a text, not {describe_kind(value)}")
     if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in value):
         raise ValueError("must not contain control characters or halves of characters")
     return value
@@ -83,7 +85,7 @@ def _text(value: object) -> str:
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, not {kind(value)}")
+        raise ValueError(f"must be true or false, not {describe_kind(value)}")
     return value
 
 
@@ -94,9 +96,9 @@ def _number(*, above: float = -math.inf, least: float = -math.inf, below: float 
 
     def check(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"must be a number {' and '.join(bounds)}, not {kind(value)}")
+            raise ValueError(f"must be a number {' and '.join(bounds)}, not {describe_kind(value)}")
         if not (above < value and least <= value < below):
-            got = trimmed(str(value), 20)
+            got = clean_text(str(value), 20)
             raise ValueError(f"must be a number {' and '.join(bounds)}, got {got}")
         return float(value)
 
@@ -105,7 +107,7 @@ def _number(*, above: float = -math.inf, least: float = -math.inf, below: float 
 
 def _count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        got = str(value)[:20] if isinstance(value, int | float) else kind(value)
+        got = str(value)[:20] if isinstance(value, int | float) else describe_kind(value)
         raise ValueError(f"must be a whole number of at least 1, got {got}")
     return value
 
@@ -119,7 +121,7 @@ def _strategy(value: object) -> Strategy:
     # Pulling is a mode of the service's workers, not a way to cut ranges for invocations.
     known = [str(strategy) for strategy in Strategy if strategy is not Strategy.PULL]
     if text not in known:
-        raise ValueError(f"must be one of {', '.join(known)}, got {trimmed(text, 20)!r}")
+        raise ValueError(f"must be one of {', '.join(known)}, got {clean_text(text, 20)!r}")
     return Strategy(text)
 
 
@@ -133,7 +135,7 @@ def _speeds(value: object) -> tuple[float, ...]:
 def _bucket(value: object) -> str:
     text = _text(value)
     if text and ("/" in text or not 3 <= len(text) <= 63):
-        raise ValueError(f"must be a bucket's name without folders, got {trimmed(text, 80)!r}")
+        raise ValueError(f"must be a bucket's name without folders, got {clean_text(text, 80)!r}")
     return text
 
 
@@ -146,7 +148,7 @@ def _file(value: object) -> str:
 
 def _url(value: object) -> str:
     text = _text(value)
-    return address(text) if text.strip() else ""
+    return normalize_address(text) if text.strip() else ""
 
 
 def _storage_url(value: object) -> str:
@@ -166,14 +168,16 @@ def _region(value: object) -> str:
 def _globs(value: object) -> tuple[str, ...]:
     texts = [_text(each) for each in (value if isinstance(value, list) else [value])]
     for text in texts:
-        pattern(text)
+        compile_glob(text)
     return tuple(texts)
 
 
 def _bytes(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError(f"must be a number of bytes, or a text such as 10Mi, not {kind(value)}")
-    found = whole_bytes(str(value))
+        raise ValueError(
+            f"must be a number of bytes, or a text such as 10Mi, not {describe_kind(value)}"
+        )
+    found = parse_bytes(str(value))
     if found < 0:
         raise ValueError("must not be negative")
     return found
@@ -183,7 +187,7 @@ def _time(value: object) -> datetime:
     # YAML reads an unquoted date or time as such.
     text = value.isoformat() if isinstance(value, date) else _text(value)
     try:
-        return moment(text)
+        return parse_time(text)
     except ValueError as error:
         raise ValueError(f"must be a time such as 2026-11-22T10:15:00Z, got {text!r}") from error
 

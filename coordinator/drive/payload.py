@@ -21,7 +21,7 @@ _SAFE = frozenset(string.ascii_letters + string.digits + "_-.:/@+,=%")
 _JOB_SERVICE_LENGTH = 24
 
 
-def range_body(plan: Plan, chunk: Chunk, attempt: int) -> bytes:
+def write_range_body(plan: Plan, chunk: Chunk, attempt: int) -> bytes:
     """The invocation of one chunk: its first and last index line, and where the index lies."""
     fields: dict[str, str | int] = {
         "start": chunk.first_line,
@@ -37,7 +37,7 @@ def range_body(plan: Plan, chunk: Chunk, attempt: int) -> bytes:
     return ("{" + ",".join(pairs) + "}").encode("ascii")
 
 
-def job_name(plan: Plan, chunk: Chunk, attempt: int) -> str:
+def make_job_name(plan: Plan, chunk: Chunk, attempt: int) -> str:
     """A Kubernetes name that the same chunk and attempt of the same run always gets."""
     service = plan.service[:_JOB_SERVICE_LENGTH].rstrip("-")
     return f"{service}-{plan.run_id}-{chunk.number}-{attempt}"

@@ -13,12 +13,12 @@ from dataclasses import replace
 
 from ..config.load import Config
 from ..model.cluster import Capacity, Cluster
-from ..model.errors import ConfigError, trimmed
+from ..model.errors import ConfigError, clean_text
 from ..model.items import Index, Item
-from ..model.service import Place, Service
-from ..plan.capacity import cluster_capacity
-from ..plan.explain import amount, lacking, memory, nearest
-from ..plan.simulate import POSTS_PER_S, submitted_at
+from ..model.service import Folder, Service
+from ..plan.capacity import compute_capacity
+from ..plan.explain import find_lacking, find_nearest, format_needs, memory
+from ..plan.simulate import POSTS_PER_S, predict_submission_s
 
 # A plan whose submission alone takes longer than this deserves a word.
 _LONG_S = 1800.0
@@ -39,7 +39,7 @@ def refuse_triggers(config: Config, service: Service) -> None:
         raise ConfigError(problems)
 
 
-def warnings(config: Config, service: Service) -> tuple[str, ...]:
+def find_warnings(config: Config, service: Service) -> tuple[str, ...]:
     """What is allowed and probably not meant."""
     found = [
         f"{service.name} writes its outputs to {output}, inside the data folder {config.data}: "
@@ -65,28 +65,28 @@ def warnings(config: Config, service: Service) -> tuple[str, ...]:
     return tuple(found)
 
 
-def misfit(cluster: Cluster, service: Service) -> str:
+def explain_misfit(cluster: Cluster, service: Service) -> str:
     """Why no node could hold one invocation even when empty; empty text if one could."""
     needs = service.needs
     sizes = [(n.name, n.size) for n in cluster.nodes if n.size and not n.virtual]
     if not sizes or (needs.gpus and not cluster.gpus_known):
         return ""
-    if not all(lacking(size, needs) for _, size in sizes):
+    if not all(find_lacking(size, needs) for _, size in sizes):
         return ""
-    name, size = nearest(sizes, needs)
+    name, size = find_nearest(sizes, needs)
     return (
-        f"{service.name} needs {amount(needs)} and fits on no node even when empty; {name} comes "
-        f"nearest and lacks {' and '.join(lacking(size, needs))}: let the service ask for less"
+        f"{service.name} needs {format_needs(needs)} and fits on no node even when empty; {name} comes "
+        f"nearest and lacks {' and '.join(find_lacking(size, needs))}: let the service ask for less"
     )
 
 
 def without_room(cluster: Cluster, service: Service, headroom: float, problem: str) -> Capacity:
     """The capacity of a service that fits on no node, ever; with the nodes as they are."""
-    now = cluster_capacity(cluster, service.needs, headroom=headroom)
+    now = compute_capacity(cluster, service.needs, headroom=headroom)
     return replace(now, slots=0, limited_by="node size", explanation=problem)
 
 
-def oversized(index: Index, service: Service) -> tuple[Item, ...]:
+def find_oversized(index: Index, service: Service) -> tuple[Item, ...]:
     """The items that are larger than an invocation's memory, or than the disk it requests.
 
     A script that reads a whole file into memory, or OSCAR's own download onto the node's disk,
@@ -98,11 +98,13 @@ def oversized(index: Index, service: Service) -> tuple[Item, ...]:
     return tuple(item for item in index.largest if item.size_bytes > min(bounds) > 0)
 
 
-def oversize_warning(items: tuple[Item, ...], service: Service) -> tuple[str, ...]:
+def warn_oversized(items: tuple[Item, ...], service: Service) -> tuple[str, ...]:
     """The oversized items in one sentence; none if there are none."""
     if not items:
         return ()
-    names = ", ".join(f"{trimmed(item.key, 80)} ({memory(item.size_bytes)})" for item in items[:3])
+    names = ", ".join(
+        f"{clean_text(item.key, 80)} ({memory(item.size_bytes)})" for item in items[:3]
+    )
     more = f" and {len(items) - 3} more, listed in the plan" if len(items) > 3 else ""
     disk = service.scratch_bytes and not service.mount
     bound = f"{memory(service.needs.memory_bytes)} of memory"
@@ -113,9 +115,9 @@ def oversize_warning(items: tuple[Item, ...], service: Service) -> tuple[str, ..
     )
 
 
-def submission_warning(chunks: int) -> tuple[str, ...]:
+def warn_slow_submission(chunks: int) -> tuple[str, ...]:
     """A word on the time that OSCAR takes to accept very many invocations."""
-    seconds = submitted_at(chunks)
+    seconds = predict_submission_s(chunks)
     if seconds < _LONG_S:
         return ()
     return (
@@ -141,5 +143,5 @@ def _written(config: Config, service: Service) -> Iterator[tuple[str, str, str, 
         yield "service.name", output.bucket, f"{output.prefix}report.json", own
 
 
-def _within(inner: Place, outer: Place) -> bool:
+def _within(inner: Folder, outer: Folder) -> bool:
     return outer.holds(inner.bucket, inner.prefix)

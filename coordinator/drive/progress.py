@@ -30,7 +30,7 @@ def now() -> datetime:
 
 
 @dataclass(slots=True)
-class Story:
+class Progress:
     """A run in the making."""
 
     clock: Clock = now

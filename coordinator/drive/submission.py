@@ -41,7 +41,7 @@ class Pace:
     """Before each repetition of what found the manager busy or unreachable."""
 
 
-def invoke_all(chunks: Sequence[Chunk], post: Post, pace: Pace) -> tuple[Outcome, ...]:
+def submit_chunks(chunks: Sequence[Chunk], post: Post, pace: Pace) -> tuple[Outcome, ...]:
     """One outcome per chunk, in their order. After Ctrl-C the chunks not sent stay pending."""
     stop, calm = Event(), Condition()
     outcomes = [Outcome(chunk) for chunk in chunks]

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from ..model.items import Index, Item, Skipped
-from ..model.object_columns import Objects
+from ..model.object_columns import ObjectColumns
 
 MAX_CHECKPOINTS = 65_536
 MAX_SKIPPED_SHOWN = 1_000
@@ -37,7 +37,7 @@ class IndexBuilder:
         # A heap of (size, minus the line, key): its first is the next to go.
         self._largest: list[tuple[int, int, bytes]] = []
 
-    def lines(self, batches: Iterable[Objects]) -> Iterator[bytes]:
+    def build_lines(self, batches: Iterable[ObjectColumns]) -> Iterator[bytes]:
         """The index lines of each batch in one piece, in the order of the objects."""
         for batch in batches:
             kept = self._fit(batch)
@@ -69,7 +69,7 @@ class IndexBuilder:
             left_out=dict(left_out or {}),
         )
 
-    def _fit(self, batch: Objects) -> Objects:
+    def _fit(self, batch: ObjectColumns) -> ObjectColumns:
         """The objects that a line can hold; one look at all names where nothing is odd."""
         text = b"\n".join(batch.keys)
         lines = text.count(b"\n") + 1
@@ -80,9 +80,9 @@ class IndexBuilder:
         for key, reason in zip(batch.keys, reasons, strict=True):
             if reason:
                 self.skip([key], reason)
-        return batch.where(not reason for reason in reasons)
+        return batch.filter(not reason for reason in reasons)
 
-    def _count(self, batch: Objects) -> None:
+    def _count(self, batch: ObjectColumns) -> None:
         # Objects of unknown size weigh nothing: a plan then goes by their number.
         sizes = batch.sizes if batch.sizes is not None else [0] * len(batch)
         self._note_largest(batch.keys, sizes)

@@ -23,8 +23,8 @@ from itertools import islice
 from typing import Any
 from urllib.parse import unquote_plus
 
-from ..model.errors import ConfigError, trimmed
-from ..model.object_columns import Objects
+from ..model.errors import ConfigError, clean_text
+from ..model.object_columns import ObjectColumns
 from ..model.selection import Manifest
 
 BATCH = 1_000
@@ -33,7 +33,7 @@ _SIZES = ("size_bytes", "size", "Size")
 _TIMES = ("modified", "last_modified", "LastModifiedDate")
 
 
-def inventory(content: bytes) -> list[Manifest]:
+def read_inventory(content: bytes) -> list[Manifest]:
     """The files that the manifest.json of an S3 Inventory names, in order. Raises ConfigError."""
     try:
         found = json.loads(content)
@@ -51,13 +51,13 @@ def inventory(content: bytes) -> list[Manifest]:
 Row = tuple[str, int | None, str | None]
 
 
-def objects(manifest: Manifest, content: Iterable[bytes]) -> Iterator[Objects]:
+def read_objects(manifest: Manifest, content: Iterable[bytes]) -> Iterator[ObjectColumns]:
     """The objects that a manifest names. Raises ConfigError."""
     rows = _rows(manifest, _lines(manifest, _plain(content)))
     while batch := list(islice(rows, BATCH)):
         sizes = [size for _, size, _ in batch if size is not None]
         times = [time for _, _, time in batch if time is not None]
-        yield Objects(
+        yield ObjectColumns(
             keys=[key.encode() for key, _, _ in batch],
             sizes=sizes if len(sizes) == len(batch) else None,
             times=times if len(times) == len(batch) else None,
@@ -145,7 +145,7 @@ def _csv(manifest: Manifest, lines: Iterator[str]) -> Iterator[Row]:
     reader = csv.reader(lines, strict=True)
     header = _next(reader)
     if header is not None and manifest.column not in header:
-        known = trimmed(", ".join(header), 200)
+        known = clean_text(", ".join(header), 200)
         raise ConfigError([f"bucket.manifest: has no column {manifest.column!r}; it has {known}"])
     while header is not None and (cells := _next(reader)) is not None:
         if cells:
@@ -180,7 +180,7 @@ def _row(manifest: Manifest, number: int, found: Mapping[str, Any]) -> Row:
     try:
         return key, None if size is None else _size(size), None if time is None else str(time)
     except (ValueError, TypeError) as error:
-        raise _wrong(number, f"has the size {trimmed(str(size), 40)!r}") from error
+        raise _wrong(number, f"has the size {clean_text(str(size), 40)!r}") from error
 
 
 def _size(value: object) -> int:

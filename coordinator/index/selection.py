@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from ..model.errors import ConfigError
-from ..model.object_columns import Objects
-from ..model.selection import Rules, moment, pattern
+from ..model.object_columns import ObjectColumns
+from ..model.selection import Rules, compile_glob, parse_time
 
 MARKERS = "folder markers"
 OF_RUNS = "files of runs"
 
-_Keep = Callable[[Objects], Iterable[object]]
+_Keep = Callable[[ObjectColumns], Iterable[object]]
 
 
 class Selection:
@@ -35,7 +35,7 @@ class Selection:
         self.listed = 0
         self.left_out: Counter[str] = Counter()
 
-    def items(self, batches: Iterable[Objects]) -> Iterator[Objects]:
+    def select(self, batches: Iterable[ObjectColumns]) -> Iterator[ObjectColumns]:
         """The objects of each batch that are items, in their order."""
         for batch in batches:
             self.listed += len(batch)
@@ -48,15 +48,15 @@ class Selection:
             if kept.keys:
                 yield kept
 
-    def _written_by_runs(self, batch: Objects) -> Iterator[bool]:
+    def _written_by_runs(self, batch: ObjectColumns) -> Iterator[bool]:
         files, folders = self._run_files, self._run_folders
         return (key in files or key.startswith(folders) for key in batch.keys)
 
-    def _without(self, batch: Objects, name: str, out: Iterable[object]) -> Objects:
+    def _without(self, batch: ObjectColumns, name: str, out: Iterable[object]) -> ObjectColumns:
         leaves = list(out)
         if not any(leaves):
             return batch
-        kept = batch.where(not leave for leave in leaves)
+        kept = batch.filter(not leave for leave in leaves)
         self.left_out[name] += len(batch) - len(kept)
         return kept
 
@@ -67,10 +67,10 @@ def _compiled(rules: Rules) -> Iterator[tuple[str, _Keep]]:
     if folder:  # a manifest may name what lies elsewhere
         yield "bucket.folder_prefix", lambda batch: (key.startswith(folder) for key in batch.keys)
     if rules.include:
-        wanted = _any([pattern(glob) for glob in rules.include])
+        wanted = _any([compile_glob(glob) for glob in rules.include])
         yield "bucket.include", lambda batch: (wanted(key, below) for key in batch.keys)
     if rules.exclude:
-        unwanted = _any([pattern(glob) for glob in rules.exclude])
+        unwanted = _any([compile_glob(glob) for glob in rules.exclude])
         yield "bucket.exclude", lambda batch: (not unwanted(key, below) for key in batch.keys)
     if (least := rules.min_size) is not None:
         yield "bucket.min_size", lambda batch: (size >= least for size in _sizes(batch))
@@ -87,18 +87,18 @@ def _any(patterns: list[re.Pattern[bytes]]) -> Callable[[bytes, int], object]:
     return re.compile(whole, re.DOTALL).fullmatch
 
 
-def _markers(batch: Objects) -> list[bool]:
+def _markers(batch: ObjectColumns) -> list[bool]:
     sizes = batch.sizes if batch.sizes is not None else [0] * len(batch)
     return [key[-1:] == b"/" and not size for key, size in zip(batch.keys, sizes, strict=True)]
 
 
-def _sizes(batch: Objects) -> list[int]:
+def _sizes(batch: ObjectColumns) -> list[int]:
     if batch.sizes is None:
         raise ConfigError(["bucket.manifest: tells no sizes, which min_size and max_size need"])
     return batch.sizes
 
 
-def _times(batch: Objects) -> list[datetime]:
+def _times(batch: ObjectColumns) -> list[datetime]:
     if batch.times is None:
         raise ConfigError(["bucket.manifest: tells no times, which modified_… need"])
-    return [moment(text) for text in batch.times]
+    return [parse_time(text) for text in batch.times]

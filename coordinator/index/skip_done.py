@@ -15,7 +15,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from ..model.object_columns import Objects
+from ..model.object_columns import ObjectColumns
 from ..model.selection import Outputs
 
 PIECES = 4096
@@ -25,7 +25,7 @@ REASON = "its output exists already (bucket.skip_done)"
 class KeySet:
     """A set of keys in 8.5 bytes each; may be wrong once in 2^76 / its size."""
 
-    def __init__(self, batches: Iterable[Objects]) -> None:
+    def __init__(self, batches: Iterable[ObjectColumns]) -> None:
         self._pieces = [array("Q") for _ in range(PIECES)]
         self.size = 0
         for batch in batches:
@@ -46,13 +46,13 @@ def _piece(key: bytes) -> int:
     return hash(b"/" + key) % PIECES
 
 
-class Done:
+class DoneFilter:
     """Parts items into those still to do, which go on, and those done, which are told apart."""
 
     def __init__(
         self,
         outputs: Outputs,
-        existing: Iterable[Objects],
+        existing: Iterable[ObjectColumns],
         skip: Callable[[Sequence[bytes], str], None],
     ) -> None:
         """`existing` are the objects in the folder of the outputs; `skip` is told what is done."""
@@ -60,7 +60,7 @@ class Done:
         self._existing = KeySet(existing)
         self._skip = skip
 
-    def to_do(self, batches: Iterable[Objects]) -> Iterator[Objects]:
+    def drop_done(self, batches: Iterable[ObjectColumns]) -> Iterator[ObjectColumns]:
         """The items of each batch whose output does not exist."""
         key_of = self._outputs.key
         for batch in batches:
@@ -68,6 +68,6 @@ class Done:
             if all(missing):
                 yield batch
                 continue
-            self._skip(batch.where(not each for each in missing).keys, REASON)
+            self._skip(batch.filter(not each for each in missing).keys, REASON)
             if any(missing):
-                yield batch.where(missing)
+                yield batch.filter(missing)

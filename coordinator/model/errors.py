@@ -81,7 +81,7 @@ class StorageError(BatchError):
     """The object storage could not be used."""
 
 
-def trimmed(text: str, limit: int = 256) -> str:
+def clean_text(text: str, limit: int = 256) -> str:
     """Foreign text on one line, without control or bidi characters, at most `limit` long."""
     clean = _CONTROL.sub(" ", text).strip()
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -15,7 +15,7 @@ from itertools import compress
 
 
 @dataclass(frozen=True, slots=True)
-class Objects:
+class ObjectColumns:
     """Objects in listing order; columns that were not asked for, or are not known, are None."""
 
     keys: list[bytes]
@@ -28,7 +28,7 @@ class Objects:
         return len(self.keys)
 
     @classmethod
-    def joined(cls, batches: Sequence[Objects]) -> Objects:
+    def join(cls, batches: Sequence[ObjectColumns]) -> ObjectColumns:
         """The objects of batches that have the same columns as one."""
         columns = [(each.keys, each.sizes, each.times) for each in batches]
         keys, sizes, times = zip(*columns, strict=True)
@@ -38,28 +38,28 @@ class Objects:
             times=None if times[0] is None else [time for column in times for time in column],
         )
 
-    def between(self, start: int, stop: int) -> Objects:
+    def slice(self, start: int, stop: int) -> ObjectColumns:
         """The objects from one place to before another."""
-        return Objects(
+        return ObjectColumns(
             keys=self.keys[start:stop],
             sizes=None if self.sizes is None else self.sizes[start:stop],
             times=None if self.times is None else self.times[start:stop],
         )
 
-    def where(self, chosen: Iterable[object]) -> Objects:
+    def filter(self, chosen: Iterable[object]) -> ObjectColumns:
         """The objects at which `chosen` is true, all columns alike."""
         mask = list(chosen)
-        return Objects(
+        return ObjectColumns(
             keys=list(compress(self.keys, mask)),
             sizes=None if self.sizes is None else list(compress(self.sizes, mask)),
             times=None if self.times is None else list(compress(self.times, mask)),
         )
 
 
-class Packed:
+class PackedColumns:
     """Objects that wait to be used, in less than half of the memory."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: ObjectColumns) -> None:
         self._count = len(objects)
         text = b"\n".join(objects.keys)
         self._keys = objects.keys if text.count(b"\n") != self._count - 1 else text
@@ -69,7 +69,9 @@ class Packed:
     def __len__(self) -> int:
         return self._count
 
-    def objects(self) -> Objects:
+    def unpack(self) -> ObjectColumns:
         """The objects again."""
         keys = self._keys if isinstance(self._keys, list) else self._keys.split(b"\n")
-        return Objects(keys, None if self._sizes is None else self._sizes.tolist(), self._times)
+        return ObjectColumns(
+            keys, None if self._sizes is None else self._sizes.tolist(), self._times
+        )

@@ -30,7 +30,7 @@ class Strategy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Cutting:
+class ChunkRules:
     """What the config asks of the chunks."""
 
     strategy: Strategy = Strategy.AUTO

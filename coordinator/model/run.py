@@ -11,7 +11,7 @@ from .cluster import Capacity
 from .errors import Ending
 from .items import Chunk, Index, Item
 from .planning import Choice
-from .service import Place
+from .service import Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Plan:
 
     run_id: str
     service: str
-    data: Place
+    data: Folder
     index_bucket: str
     index_key: str
     index: Index

@@ -60,13 +60,13 @@ class Outputs:
         return self.prefix.encode() + below + self.suffix.encode()
 
 
-def moment(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """A time as servers and people write it (ISO-8601), UTC where it names no zone."""
     found = datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def pattern(glob: str) -> re.Pattern[bytes]:
+def compile_glob(glob: str) -> re.Pattern[bytes]:
     """A glob as an expression for the whole key below the folder. Raises ValueError."""
     if not glob.strip("/"):
         raise ValueError("must be a glob such as *.jpg or 2024/**/*.jpg")

@@ -9,7 +9,7 @@ from .cluster import Allowance, Resources
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Folder:
     """A folder in a bucket; `prefix` is empty (the whole bucket) or ends with `/`."""
 
     bucket: str
@@ -20,16 +20,16 @@ class Place:
         return bucket == self.bucket and key.startswith(self.prefix)
 
     @classmethod
-    def parse(cls, path: str) -> Place:
+    def parse(cls, path: str) -> Folder:
         """`bucket/some/folder` as OSCAR's definitions write it; a leading slash is allowed."""
         bucket, _, inner = path.strip("/").partition("/")
-        return cls(bucket, folder(inner))
+        return cls(bucket, normalize_prefix(inner))
 
     def __str__(self) -> str:
         return f"{self.bucket}/{self.prefix}"
 
 
-def folder(prefix: str) -> str:
+def normalize_prefix(prefix: str) -> str:
     """The prefix of a folder: `input` and `input/` mean the same, and never `input2/`."""
     inner = prefix.strip("/")
     return f"{inner}/" if inner else ""
@@ -42,10 +42,10 @@ class Service:
     name: str
     needs: Resources
     token: str = field(repr=False)
-    inputs: tuple[Place, ...] = ()
+    inputs: tuple[Folder, ...] = ()
     """Folders in which every new object starts a job."""
-    outputs: tuple[Place, ...] = ()
-    mount: Place | None = None
+    outputs: tuple[Folder, ...] = ()
+    mount: Folder | None = None
     owner: str = ""
     scratch_bytes: int = 0
     """Local disk that a job requests; 0 where the definition asks for none."""

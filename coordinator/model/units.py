@@ -22,7 +22,7 @@ _SCALE |= {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("
 _LARGEST_EXPONENT = 18
 
 
-def parse(text: str) -> Decimal:
+def parse_quantity(text: str) -> Decimal:
     """The exact value of a quantity. Raises ValueError, naming the text, if it is none."""
     match = _QUANTITY.fullmatch(text)
     if match is None:
@@ -36,11 +36,11 @@ def parse(text: str) -> Decimal:
     return Decimal(number) * _SCALE.get(suffix, Decimal(1))
 
 
-def millicores(text: str) -> int:
+def parse_millicores(text: str) -> int:
     """CPU in thousandths of a core, rounded up."""
-    return int((parse(text) * 1000).to_integral_value(ROUND_CEILING))
+    return int((parse_quantity(text) * 1000).to_integral_value(ROUND_CEILING))
 
 
-def whole_bytes(text: str) -> int:
+def parse_bytes(text: str) -> int:
     """Memory in bytes, rounded up."""
-    return int(parse(text).to_integral_value(ROUND_CEILING))
+    return int(parse_quantity(text).to_integral_value(ROUND_CEILING))

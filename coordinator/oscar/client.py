@@ -22,7 +22,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from ..model.access import ClusterAccess
 from ..model.cluster import Cluster, Quota
-from ..model.errors import ClusterError, NoStatus, trimmed
+from ..model.errors import ClusterError, NoStatus, clean_text
 from ..model.run import Reply, Verdict
 from ..model.service import Service
 from . import definition, status
@@ -44,7 +44,7 @@ class _Bearer(AuthBase):
         return request
 
 
-class Oscar:
+class OscarClient:
     """One OSCAR cluster, seen with one account."""
 
     def __init__(self, access: ClusterAccess) -> None:
@@ -60,15 +60,15 @@ class Oscar:
         if not access.verify:  # asked for in the config; the report says so
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
-    def service(self, name: str) -> Service:
+    def read_service(self, name: str) -> Service:
         """The target service. Raises ClusterError if it is missing, hidden or unusable."""
         attempt = f"read service {name} on {self._access.url}"
         raw = self._get(f"/system/services/{quote(name, safe='')}", attempt)
         if not isinstance(raw, dict) or not raw.get("token"):
             raise ClusterError(f"could not {attempt}: the answer is no service definition")
-        return replace(definition.service(raw), name=name)
+        return replace(definition.parse_service(raw), name=name)
 
-    def quota(self, owner: str) -> Quota | None:
+    def read_quota(self, owner: str) -> Quota | None:
         """What the queue of a service's owner still admits; None if no quota is known.
 
         Queues exist where Kueue is on, and never for services of the cluster's administrator.
@@ -80,7 +80,7 @@ class Oscar:
         for path in (others, own) if owner and self._access.password else (own,):
             try:
                 raw = self._get(path, f"read the quota on {self._access.url}")
-                found = definition.quota(raw if isinstance(raw, dict) else {})
+                found = definition.parse_quota(raw if isinstance(raw, dict) else {})
             except ClusterError as error:
                 # 401, 404, 500, 503: no Kueue, no queue, or a release that knows no quotas.
                 log.info("no quota is known: %s", error)
@@ -89,11 +89,11 @@ class Oscar:
             return found if not owner or found.user in {"", owner} else None
         return None
 
-    def nodes(self) -> Cluster:
+    def read_cluster(self) -> Cluster:
         """The cluster's nodes now. Raises NoStatus if this cluster does not tell of them."""
         attempt = f"read the cluster status on {self._access.url}"
         try:
-            return status.cluster(self._get("/system/status", attempt))
+            return status.parse_status(self._get("/system/status", attempt))
         except NoStatus:
             raise
         except ClusterError as error:
@@ -121,7 +121,7 @@ class Oscar:
         _checked(self._send("POST", "/system/services", attempt, dict(definition)), attempt)
         return True
 
-    def secret_names(self, name: str) -> frozenset[str]:
+    def read_secret_names(self, name: str) -> frozenset[str]:
         """The secrets that the cluster keeps for a service; releases before 3.4 keep none."""
         raw = self._get(f"/system/services/{quote(name, safe='')}", f"read service {name}")
         environment = raw.get("environment") if isinstance(raw, dict) else None
@@ -183,14 +183,14 @@ def _checked(answer: requests.Response, attempt: str) -> requests.Response:
     code = answer.status_code
     if requests.codes.ok <= code < requests.codes.multiple_choices:
         return answer
-    said = f" ({trimmed(answer.text)})" if answer.text.strip() else ""
+    said = f" ({clean_text(answer.text)})" if answer.text.strip() else ""
     advice = {
         401: "OSCAR refused the credentials; check oscar_cluster.auth_basic or auth_token",
         403: "these credentials may not do that; ask the service's owner",
         404: "there is none of that name; check service.name and oscar_cluster.url",
     }.get(code, f"OSCAR answered HTTP {code}")
     if answer.is_redirect:
-        advice = f"it redirects to {trimmed(answer.headers['Location'])}; give that as the url"
+        advice = f"it redirects to {clean_text(answer.headers['Location'])}; give that as the url"
     raise _Refused(f"could not {attempt}: {advice}{said}", code)
 
 
@@ -212,7 +212,7 @@ def _decoded(answer: requests.Response, attempt: str) -> Any:
 
 def _reply(answer: requests.Response) -> Reply:
     """What an answer to `POST /job` proves."""
-    code, said = answer.status_code, trimmed(answer.text)
+    code, said = answer.status_code, clean_text(answer.text)
     detail = f"HTTP {code}" + (f": {said}" if said else "")
     if requests.codes.ok <= code < requests.codes.multiple_choices:
         return Reply(Verdict.ACCEPTED)

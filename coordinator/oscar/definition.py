@@ -11,31 +11,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..config.credentials import places
+from ..config.credentials import parse_folders
 from ..model.cluster import Allowance, Quota, Resources
 from ..model.errors import ClusterError
-from ..model.service import Place, Service
-from ..model.units import millicores, whole_bytes
+from ..model.service import Folder, Service
+from ..model.units import parse_bytes, parse_millicores
 
 # OSCAR's own defaults (its pkg/types/service.go), for definitions that leave them out.
 _DEFAULT_CPU, _DEFAULT_MEMORY = "0.2", "256Mi"
 
 
-def service(raw: Mapping[str, Any]) -> Service:
+def parse_service(raw: Mapping[str, Any]) -> Service:
     """The service of a definition. Raises ClusterError if its resources are unusable."""
     name = str(raw.get("name") or "")
     try:
         needs = Resources(
-            cpu_millicores=millicores(raw.get("cpu") or _DEFAULT_CPU),
-            memory_bytes=whole_bytes(raw.get("memory") or _DEFAULT_MEMORY),
+            cpu_millicores=parse_millicores(raw.get("cpu") or _DEFAULT_CPU),
+            memory_bytes=parse_bytes(raw.get("memory") or _DEFAULT_MEMORY),
             gpus=1 if raw.get("enable_gpu") else 0,
         )
         total_cpu, total_memory = raw.get("total_cpu"), raw.get("total_memory")
         total = Allowance(
-            cpu_millicores=millicores(total_cpu) if total_cpu else None,
-            memory_bytes=whole_bytes(total_memory) if total_memory else None,
+            cpu_millicores=parse_millicores(total_cpu) if total_cpu else None,
+            memory_bytes=parse_bytes(total_memory) if total_memory else None,
         )
-        scratch_bytes = whole_bytes(raw.get("ephemeral_storage_request") or "0")
+        scratch_bytes = parse_bytes(raw.get("ephemeral_storage_request") or "0")
     except (TypeError, ValueError) as error:
         raise ClusterError(f"service {name} has an unusable cpu or memory: {error}") from error
     mount = (raw.get("mount") or {}).get("path")
@@ -43,16 +43,16 @@ def service(raw: Mapping[str, Any]) -> Service:
         name=name,
         needs=needs,
         token=str(raw.get("token") or ""),
-        inputs=places(raw.get("input")),
-        outputs=places(raw.get("output")),
-        mount=Place.parse(mount) if mount else None,
+        inputs=parse_folders(raw.get("input")),
+        outputs=parse_folders(raw.get("output")),
+        mount=Folder.parse(mount) if mount else None,
         owner=str(raw.get("owner") or ""),
         scratch_bytes=scratch_bytes,
         total=total,
     )
 
 
-def quota(raw: Mapping[str, Any]) -> Quota:
+def parse_quota(raw: Mapping[str, Any]) -> Quota:
     """The quota of an answer; what its queue does not cover is not bounded.
 
     A cluster that has volumes and no Kueue answers without `resources`. Raises ClusterError if

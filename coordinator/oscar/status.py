@@ -22,10 +22,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..model.cluster import Basis, Cluster, Node, Resources
-from ..model.errors import NoStatus, trimmed
+from ..model.errors import NoStatus, clean_text
 
 
-def cluster(raw: object) -> Cluster:
+def parse_status(raw: object) -> Cluster:
     """The nodes of a decoded status. Raises NoStatus if the shape is none of the six."""
     try:
         if isinstance(raw, list):
@@ -60,7 +60,7 @@ def _detail(raw: Mapping[str, Any], gpus: int = 0) -> Node:
         gpus=gpus if raw.get("hasGPU") else 0,
     )
     return Node(
-        name=trimmed(str(raw["nodeName"])),
+        name=clean_text(str(raw["nodeName"])),
         free=_less(size, Resources(int(raw["cpuUsage"]), int(raw["memoryUsage"]))),
         ready=_ready(raw.get("conditions")),
         virtual=bool(raw.get("isInterLink", False)),
@@ -95,7 +95,7 @@ def _node(raw: Mapping[str, Any], taken: str) -> Node:
     )
     used = Resources(int(cpu.get(f"{taken}_cores", 0)), int(memory.get(f"{taken}_bytes", 0)))
     return Node(
-        name=trimmed(str(raw["name"])),
+        name=clean_text(str(raw["name"])),
         free=_less(size, used),
         ready=raw.get("status", "Ready") == "Ready" and _ready(raw.get("conditions")),
         virtual=bool(raw.get("is_interlink", False)),

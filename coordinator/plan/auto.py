@@ -17,7 +17,7 @@ from statistics import fmean
 from ..model.items import Chunk, Index
 from ..model.planning import Candidate, Choice, Cost, Estimate, Strategy
 from . import strategies
-from .simulate import World, make_span, placed
+from .simulate import World, simulate_queue, spread_speeds
 from .workload import Workload
 
 # Uneven worlds that each candidate is tried in, as far as so many invocations in all allow.
@@ -40,12 +40,12 @@ _HEDGE, _HEDGE_EQUAL = 0.15, 0.01
 _Cut = tuple[Strategy, tuple[Chunk, ...]]
 
 
-def fastest(
+def choose_fastest(
     index: Index, slots: int, cost: Cost, least_items: int = 1
 ) -> tuple[tuple[Chunk, ...], Choice]:
     """The chunks of the fastest candidate, the one with the fewest invocations among equals."""
-    work = Workload.of(index, cost)
-    even = strategies.balanced(work, slots, least_items=least_items)
+    work = Workload.from_index(index, cost)
+    even = strategies.cut_balanced(work, slots, least_items=least_items)
     if not cost.timed:
         reason = "no time of an item is known: one chunk per slot, by bytes, and no estimate"
         candidates = (Candidate(Strategy.BALANCED, len(even), None),)
@@ -53,7 +53,7 @@ def fastest(
     cuts: list[_Cut] = [(Strategy.BALANCED, even)]
     if cost.startup_s is not None and slots <= _MOST_SLOTS:
         cuts += _affordable(_smaller(work, slots, len(even), least_items, cost))
-    times = _times([work.seconds(chunks) for _, chunks in cuts], slots, cost)
+    times = _times([work.chunk_seconds(chunks) for _, chunks in cuts], slots, cost)
     expected = [fmean(each) for each in times]
     limit_s = _limit_s(index, work, slots, cost, times[0][0])
     fit = [0, *(i for i in range(1, len(cuts)) if times[i][0] <= limit_s)]
@@ -67,9 +67,9 @@ def fastest(
     return chunks, Choice(strategy, reason, cost, tried[winner].estimate, tried)
 
 
-def estimate(work: Workload, chunks: tuple[Chunk, ...], slots: int, cost: Cost) -> Estimate:
+def estimate_time(work: Workload, chunks: tuple[Chunk, ...], slots: int, cost: Cost) -> Estimate:
     """The time of a cut that was asked for."""
-    times = _times([work.seconds(chunks)], slots, cost)[0]
+    times = _times([work.chunk_seconds(chunks)], slots, cost)[0]
     return Estimate(fmean(times), min(times), max(times))
 
 
@@ -89,14 +89,16 @@ def _smaller(work: Workload, slots: int, used: int, least_items: int, cost: Cost
     `used` slots are those whose invocation comes in time when all is even.
     """
     for pace in _PACES if _perhaps_uneven(cost) and used > 1 else ():
-        chunks = strategies.balanced(work, slots, pace=pace, least_items=least_items)
+        chunks = strategies.cut_balanced(work, slots, pace=pace, least_items=least_items)
         yield Strategy.BALANCED, chunks
     share_s = work.total_s / used
     # A floor below a 64th of a slot's work gains nothing that another start-up does not cost.
     floors = {max(cost.startup_s or 0.0, share_s / part) for part in (64, 16, 6, 3)}
     for floor_s, first in product(sorted(floors, reverse=True), (0.7, 0.5, 0.35)):
         if floor_s <= share_s * (1 - first):
-            chunks = strategies.factoring(work, used, floor_s, first=first, least_items=least_items)
+            chunks = strategies.cut_factoring(
+                work, used, floor_s, first=first, least_items=least_items
+            )
             yield Strategy.FACTORING, chunks
 
 
@@ -114,16 +116,16 @@ def _times(cuts: Sequence[Sequence[float]], slots: int, cost: Cost) -> list[list
     if _perhaps_uneven(cost):
         speeds = cost.speeds or _ASSUMED_SPEEDS
         most = max(1, min(_WORLDS, _MOST_EVENTS // sum(map(len, cuts))))
-        worlds += [World(placed(speeds, slots, seed), startup_s) for seed in range(most)]
-    return [[make_span(seconds, world) for world in worlds] for seconds in cuts]
+        worlds += [World(spread_speeds(speeds, slots, seed), startup_s) for seed in range(most)]
+    return [[simulate_queue(seconds, world) for world in worlds] for seconds in cuts]
 
 
 def _limit_s(index: Index, work: Workload, slots: int, cost: Cost, balanced_s: float) -> float:
     """What a candidate may take on even slots, where nobody knows whether the slots are even."""
     if cost.speeds or slots > _MOST_SLOTS:
         return math.inf
-    equal = work.seconds(strategies.equal_counts(index, work, slots))
-    equal_s = make_span(equal, World([1.0] * slots, cost.startup_s or 0.0))
+    equal = work.chunk_seconds(strategies.cut_equal_counts(index, work, slots))
+    equal_s = simulate_queue(equal, World([1.0] * slots, cost.startup_s or 0.0))
     return min(balanced_s * (1 + _HEDGE), equal_s * (1 + _HEDGE_EQUAL))
 
 

@@ -25,7 +25,7 @@ from ..model.cluster import (
 )
 from ..model.errors import NoStatus
 from ..model.service import Service
-from .explain import explained
+from .explain import explain_capacity
 
 # The kubelet's default. OSCAR does not tell how many pods already run on a node.
 MAX_PODS = 110
@@ -41,7 +41,7 @@ _PODS_UNSEEN = (
 )
 
 
-def cluster_capacity(cluster: Cluster, needs: Resources, *, headroom: float) -> Capacity:
+def compute_capacity(cluster: Cluster, needs: Resources, *, headroom: float) -> Capacity:
     """Slots on every node, leaving the share `headroom` of its free room to others.
 
     Raises NoStatus if the service needs a GPU and the cluster tells of none at all.
@@ -59,14 +59,14 @@ def cluster_capacity(cluster: Cluster, needs: Resources, *, headroom: float) -> 
     return Capacity(
         slots=slots,
         limited_by="nodes",
-        explanation=explained(nodes, caps, needs, headroom),
+        explanation=explain_capacity(nodes, caps, needs, headroom),
         nodes=nodes,
         caps=caps,
         warnings=_warnings(cluster, needs, nodes),
     )
 
 
-def fixed_capacity(max_parallel: int, *, why: str) -> Capacity:
+def assume_capacity(max_parallel: int, *, why: str) -> Capacity:
     """The configured parallelism, where the cluster does not tell of its nodes."""
     return Capacity(
         slots=max_parallel,
@@ -77,7 +77,7 @@ def fixed_capacity(max_parallel: int, *, why: str) -> Capacity:
     )
 
 
-def extended(capacity: Capacity, extra_slots: int) -> Capacity:
+def add_extra_slots(capacity: Capacity, extra_slots: int) -> Capacity:
     """The capacity with slots beyond what fits now: their pods wait, and an elastic cluster grows.
 
     Only bounds that hold for a grown cluster too may be applied after this.
@@ -95,7 +95,7 @@ def extended(capacity: Capacity, extra_slots: int) -> Capacity:
     )
 
 
-def capped(capacity: Capacity, name: str, slots: int | None, reason: str) -> Capacity:
+def cap_capacity(capacity: Capacity, name: str, slots: int | None, reason: str) -> Capacity:
     """The capacity under one more upper bound; None is no bound."""
     if slots is None:
         return capacity
@@ -106,18 +106,18 @@ def capped(capacity: Capacity, name: str, slots: int | None, reason: str) -> Cap
     return replace(capacity, slots=slots, limited_by=name, explanation=explanation, caps=caps)
 
 
-def bounded(
+def apply_caps(
     capacity: Capacity, service: Service, quota: Quota | None, max_parallel: int | None
 ) -> Capacity:
     """The capacity under everything that is allowed, whatever the nodes have room for."""
     if quota:
-        capacity = capped(capacity, "quota", allowed(quota.left, service), "your quota")
-    total = allowed(service.total, service)
-    capacity = capped(capacity, "total", total, "the service's total_cpu or total_memory")
-    return capped(capacity, "max_parallel", max_parallel, "plan.max_parallel")
+        capacity = cap_capacity(capacity, "quota", count_allowed(quota.left, service), "your quota")
+    total = count_allowed(service.total, service)
+    capacity = cap_capacity(capacity, "total", total, "the service's total_cpu or total_memory")
+    return cap_capacity(capacity, "max_parallel", max_parallel, "plan.max_parallel")
 
 
-def allowed(allowance: Allowance, service: Service) -> int | None:
+def count_allowed(allowance: Allowance, service: Service) -> int | None:
     """How many invocations an allowance admits; None if it bounds nothing that they need."""
     pairs = (
         (allowance.cpu_millicores, service.needs.cpu_millicores),

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..model.items import Chunk, Index
-from ..model.planning import Choice, Cost, Cutting, Strategy
+from ..model.planning import Choice, ChunkRules, Cost, Strategy
 from . import auto, strategies
 from .workload import Workload
 
 
-def chosen(
-    index: Index, slots: int, cutting: Cutting, cost: Cost
+def choose_chunks(
+    index: Index, slots: int, cutting: ChunkRules, cost: Cost
 ) -> tuple[tuple[Chunk, ...], Choice]:
     """The chunks under what the config asks for, and how they came about."""
     if slots < 1 or not index.items:
@@ -28,36 +28,36 @@ def chosen(
         reason = "plan.chunk_items or plan.chunk_bytes says so"
         chunks, choice = _named(index, slots, fixed, cost, reason)
     else:
-        chunks, choice = auto.fastest(index, slots, cost, cutting.min_chunk_items)
+        chunks, choice = auto.choose_fastest(index, slots, cost, cutting.min_chunk_items)
     return chunks, replace(choice, reason=choice.reason + _queue(chunks, slots, choice.strategy))
 
 
 def _named(
-    index: Index, slots: int, cutting: Cutting, cost: Cost, reason: str
+    index: Index, slots: int, cutting: ChunkRules, cost: Cost, reason: str
 ) -> tuple[tuple[Chunk, ...], Choice]:
     """The cut of a strategy that is asked for; no time is told of one that workers pull."""
-    work = Workload.of(index, cost)
+    work = Workload.from_index(index, cost)
     chunks = _cut(index, work, slots, cutting, cost)
     told = cost.timed and cutting.strategy is not Strategy.PULL
-    estimate = auto.estimate(work, chunks, slots, cost) if told else None
+    estimate = auto.estimate_time(work, chunks, slots, cost) if told else None
     if told and cost.startup_s is None:
         reason += "; the start-up is not known: the estimate is without it"
     return chunks, Choice(cutting.strategy, reason, cost, estimate)
 
 
 def _cut(
-    index: Index, work: Workload, slots: int, cutting: Cutting, cost: Cost
+    index: Index, work: Workload, slots: int, cutting: ChunkRules, cost: Cost
 ) -> tuple[Chunk, ...]:
     least = cutting.min_chunk_items
     if cutting.strategy is Strategy.FIXED:
-        return strategies.fixed(
+        return strategies.cut_fixed(
             index, work, chunk_items=cutting.chunk_items, chunk_bytes=cutting.chunk_bytes
         )
     if cutting.strategy is Strategy.FACTORING:
-        return strategies.factoring(work, slots, cost.startup_s or 0.0, least_items=least)
+        return strategies.cut_factoring(work, slots, cost.startup_s or 0.0, least_items=least)
     if cutting.strategy is Strategy.PULL:
-        return strategies.pull(work, slots, least)
-    return strategies.balanced(work, slots, least_items=least)
+        return strategies.cut_for_pull(work, slots, least)
+    return strategies.cut_balanced(work, slots, least_items=least)
 
 
 def _queue(chunks: tuple[Chunk, ...], slots: int, strategy: Strategy) -> str:

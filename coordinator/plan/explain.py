@@ -17,14 +17,14 @@ _MIB = 1024 * 1024
 _NAMED = 2
 
 
-def explained(
+def explain_capacity(
     nodes: Sequence[NodeSlots], caps: Sequence[Cap], needs: Resources, headroom: float
 ) -> str:
     """The sentence for what fits on the nodes."""
     if not nodes:
         return "the cluster status names no node; set plan.max_parallel to run without it"
     summed, fit = (cap.slots for cap in caps)
-    text = f"nodes fit {fit or 'none'} of {amount(needs)} each"
+    text = f"nodes fit {fit or 'none'} of {format_needs(needs)} each"
     if summed > fit:
         text = f"the sum says {summed}, {text}"
     usable = [node for node in nodes if _usable(node)]
@@ -35,29 +35,29 @@ def explained(
     return "; ".join([text, *_full(usable), *_left_out(nodes), *_headroom(headroom)])
 
 
-def amount(needs: Resources) -> str:
+def format_needs(needs: Resources) -> str:
     """What one invocation takes: `1 CPU and 2 GiB`."""
-    parts = [cores(needs.cpu_millicores), memory(needs.memory_bytes)]
+    parts = [format_cores(needs.cpu_millicores), memory(needs.memory_bytes)]
     parts += [f"{needs.gpus} GPU"] if needs.gpus else []
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def lacking(room: Resources, needs: Resources) -> tuple[str, ...]:
+def find_lacking(room: Resources, needs: Resources) -> tuple[str, ...]:
     """What a room lacks for one invocation, in words: `1.2 GiB of memory`."""
     cpu, size = needs.cpu_millicores - room.cpu_millicores, needs.memory_bytes - room.memory_bytes
     gpus = needs.gpus - room.gpus
-    found = [cores(cpu)] if cpu > 0 else []
+    found = [format_cores(cpu)] if cpu > 0 else []
     found += [f"{memory(size)} of memory"] if size > 0 else []
     found += [f"{gpus} GPU"] if gpus > 0 else []
     return tuple(found)
 
 
-def nearest(rooms: Iterable[tuple[str, Resources]], needs: Resources) -> tuple[str, Resources]:
+def find_nearest(rooms: Iterable[tuple[str, Resources]], needs: Resources) -> tuple[str, Resources]:
     """The named room that lacks the smallest share of the needs."""
     return min(rooms, key=lambda named: _lacking_share(named[1], needs))
 
 
-def cores(millicores: int) -> str:
+def format_cores(millicores: int) -> str:
     """`1.5 CPU`."""
     return f"{millicores / 1000:g} CPU"
 
@@ -121,8 +121,8 @@ def _full(nodes: Sequence[NodeSlots]) -> list[str]:
 
 
 def _nearest(nodes: Sequence[NodeSlots], needs: Resources) -> str:
-    name, room = nearest(((node.name, node.stranded) for node in nodes), needs)
-    return f"{name} comes nearest and lacks {' and '.join(lacking(room, needs))}"
+    name, room = find_nearest(((node.name, node.stranded) for node in nodes), needs)
+    return f"{name} comes nearest and lacks {' and '.join(find_lacking(room, needs))}"
 
 
 def _left_out(nodes: Sequence[NodeSlots]) -> list[str]:

@@ -39,12 +39,14 @@ class World:
     seed: int = 0
 
 
-def submitted_at(number: int, posts_per_s: float = POSTS_PER_S, burst: int = BURST) -> float:
+def predict_submission_s(
+    number: int, posts_per_s: float = POSTS_PER_S, burst: int = BURST
+) -> float:
     """When invocation `number` (from 0) reaches the cluster."""
     return max(0, number + 1 - burst) / posts_per_s
 
 
-def make_span(seconds: Iterable[float], world: World) -> float:
+def simulate_queue(seconds: Iterable[float], world: World) -> float:
     """The time until the last chunk is done, where every chunk is an invocation of its own."""
     if world.noise or world.failures:
         return _disturbed(seconds, world)
@@ -62,12 +64,12 @@ def make_span(seconds: Iterable[float], world: World) -> float:
     return ended
 
 
-def pulled(seconds: Iterable[float], world: World, claim_s: float = CLAIM_S) -> float:
+def simulate_pull(seconds: Iterable[float], world: World, claim_s: float = CLAIM_S) -> float:
     """The time until the last chunk is done, where one worker per slot claims them in order."""
     noise = random.Random(world.seed)  # noqa: S311 (a simulation)
     workers = [
         (
-            submitted_at(n, world.posts_per_s, world.burst)
+            predict_submission_s(n, world.posts_per_s, world.burst)
             + world.startup_s * _factor(noise, world.noise),
             n,
             speed,
@@ -84,7 +86,7 @@ def pulled(seconds: Iterable[float], world: World, claim_s: float = CLAIM_S) -> 
     return ended
 
 
-def lower_bound(work_s: float, largest_s: float, world: World) -> float:
+def compute_lower_bound(work_s: float, largest_s: float, world: World) -> float:
     """A time that no schedule of indivisible items can beat.
 
     The larger of two: the start-up and the largest item on the fastest slot; and the least C with
@@ -94,7 +96,7 @@ def lower_bound(work_s: float, largest_s: float, world: World) -> float:
     rate = before = 0.0
     end = math.inf
     for number, speed in enumerate(world.speeds):
-        ready = submitted_at(number, world.posts_per_s, world.burst) + world.startup_s
+        ready = predict_submission_s(number, world.posts_per_s, world.burst) + world.startup_s
         if end <= ready:
             break
         rate += speed
@@ -103,7 +105,7 @@ def lower_bound(work_s: float, largest_s: float, world: World) -> float:
     return max(end, world.startup_s + largest_s / max(world.speeds))
 
 
-def placed(speeds: Sequence[float], slots: int, seed: int) -> list[float]:
+def spread_speeds(speeds: Sequence[float], slots: int, seed: int) -> list[float]:
     """So many slots with speeds spread like these, of mean 1, in an order of chance."""
     drawn = [speeds[slot * len(speeds) // slots] for slot in range(slots)]
     mean = sum(drawn) / slots
@@ -116,7 +118,8 @@ def _disturbed(seconds: Iterable[float], world: World) -> float:
     """`make_span` with noise and failures; what fails is sent again, behind the queue."""
     noise = random.Random(world.seed)  # noqa: S311 (a simulation)
     queue = [
-        (submitted_at(i, world.posts_per_s, world.burst), i, cost) for i, cost in enumerate(seconds)
+        (predict_submission_s(i, world.posts_per_s, world.burst), i, cost)
+        for i, cost in enumerate(seconds)
     ]
     free = [(0.0, slot, speed) for slot, speed in enumerate(world.speeds)]
     ended = 0.0

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..model.items import Chunk, Index
-from .simulate import World, lower_bound, submitted_at
+from .simulate import World, compute_lower_bound, predict_submission_s
 from .workload import Workload
 
 # Beyond so many chunks the limit is searched to one part in 4,096 only.
@@ -25,7 +25,7 @@ _EXACT_CHUNKS = 1_000
 _PULL_SHARE = 200
 
 
-def balanced(
+def cut_balanced(
     work: Workload, slots: int, *, pace: float = 1.0, least_items: int = 1
 ) -> tuple[Chunk, ...]:
     """At most `slots` chunks that end as early as a cut into contiguous ranges allows.
@@ -37,7 +37,7 @@ def balanced(
     count = min(slots, len(work.weights))
     if count < 1:
         return ()
-    late = [work.weigh(pace * submitted_at(n)) if work.timed else 0 for n in range(count)]
+    late = [work.weigh(pace * predict_submission_s(n)) if work.timed else 0 for n in range(count)]
     limit = _earliest(work, late)
     positions: list[int] = []
     position = done = 0
@@ -50,10 +50,10 @@ def balanced(
         position, done = positions[-1] + 1, work.weights[positions[-1]]
         if position > last:
             break
-    return work.cut(work.merged(positions, least_items))
+    return work.cut_at(work.merge_small(positions, least_items))
 
 
-def factoring(
+def cut_factoring(
     work: Workload, slots: int, floor_s: float, *, first: float = 0.5, least_items: int = 1
 ) -> tuple[Chunk, ...]:
     """Batches of one chunk per slot, each batch half of the work that is left, down to a floor.
@@ -65,14 +65,14 @@ def factoring(
     return _greedy(work, _halving(work, slots, max(1, floor), first), least_items)
 
 
-def pull(work: Workload, slots: int, least_items: int = 1) -> tuple[Chunk, ...]:
+def cut_for_pull(work: Workload, slots: int, least_items: int = 1) -> tuple[Chunk, ...]:
     """Chunks in the order in which to claim them: guided sizes, the heaviest first.
 
     An item heavier than its chunk should be is a chunk alone, as far as checkpoints tell.
     """
     floor = max(1, work.total // (_PULL_SHARE * slots))
     chunks = _greedy(work, _halving(work, slots, floor), least_items)
-    seconds = work.seconds(chunks)
+    seconds = work.chunk_seconds(chunks)
     order = sorted(range(len(chunks)), key=lambda i: -seconds[i])
     return tuple(replace(chunks[i], number=n) for n, i in enumerate(order, start=1))
 
@@ -84,7 +84,7 @@ def lane(chunk: Chunk, lanes: int) -> int:
     return lanes - 1 - place if around % 2 else place
 
 
-def fixed(
+def cut_fixed(
     index: Index, work: Workload, *, chunk_items: int | None, chunk_bytes: int | None
 ) -> tuple[Chunk, ...]:
     """Chunks of so many items, of at most so many bytes, or whichever is reached first.
@@ -106,22 +106,22 @@ def fixed(
     return tuple(chunks)
 
 
-def equal_counts(index: Index, work: Workload, slots: int) -> tuple[Chunk, ...]:
+def cut_equal_counts(index: Index, work: Workload, slots: int) -> tuple[Chunk, ...]:
     """At most one chunk per slot, all but the last of as many items: what others are held to."""
-    return fixed(index, work, chunk_items=-(-index.items // slots), chunk_bytes=None)
+    return cut_fixed(index, work, chunk_items=-(-index.items // slots), chunk_bytes=None)
 
 
 def _halving(
     work: Workload, slots: int, floor: int, first: float = 0.5
 ) -> Callable[[int, int], int]:
     """The weight of chunk `number` when `left` is left: half of its share, `floor` at the least."""
-    end_s = lower_bound(work.total_s, 0.0, World([1.0] * slots)) if work.timed else 0.0
+    end_s = compute_lower_bound(work.total_s, 0.0, World([1.0] * slots)) if work.timed else 0.0
     batch = 0
 
     def size(number: int, left: int) -> int:
         nonlocal batch
         if number < slots and work.timed:
-            return max(floor, work.weigh((end_s - submitted_at(number)) * first))
+            return max(floor, work.weigh((end_s - predict_submission_s(number)) * first))
         if number % slots == 0:
             batch = int(left / slots * (0.5 if number else first))
         return max(floor, batch)
@@ -137,7 +137,7 @@ def _greedy(work: Workload, size: Callable[[int, int], int], least_items: int) -
         weight = size(len(positions), work.total - done)
         positions.append(work.next_position(done, weight, position))
         position, done = positions[-1] + 1, work.weights[positions[-1]]
-    return work.cut(work.merged(positions, least_items))
+    return work.cut_at(work.merge_small(positions, least_items))
 
 
 def _earliest(work: Workload, late: Sequence[int]) -> int:

@@ -34,7 +34,7 @@ def cost_key(prefix: str, service: str) -> str:
     return f"{prefix}costs/{quote(service, safe='')}.json"
 
 
-def measured(content: bytes) -> Cost | None:
+def read_cost(content: bytes) -> Cost | None:
     """The cost that a run left behind; None if it is unreadable, as if there were none."""
     try:
         raw = json.loads(content)
@@ -53,7 +53,7 @@ def measured(content: bytes) -> Cost | None:
     return cost if cost.timed or startup_s is not None else None
 
 
-def known(asked: Cost, last: Cost | None) -> Cost:
+def merge_costs(asked: Cost, last: Cost | None) -> Cost:
     """The config's times, and where it is silent those of the last run.
 
     Rates belong together: one rate of the config replaces both of the last run.

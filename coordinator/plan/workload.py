@@ -31,7 +31,7 @@ class Workload:
     timed: bool
 
     @classmethod
-    def of(cls, index: Index, cost: Cost) -> Workload:
+    def from_index(cls, index: Index, cost: Cost) -> Workload:
         """The workload under a cost; without known times, by bytes."""
         sizes = index.cumulated_bytes
         ends = [min((i + 1) * index.stride, index.items) for i in range(len(sizes))]
@@ -59,7 +59,7 @@ class Workload:
         """So much time as work."""
         return round(seconds * _PER_SECOND)
 
-    def cut(self, positions: Iterable[int]) -> tuple[Chunk, ...]:
+    def cut_at(self, positions: Iterable[int]) -> tuple[Chunk, ...]:
         """Chunks that end at these checkpoints (rising, the last one included)."""
         chunks: list[Chunk] = []
         start = before = 0
@@ -69,7 +69,7 @@ class Workload:
             start, before = stop, until
         return tuple(chunks)
 
-    def merged(self, positions: Sequence[int], least_items: int) -> list[int]:
+    def merge_small(self, positions: Sequence[int], least_items: int) -> list[int]:
         """The same cuts without those that would leave a chunk of too few items."""
         if least_items <= 1:
             return list(positions)
@@ -85,7 +85,7 @@ class Workload:
         kept[-1] = last
         return kept
 
-    def seconds(self, chunks: Sequence[Chunk]) -> list[float]:
+    def chunk_seconds(self, chunks: Sequence[Chunk]) -> list[float]:
         """The time of each chunk on a slot of mean speed; every chunk ends at a checkpoint."""
         return [(self._at(c.stop) - self._at(c.start)) / _PER_SECOND for c in chunks]
 

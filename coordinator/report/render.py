@@ -19,7 +19,7 @@ from ..model.cluster import Capacity, Resources
 from ..model.items import Chunk, Index
 from ..model.planning import Choice, Estimate
 from ..model.run import Outcome, Plan, Report
-from ..plan.explain import cores, memory
+from ..plan.explain import format_cores, memory
 
 SCHEMA = "oscar-batch/report/1"
 PLAN_SCHEMA = "oscar-batch/plan/1"
@@ -27,12 +27,12 @@ PLAN_SCHEMA = "oscar-batch/plan/1"
 MAX_ROWS = 200
 
 
-def files(report: Report) -> dict[str, tuple[bytes, str]]:
+def render_files(report: Report) -> dict[str, tuple[bytes, str]]:
     """The files of a report: name → content and content type."""
     document = json.dumps(report_document(report), indent=2, ensure_ascii=True)
     return {
         "report.json": (document.encode(), "application/json"),
-        "report.html": (html(report).encode(errors="replace"), "text/html; charset=utf-8"),
+        "report.html": (render_page(report).encode(errors="replace"), "text/html; charset=utf-8"),
     }
 
 
@@ -120,7 +120,7 @@ def cut_document(index: Index, chunks: Sequence[Chunk], choice: Choice) -> dict[
     }
 
 
-def html(report: Report) -> str:
+def render_page(report: Report) -> str:
     """The report as one self-contained page."""
     return _TEMPLATES.get_template("report.html").render(
         report=report,
@@ -131,7 +131,7 @@ def html(report: Report) -> str:
     )
 
 
-def summary(report: Report) -> str:
+def render_summary(report: Report) -> str:
     """The report for a terminal: a few lines."""
     lines = [f"{report.ending}: {report.message}"]
     lines += [f"  problem: {problem}" for problem in report.problems]
@@ -139,9 +139,9 @@ def summary(report: Report) -> str:
         lines.append(f"  capacity: {report.capacity.explanation}")
     if report.plan:
         index = report.plan.index
-        lines.append(f"  index: {index.items} items, {size(index.size_bytes)}")
+        lines.append(f"  index: {index.items} items, {format_bytes(index.size_bytes)}")
         if report.plan.choice and report.plan.chunks:
-            lines.append(f"  plan: {choice_line(report.plan.choice, len(report.plan.chunks))}")
+            lines.append(f"  plan: {render_choice(report.plan.choice, len(report.plan.chunks))}")
         if index.skipped_count:
             lines.append(f"  skipped: {index.skipped_count} objects, see the report")
         if index.left_out:
@@ -151,7 +151,7 @@ def summary(report: Report) -> str:
     return "\n".join(lines)
 
 
-def capacity_summary(capacity: Capacity) -> str:
+def render_capacity(capacity: Capacity) -> str:
     """The capacity for a terminal: the sentence, the first nodes, the warnings."""
     lines = [f"{capacity.slots} at a time: {capacity.explanation}"]
     lines += [
@@ -164,21 +164,21 @@ def capacity_summary(capacity: Capacity) -> str:
     return "\n".join([*lines, *(f"  warning: {warning}" for warning in capacity.warnings)])
 
 
-def choice_line(choice: Choice, chunks: int) -> str:
+def render_choice(choice: Choice, chunks: int) -> str:
     """How and why the chunks were cut, and how long they would take, for a terminal."""
     text = f"{chunks} {'chunk' if chunks == 1 else 'chunks'}, {choice.strategy}"
     if choice.estimate:
-        text += f", about {estimate(choice.estimate)}"
+        text += f", about {format_estimate(choice.estimate)}"
     return f"{text} ({choice.reason})"
 
 
-def estimate(told: Estimate) -> str:
+def format_estimate(told: Estimate) -> str:
     """A time with its spread: `42 min 0 s (38 min 10 s to 51 min 5 s)`."""
-    spread = f"{duration(told.low_s)} to {duration(told.high_s)}"
-    return f"{duration(told.expected_s)} ({spread})"
+    spread = f"{format_duration(told.low_s)} to {format_duration(told.high_s)}"
+    return f"{format_duration(told.expected_s)} ({spread})"
 
 
-def plan_summary(chunks: Sequence[Chunk]) -> str:
+def render_chunks(chunks: Sequence[Chunk]) -> str:
     """The chunks of a plan for a terminal, the first and last ones of many."""
     lines = [_chunk_line(Outcome(chunk)) for chunk in chunks]
     if len(lines) > 20:
@@ -186,7 +186,7 @@ def plan_summary(chunks: Sequence[Chunk]) -> str:
     return "\n".join(lines)
 
 
-def size(size_bytes: float) -> str:
+def format_bytes(size_bytes: float) -> str:
     """Bytes for people: `3.4 MiB`."""
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if size_bytes < 1024:
@@ -195,7 +195,7 @@ def size(size_bytes: float) -> str:
     return f"{size_bytes:.1f} TiB"
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A time for people: `23 ms`, `4.2 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
@@ -207,7 +207,7 @@ def duration(seconds: float) -> str:
 
 def _room(free: Resources) -> str:
     gpus = f", {free.gpus} GPU" if free.gpus else ""
-    return f"{cores(free.cpu_millicores)}, {memory(free.memory_bytes)}{gpus}"
+    return f"{format_cores(free.cpu_millicores)}, {memory(free.memory_bytes)}{gpus}"
 
 
 def _outcomes(report: Report) -> tuple[Outcome, ...]:
@@ -253,7 +253,7 @@ def _chunk_line(outcome: Outcome) -> str:
     chunk = outcome.chunk
     where = f"lines {chunk.first_line} to {chunk.last_line}"
     items = "1 item" if chunk.items == 1 else f"{chunk.items} items"
-    return f"  chunk {chunk.number}: {where}, {items}, {size(chunk.size_bytes)}"
+    return f"  chunk {chunk.number}: {where}, {items}, {format_bytes(chunk.size_bytes)}"
 
 
 _TEMPLATES = Environment(
@@ -263,4 +263,9 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters |= {"size": size, "duration": duration, "estimate": estimate, "room": _room}
+_TEMPLATES.filters |= {
+    "size": format_bytes,
+    "duration": format_duration,
+    "estimate": format_estimate,
+    "room": _room,
+}

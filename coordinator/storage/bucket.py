@@ -22,11 +22,11 @@ from minio.commonconfig import CopySource
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 
 from ..model.access import StorageAccess
-from ..model.errors import StorageError, trimmed
-from ..model.object_columns import Objects
-from .listing import STREAMS, walk
-from .pages import Folder
-from .upload import NotWhole, Written, upload, verify
+from ..model.errors import StorageError, clean_text
+from ..model.object_columns import ObjectColumns
+from .listing import STREAMS, list_objects
+from .pages import ListQuery
+from .upload import IncompleteWrite, Written, upload, verify
 
 # 0.5 + 1 + 2 + … + 16 s: longer than a restart of MinIO (6 s asleep, then a probe).
 RETRIES = 6
@@ -55,17 +55,17 @@ class Bucket:
             http_client=_pool(access, retries),
         )
 
-    def objects(self, folder: Folder) -> Iterator[Objects]:
+    def list_objects(self, folder: ListQuery) -> Iterator[ObjectColumns]:
         """All objects of a folder, in listing order, batch by batch."""
         with _translated(f"list {self.name}/{folder.prefix}", self._address):
-            yield from walk(lambda query: self._request("GET", query=query)[1], folder)
+            yield from list_objects(lambda query: self._request("GET", query=query)[1], folder)
 
-    def read(self, key: str) -> Iterator[bytes]:
+    def read_pieces(self, key: str) -> Iterator[bytes]:
         """An object's content piece by piece. It must not change meanwhile."""
         with _translated(f"read {self.name}/{key}", self._address):
             yield from self._pieces(key)
 
-    def get(self, key: str, limit_bytes: int) -> bytes | None:
+    def read_small(self, key: str, limit_bytes: int) -> bytes | None:
         """One small object; None if there is none, or if it is larger than the limit."""
 
         def read() -> bytes | None:
@@ -84,7 +84,7 @@ class Bucket:
 
         return self._call("read", key, read)
 
-    def put(self, key: str, content: bytes, content_type: str) -> None:
+    def write(self, key: str, content: bytes, content_type: str) -> None:
         """Writes one small object."""
         stream = io.BytesIO(content)
         self._call(
@@ -95,7 +95,7 @@ class Bucket:
             ),
         )
 
-    def put_lines(self, key: str, pieces: Iterable[bytes], content_type: str) -> Written:
+    def write_lines(self, key: str, pieces: Iterable[bytes], content_type: str) -> Written:
         """Writes an object of unknown size in bounded memory, all of it or nothing.
 
         The number of its lines and its digest are its metadata, and it is read back.
@@ -140,7 +140,7 @@ class Bucket:
             asked = {"Range": f"bytes={start}-{stop - 1}", "If-Match": tag}
             _, piece = self._request("GET", key, headers=asked)
             if len(piece) != stop - start:
-                raise NotWhole("a piece of it has a wrong length")
+                raise IncompleteWrite("a piece of it has a wrong length")
             yield piece
 
     def _request(
@@ -195,7 +195,7 @@ def _pool(access: StorageAccess, retries: int) -> urllib3.PoolManager:
 @contextmanager
 def _translated(attempt: str, address: str) -> Iterator[None]:
     """Vendor errors of a block as StorageError. Errors of the caller's own pass through."""
-    what = f"could not {trimmed(attempt, 200)} on {address}"
+    what = f"could not {clean_text(attempt, 200)} on {address}"
     try:
         yield
     except S3Error as error:
@@ -205,7 +205,7 @@ def _translated(attempt: str, address: str) -> Iterator[None]:
     except InvalidResponseError as error:
         raise StorageError(f"{what}: that address does not answer as S3 does") from error
     except (MinioException, ValueError) as error:
-        raise StorageError(f"{what}: {trimmed(str(error))}") from error
+        raise StorageError(f"{what}: {clean_text(str(error))}") from error
     except urllib3.exceptions.MaxRetryError as error:
         raise StorageError(f"{what}: {_unreachable(error.reason)}") from error
     except urllib3.exceptions.HTTPError as error:
@@ -221,7 +221,7 @@ def _advice(error: S3Error) -> str:
         return "the object was written anew meanwhile"
     if error.code in {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}:
         return f"it refused the credentials ({error.code}); check MinIO.access_key and secret_key"
-    return f"it answered {trimmed(error.code or 'an error')}: {trimmed(error.message or '')}"
+    return f"it answered {clean_text(error.code or 'an error')}: {clean_text(error.message or '')}"
 
 
 def _unreachable(reason: Exception | None) -> str:

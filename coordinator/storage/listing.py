@@ -18,10 +18,10 @@ from dataclasses import replace
 from itertools import islice
 from math import inf
 
-from ..model.object_columns import Objects, Packed
+from ..model.object_columns import ObjectColumns, PackedColumns
 from .page import Page
-from .pages import Fetch, Folder, in_order, opened, pages
-from .prefetch import Ahead
+from .pages import Fetch, ListQuery, check_order, fetch_first_page, fetch_pages
+from .prefetch import Prefetch
 
 # Listings at once, and how many objects of each may wait for those before it. Their pages are kept
 # small: all in all, memory stays within a tenth of that of one listing.
@@ -41,28 +41,30 @@ _LEVEL_PAGES = 8
 Sleep = Callable[[float], None]
 
 
-def walk(fetch: Fetch, folder: Folder, *, sleep: Sleep = time.sleep) -> Iterator[Objects]:
+def list_objects(
+    fetch: Fetch, folder: ListQuery, *, sleep: Sleep = time.sleep
+) -> Iterator[ObjectColumns]:
     """All objects of a folder, in listing order, each once."""
-    first = opened(fetch, folder, sleep)
+    first = fetch_first_page(fetch, folder, sleep)
     division = None
     # A server that lists on by itself (MinIO) has nothing to do at once that it does not do anyway.
     if folder.recursive and first.token and not first.listed_ahead:
         division = _divided(fetch, folder, sleep, first.objects().keys)
     source = division.batches() if division else _straight(fetch, folder, sleep, first)
     with closing(source):
-        yield from in_order(source)
+        yield from check_order(source)
 
 
 def _straight(
-    fetch: Fetch, folder: Folder, sleep: Sleep, first: Page
-) -> Generator[Objects, None, None]:
+    fetch: Fetch, folder: ListQuery, sleep: Sleep, first: Page
+) -> Generator[ObjectColumns, None, None]:
     """One listing; the next page is fetched while one is read."""
-    with closing(Ahead(pages(fetch, folder, sleep, first=first))) as ahead:
+    with closing(Prefetch(fetch_pages(fetch, folder, sleep, first=first))) as ahead:
         for page in ahead:
             yield page.objects(times=folder.times)
 
 
-def _divided(fetch: Fetch, folder: Folder, sleep: Sleep, keys: list[bytes]) -> _Division | None:
+def _divided(fetch: Fetch, folder: ListQuery, sleep: Sleep, keys: list[bytes]) -> _Division | None:
     """The division at the best level, if there is any; `keys` are those of the first page.
 
     It is the highest level whose folders are not too large, going by the folders of the first
@@ -91,16 +93,18 @@ def _divided(fetch: Fetch, folder: Folder, sleep: Sleep, keys: list[bytes]) -> _
     return None
 
 
-def _allowed(fetch: Fetch, folder: Folder, sleep: Sleep) -> bool:
+def _allowed(fetch: Fetch, folder: ListQuery, sleep: Sleep) -> bool:
     """Whether a subfolder may be listed: a policy may allow the one above alone."""
     try:
-        opened(fetch, folder, sleep)
+        fetch_first_page(fetch, folder, sleep)
     except Exception:  # one listing may do without it, and meets what is really wrong
         return False
     return True
 
 
-def _level(fetch: Fetch, folder: Folder, sleep: Sleep, prefix: str) -> list[Objects | str] | None:
+def _level(
+    fetch: Fetch, folder: ListQuery, sleep: Sleep, prefix: str
+) -> list[ObjectColumns | str] | None:
     """What lies directly below a prefix, in listing order: objects, and the folders between them.
 
     None if there is too much of it, if its order or a folder's name is in doubt, or if the server
@@ -108,17 +112,19 @@ def _level(fetch: Fetch, folder: Folder, sleep: Sleep, prefix: str) -> list[Obje
     """
     here = replace(folder, prefix=prefix, recursive=False)
     try:
-        found = list(islice(pages(fetch, here, sleep, small=True), _LEVEL_PAGES))
+        found = list(islice(fetch_pages(fetch, here, sleep, small=True), _LEVEL_PAGES))
         if found[-1].token or not all(page.url_encoded for page in found):
             return None
         batches = [page.objects(times=folder.times) for page in found]
         folders = [name.decode() for page in found for name in page.folders]
     except Exception:  # see above
         return None
-    return _merged(Objects.joined(batches), folders, prefix)
+    return _merged(ObjectColumns.join(batches), folders, prefix)
 
 
-def _merged(objects: Objects, folders: list[str], prefix: str) -> list[Objects | str] | None:
+def _merged(
+    objects: ObjectColumns, folders: list[str], prefix: str
+) -> list[ObjectColumns | str] | None:
     """The objects and the folders of a level in listing order; None if that is in doubt.
 
     Servers order by bytes, as `a-b` < `a/` < `a0`, or folder by folder, as `a/` < `a-b` < `a0`.
@@ -134,13 +140,13 @@ def _merged(objects: Objects, folders: list[str], prefix: str) -> list[Objects |
     in_doubt = names != sorted(names, key=lambda name: name.split(b"/"))
     if in_doubt or len(set(names)) < len(names) or objects.keys != sorted(objects.keys):
         return None
-    found: list[Objects | str] = []
+    found: list[ObjectColumns | str] = []
     done = 0
     for folder in sorted(folders, key=str.encode):
         place = bisect_left(objects.keys, folder.encode())
-        found += [objects.between(done, place), folder]
+        found += [objects.slice(done, place), folder]
         done = place
-    found.append(objects.between(done, len(objects)))
+    found.append(objects.slice(done, len(objects)))
     return [part for part in found if part]
 
 
@@ -148,16 +154,16 @@ class _Division:
     """One walk over a folder by the subfolders at some depth."""
 
     def __init__(
-        self, fetch: Fetch, folder: Folder, sleep: Sleep, depth: int, page_keys: int
+        self, fetch: Fetch, folder: ListQuery, sleep: Sleep, depth: int, page_keys: int
     ) -> None:
         self._fetch, self._folder, self._sleep = fetch, folder, sleep
         self._depth, self._page_keys = depth, page_keys
         self._folders = self._objects = 0
 
-    def batches(self) -> Generator[Objects, None, None]:
+    def batches(self) -> Generator[ObjectColumns, None, None]:
         """All objects, in listing order."""
-        waiting: deque[Iterator[Packed]] = deque()
-        parts = Ahead(self._parts(self._folder.prefix, 0), room=STREAMS)
+        waiting: deque[Iterator[PackedColumns]] = deque()
+        parts = Prefetch(self._parts(self._folder.prefix, 0), room=STREAMS)
         try:
             for part in parts:
                 waiting.append(self._begun(part))
@@ -167,10 +173,10 @@ class _Division:
                 yield from self._first(waiting)
         finally:
             for each in (parts, *waiting):
-                if isinstance(each, Ahead):
+                if isinstance(each, Prefetch):
                     each.close()
 
-    def _parts(self, prefix: str, depth: int) -> Iterator[Objects | str]:
+    def _parts(self, prefix: str, depth: int) -> Iterator[ObjectColumns | str]:
         """What lies below a prefix, in listing order: objects, and folders to be listed."""
         level = None
         if depth < self._depth:
@@ -179,27 +185,27 @@ class _Division:
             yield prefix
             return
         for part in level:
-            if isinstance(part, Objects):
+            if isinstance(part, ObjectColumns):
                 yield part
             else:
                 yield from self._parts(part, depth + 1)
 
-    def _begun(self, part: Objects | str) -> Iterator[Packed]:
-        if isinstance(part, Objects):
-            return iter([Packed(part)])
-        return Ahead(self._listed(part), room=ROOM, weigh=len)
+    def _begun(self, part: ObjectColumns | str) -> Iterator[PackedColumns]:
+        if isinstance(part, ObjectColumns):
+            return iter([PackedColumns(part)])
+        return Prefetch(self._listed(part), room=ROOM, weigh=len)
 
-    def _listed(self, prefix: str) -> Iterator[Packed]:
+    def _listed(self, prefix: str) -> Iterator[PackedColumns]:
         folder = replace(self._folder, prefix=prefix)
-        for page in pages(self._fetch, folder, self._sleep, small=True):
-            yield Packed(page.objects(times=folder.times))
+        for page in fetch_pages(self._fetch, folder, self._sleep, small=True):
+            yield PackedColumns(page.objects(times=folder.times))
 
-    def _first(self, waiting: deque[Iterator[Packed]]) -> Iterator[Objects]:
+    def _first(self, waiting: deque[Iterator[PackedColumns]]) -> Iterator[ObjectColumns]:
         """All of the first that waits; until it is through it counts as waiting."""
         for batch in waiting[0]:
             self._objects += len(batch)
-            yield batch.objects()
-        if not isinstance(waiting.popleft(), Ahead):
+            yield batch.unpack()
+        if not isinstance(waiting.popleft(), Prefetch):
             return
         self._folders += 1
         if self._folders == _SEEN:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree
 
-from ..model.object_columns import Objects
+from ..model.object_columns import ObjectColumns
 
 _END = b"</Contents>"
 # Any element of an entry but those that are looked for; possessive, so it never backtracks.
@@ -33,7 +33,7 @@ _NAMED = {b"lt": b"<", b"gt": b">", b"amp": b"&", b"quot": b'"', b"apos": b"'"}
 _OUTSIDE = (b"<IsTruncated", b"<NextContinuationToken", b"<EncodingType", b"<CommonPrefixes")
 
 
-class Malformed(ValueError):
+class MalformedPage(ValueError):
     """The body is not a whole answer to ListObjectsV2."""
 
 
@@ -58,16 +58,16 @@ class Page:
         except ValueError:
             return False
 
-    def objects(self, *, times: bool = False) -> Objects:
+    def objects(self, *, times: bool = False) -> ObjectColumns:
         """The page's objects. Raises Malformed."""
         found = _scanned(self, times=times)
         return found if found is not None else _parsed(self, times=times)
 
 
-def page(body: bytes) -> Page:
+def parse_page(body: bytes) -> Page:
     """Opens a page by its envelope. Raises Malformed if it is cut short or no listing at all."""
     if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
-        raise Malformed("the answer declares XML entities")
+        raise MalformedPage("the answer declares XML entities")
     first, last = body.find(b"<Contents>"), body.rfind(_END)
     entries = slice(first, last + len(_END)) if 0 <= first < last else slice(0, 0)
     if b"<!" in body or body.find(b"<?", 2) >= 0:  # CDATA, comments, processing instructions
@@ -76,14 +76,14 @@ def page(body: bytes) -> Page:
         entries = slice(0, 0)
     root = _xml(body[: entries.start] + body[entries.stop :])
     if _name(root) != "ListBucketResult":
-        raise Malformed(f"the answer is <{_name(root)[:40]}>, not a listing")
+        raise MalformedPage(f"the answer is <{_name(root)[:40]}>, not a listing")
     texts = {_name(element): element.text or "" for element in root}
     if texts.get("IsTruncated", "").strip() not in {"true", "false"}:
-        raise Malformed("the answer does not say whether more follows (IsTruncated)")
+        raise MalformedPage("the answer does not say whether more follows (IsTruncated)")
     truncated = texts["IsTruncated"].strip() == "true"
     token = texts.get("NextContinuationToken", "") if truncated else ""
     if truncated and not token:
-        raise Malformed("the answer says that more follows, and not how to ask for it")
+        raise MalformedPage("the answer says that more follows, and not how to ask for it")
     if "Contents" in texts:  # entries that the byte search did not see: another dialect of XML
         entries = slice(0, 0)
     url_encoded = texts.get("EncodingType", "").strip() == "url"
@@ -101,7 +101,7 @@ def _folders(root: ElementTree.Element, *, url_encoded: bool) -> list[bytes]:
     return [_unquoted(each) for each in found] if url_encoded else found
 
 
-def _scanned(page: Page, *, times: bool) -> Objects | None:
+def _scanned(page: Page, *, times: bool) -> ObjectColumns | None:
     """The objects by regular expression; None if that is not certain to be right."""
     body, (start, stop) = page.body, (page.entries.start, page.entries.stop)
     if start == stop:
@@ -116,7 +116,7 @@ def _scanned(page: Page, *, times: bool) -> Objects | None:
             return None
         written = [mark.decode() for mark in marks[::2]]
     keys = _decoded([key for key, _ in pairs], page)
-    return Objects(keys, [int(size) for _, size in pairs], written)
+    return ObjectColumns(keys, [int(size) for _, size in pairs], written)
 
 
 def _decoded(keys: list[bytes], page: Page) -> list[bytes]:
@@ -140,7 +140,7 @@ def _character(entity: re.Match[bytes]) -> bytes:
     """XML knows five names and numbers, and nothing else."""
     name = entity[1]
     if not entity[0].endswith(b";"):
-        raise Malformed("a key has a bare &")
+        raise MalformedPage("a key has a bare &")
     if name in _NAMED:
         return _NAMED[name]
     try:
@@ -149,19 +149,19 @@ def _character(entity: re.Match[bytes]) -> bytes:
             raise ValueError
         return chr(number).encode()
     except (ValueError, OverflowError) as error:
-        raise Malformed(f"a key has the unknown XML entity {name[:20]!r}") from error
+        raise MalformedPage(f"a key has the unknown XML entity {name[:20]!r}") from error
 
 
-def _parsed(page: Page, *, times: bool) -> Objects:
+def _parsed(page: Page, *, times: bool) -> ObjectColumns:
     """The objects by the XML parser: slower, and right for any well-formed answer."""
-    found = Objects([], [], [] if times else None)
+    found = ObjectColumns([], [], [] if times else None)
     for element in _xml(page.body):
         if _name(element) != "Contents":
             continue
         texts = {_name(child): child.text or "" for child in element}
         key, size = texts.get("Key", ""), texts.get("Size", "").strip()
         if not key or not size.isdecimal():
-            raise Malformed("an entry of the answer lacks its key or its size")
+            raise MalformedPage("an entry of the answer lacks its key or its size")
         found.keys.append(_unquoted(key.encode()) if page.url_encoded else key.encode())
         assert found.sizes is not None  # noqa: S101 (made above)
         found.sizes.append(int(size))
@@ -174,7 +174,7 @@ def _xml(body: bytes) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(body)  # noqa: S314 (declarations are refused in `page`)
     except ElementTree.ParseError as error:
-        raise Malformed(f"the answer is no well-formed XML ({error})") from error
+        raise MalformedPage(f"the answer is no well-formed XML ({error})") from error
 
 
 def _name(element: ElementTree.Element) -> str:

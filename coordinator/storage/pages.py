@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from operator import lt
 
-from ..model.errors import trimmed
-from ..model.object_columns import Objects
-from .page import Malformed, Page, page
+from ..model.errors import clean_text
+from ..model.object_columns import ObjectColumns
+from .page import MalformedPage, Page, parse_page
 
 Fetch = Callable[[Mapping[str, str]], bytes]
 
@@ -31,7 +31,7 @@ PAGE_BYTES = 1536 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class ListQuery:
     """What is to be listed."""
 
     prefix: str
@@ -52,21 +52,21 @@ class Folder:
         return asked | ({"continuation-token": token} if token else {})
 
 
-def opened(fetch: Fetch, folder: Folder, sleep: Callable[[float], None]) -> Page:
+def fetch_first_page(fetch: Fetch, folder: ListQuery, sleep: Callable[[float], None]) -> Page:
     """The first page of a folder."""
     return _page(fetch, folder, "", LEAST_KEYS, sleep)
 
 
-def pages(
+def fetch_pages(
     fetch: Fetch,
-    folder: Folder,
+    folder: ListQuery,
     sleep: Callable[[float], None],
     *,
     first: Page | None = None,
     small: bool = False,
 ) -> Iterator[Page]:
     """All pages of a folder, of which the first may be at hand; `small` where many are held."""
-    found = first or opened(fetch, folder, sleep)
+    found = first or fetch_first_page(fetch, folder, sleep)
     yield found
     token = ""
     landmark, steps, leap = "", 0, 1
@@ -74,8 +74,10 @@ def pages(
         # A cycle of tokens is noticed without keeping them all: by a landmark ever further on.
         steps += 1
         if found.token in {token, landmark}:
-            where = trimmed(found.token, 80)
-            raise Malformed(f"it sent the continuation token {where!r} twice: the list is a circle")
+            where = clean_text(found.token, 80)
+            raise MalformedPage(
+                f"it sent the continuation token {where!r} twice: the list is a circle"
+            )
         if steps == leap:
             landmark, leap = found.token, leap * 2
         token = found.token
@@ -84,7 +86,7 @@ def pages(
         yield found
 
 
-def in_order(batches: Iterable[Objects]) -> Iterator[Objects]:
+def check_order(batches: Iterable[ObjectColumns]) -> Iterator[ObjectColumns]:
     """The batches that hold anything, if all keys ascend strictly; raises Malformed if not."""
     last = b""
     for each in batches:
@@ -95,7 +97,7 @@ def in_order(batches: Iterable[Objects]) -> Iterator[Objects]:
 
 
 def _page(
-    fetch: Fetch, folder: Folder, token: str, asked: int, sleep: Callable[[float], None]
+    fetch: Fetch, folder: ListQuery, token: str, asked: int, sleep: Callable[[float], None]
 ) -> Page:
     """The page at a token. One that is full and is said to be the last is not believed at once.
 
@@ -109,8 +111,8 @@ def _page(
         if _count(found) <= before:
             break
         if not found.token and _count(found) > _LARGEST_KEYS:
-            end = trimmed(found.objects().keys[-1].decode(errors="replace"), 120)
-            raise Malformed(f"it says that its list ends at {end!r}, and there may be more")
+            end = clean_text(found.objects().keys[-1].decode(errors="replace"), 120)
+            raise MalformedPage(f"it says that its list ends at {end!r}, and there may be more")
     return found
 
 
@@ -126,7 +128,9 @@ def _sendable(found: Page) -> str:
         last = end.decode(errors="replace")
         if len(last) == len(found.token) and all(map(_alike, last, found.token)):
             return last
-    raise Malformed(f"its continuation token {trimmed(found.token, 80)!r} cannot be sent back")
+    raise MalformedPage(
+        f"its continuation token {clean_text(found.token, 80)!r} cannot be sent back"
+    )
 
 
 def _alike(sent: str, shown: str) -> bool:
@@ -136,11 +140,11 @@ def _alike(sent: str, shown: str) -> bool:
 def _one(fetch: Fetch, query: Mapping[str, str], sleep: Callable[[float], None]) -> Page:
     for pause in (*AGAIN_S, None):
         try:
-            return page(fetch(query))
-        except Malformed as error:
+            return parse_page(fetch(query))
+        except MalformedPage as error:
             if pause is None:
                 tries = len(AGAIN_S) + 1
-                raise Malformed(f"{error}; asked {tries} times for the same page") from error
+                raise MalformedPage(f"{error}; asked {tries} times for the same page") from error
             sleep(pause)
     raise AssertionError("unreachable")
 
@@ -162,7 +166,7 @@ def _check_order(last: bytes, keys: list[bytes]) -> None:
     names = [last, *keys] if last else keys
     for before, after in pairwise(names):
         if before.split(b"/") >= after.split(b"/"):
-            wrong = trimmed(after.decode(errors="replace"), 120)
-            raise Malformed(
+            wrong = clean_text(after.decode(errors="replace"), 120)
+            raise MalformedPage(
                 f"its listing is out of order at {wrong!r}: it would miss or repeat objects"
             )

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Ahead(Iterator[T], Generic[T]):
+class Prefetch(Iterator[T], Generic[T]):
     """The same values in the same order; an error arrives where its value would.
 
     What waits to be used weighs `room` at the most, and one value may always wait.

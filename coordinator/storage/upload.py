@@ -25,7 +25,7 @@ PART_BYTES = 5 * 1024 * 1024
 AGAIN_S = (0.5, 2.0, 8.0)
 
 
-class NotWhole(ValueError):
+class IncompleteWrite(ValueError):
     """What was written did not arrive, or the server did not say that it did."""
 
 
@@ -105,10 +105,12 @@ def verify(written: Written, headers: Mapping[str, str], content: Iterable[bytes
     found = {name.lower(): value for name, value in headers.items()}
     for name, value in written.metadata.items():
         if found.get(name) != value:
-            raise NotWhole(f"its {name} reads {found.get(name)!r} where {value!r} was written")
+            raise IncompleteWrite(
+                f"its {name} reads {found.get(name)!r} where {value!r} was written"
+            )
     size, sha256 = _sums(content)
     if (size, sha256) != (written.size_bytes, written.sha256):
-        raise NotWhole(
+        raise IncompleteWrite(
             f"it reads back {size} bytes that are not the {written.size_bytes} bytes written"
         )
 
@@ -156,7 +158,7 @@ def _begin(request: Request, content_type: str) -> str:
     _, body = request("POST", query={"uploads": ""}, headers={"Content-Type": content_type})
     found = _answer(body, "InitiateMultipartUploadResult", "start").findtext("{*}UploadId")
     if not found:
-        raise NotWhole("it started a multipart upload without telling its id")
+        raise IncompleteWrite("it started a multipart upload without telling its id")
     return found
 
 
@@ -173,7 +175,7 @@ def _complete(request: Request, upload_id: str, tags: list[str], sleep: Sleep) -
             # S3 may say "200 OK" first and then, in the body, that it failed.
             _answer(body, "CompleteMultipartUploadResult", "complete")
             return
-        except NotWhole:
+        except IncompleteWrite:
             if pause is None:
                 raise
             sleep(pause)
@@ -183,8 +185,10 @@ def _answer(body: bytes, expected: str, verb: str) -> ElementTree.Element:
     try:
         root = ElementTree.fromstring(body)  # noqa: S314 (ElementTree fetches nothing)
     except ElementTree.ParseError as error:
-        raise NotWhole(f"it did not {verb} the multipart upload: no XML came back") from error
+        raise IncompleteWrite(
+            f"it did not {verb} the multipart upload: no XML came back"
+        ) from error
     if root.tag.rpartition("}")[2] != expected:
         code = root.findtext("Code") or root.tag
-        raise NotWhole(f"it did not {verb} the multipart upload: {code[:80]}")
+        raise IncompleteWrite(f"it did not {verb} the multipart upload: {code[:80]}")
     return root

@@ -21,7 +21,7 @@ from coordinator.model.selection import Rules
 from coordinator.storage import listing as parallel
 from coordinator.storage import pages as walk
 from coordinator.storage.bucket import Bucket
-from coordinator.storage.pages import Folder
+from coordinator.storage.pages import ListQuery
 from coordinator.storage.upload import PART_BYTES
 from tests.functional.servers import Server
 
@@ -29,10 +29,10 @@ from tests.functional.servers import Server
 def build(bucket: Bucket, rules: Rules, key: str) -> tuple[list[bytes], Index]:
     """The lines of the index object that was written, and what is known of it."""
     builder, selection = IndexBuilder(), Selection(rules, ("state/",))
-    pages = bucket.objects(Folder(rules.prefix, times=rules.times))
-    written = bucket.put_lines(key, builder.lines(selection.items(pages)), "text/plain")
+    pages = bucket.list_objects(ListQuery(rules.prefix, times=rules.times))
+    written = bucket.write_lines(key, builder.build_lines(selection.select(pages)), "text/plain")
     index = builder.index(selection.left_out)
-    content = b"".join(bucket.read(key))
+    content = b"".join(bucket.read_pieces(key))
     assert (written.lines, written.size_bytes) == (index.items, len(content))
     assert written.sha256 == hashlib.sha256(content).hexdigest()
     return content.split(b"\n")[:-1], index
@@ -158,7 +158,9 @@ def test_folders_are_listed_side_by_side_where_that_pays(
         return request(method, key, **options)
 
     bucket._request = noted  # type: ignore[method-assign]
-    found = [key.decode() for objects in bucket.objects(Folder("in/")) for key in objects.keys]
+    found = [
+        key.decode() for objects in bucket.list_objects(ListQuery("in/")) for key in objects.keys
+    ]
     assert found == names
     folders = {f"in/{i}/" for i in range(6)}
     # MinIO lists ahead by itself.
@@ -177,7 +179,7 @@ def test_the_index_object_tells_its_lines_and_digest(server: Server, bucket: Buc
     """Also where it is a multipart upload, whose metadata comes by a copy onto itself."""
     line = b"k" * 99 + b"\n"
     for key, count in (("state/small", 3), ("state/large", PART_BYTES // 1_000)):
-        written = bucket.put_lines(key, (line * 100 for _ in range(count)), "text/plain")
+        written = bucket.write_lines(key, (line * 100 for _ in range(count)), "text/plain")
         found = server.client.stat_object(bucket.name, key)
         assert found.size == written.size_bytes == 10_000 * count
         assert found.metadata is not None
@@ -200,5 +202,5 @@ def test_times_are_read_where_a_rule_asks_for_them(server: Server, bucket: Bucke
 def test_folders_below_are_left_where_the_listing_is_flat(server: Server, bucket: Bucket) -> None:
     for key in ("in/a", "in/sub/b", "in/z"):
         server.client.put_object(bucket.name, key, io.BytesIO(b"1"), 1)
-    pages = bucket.objects(Folder("in/", recursive=False))
+    pages = bucket.list_objects(ListQuery("in/", recursive=False))
     assert [key for objects in pages for key in objects.keys] == [b"in/a", b"in/z"]

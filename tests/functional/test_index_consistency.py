@@ -18,8 +18,8 @@ from coordinator.model.errors import StorageError
 from coordinator.storage import listing as parallel
 from coordinator.storage import pages as walk
 from coordinator.storage.bucket import Bucket
-from coordinator.storage.page import page
-from coordinator.storage.pages import Folder
+from coordinator.storage.page import parse_page
+from coordinator.storage.pages import ListQuery
 from coordinator.storage.upload import PART_BYTES
 from tests.functional.relay import relay
 from tests.functional.servers import Server
@@ -47,7 +47,7 @@ def between_pages(bucket: Bucket, happens: Callable[[str], None]) -> Iterator[No
             with one:  # folders are listed side by side
                 happens(last)
         headers, body = request(method, key, **options)
-        if listing and (keys := page(body).objects().keys):
+        if listing and (keys := parse_page(body).objects().keys):
             last = keys[-1].decode()
         return headers, body
 
@@ -57,7 +57,9 @@ def between_pages(bucket: Bucket, happens: Callable[[str], None]) -> Iterator[No
 
 
 def listing(bucket: Bucket) -> list[str]:
-    return [key.decode() for objects in bucket.objects(Folder("in/")) for key in objects.keys]
+    return [
+        key.decode() for objects in bucket.list_objects(ListQuery("in/")) for key in objects.keys
+    ]
 
 
 @pytest.mark.parametrize("keys", [FLAT, NESTED], ids=["flat", "nested"])
@@ -132,7 +134,7 @@ def test_an_upload_is_done_although_its_last_answer_is_lost(server: Server, buck
             not s3.lost and request.startswith("POST") and "uploadId" in request
         )
         through = Bucket(replace(server.access, url=s3.url), bucket.name)
-        written = through.put_lines(
+        written = through.write_lines(
             "state/index", (line * 1_000 for _ in range(PART_BYTES // 50_000)), "text/plain"
         )
         ends = [each for each in s3.requests if each.startswith("POST") and "uploadId" in each]
@@ -145,7 +147,7 @@ def test_an_upload_is_done_although_its_last_answer_is_lost(server: Server, buck
 def test_an_upload_whose_end_never_arrives_fails_and_keeps_what_was_there(
     server: Server, bucket: Bucket
 ) -> None:
-    bucket.put("state/index", b"of another run\n", "text/plain")
+    bucket.write("state/index", b"of another run\n", "text/plain")
     request = bucket._request
 
     def asked(method: str, key: str | None = None, **options: Any) -> Any:
@@ -157,5 +159,5 @@ def test_an_upload_whose_end_never_arrives_fails_and_keeps_what_was_there(
 
     bucket._request = asked  # type: ignore[method-assign]
     with pytest.raises(StorageError, match=r"could not write .*state/index"):
-        bucket.put_lines("state/index", [b"k\n" * PART_BYTES], "text/plain")
-    assert bucket.get("state/index", 100) == b"of another run\n"
+        bucket.write_lines("state/index", [b"k\n" * PART_BYTES], "text/plain")
+    assert bucket.read_small("state/index", 100) == b"of another run\n"

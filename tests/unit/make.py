@@ -10,12 +10,12 @@ from coordinator.index.builder import MAX_CHECKPOINTS, IndexBuilder
 from coordinator.model.cluster import Resources
 from coordinator.model.errors import Ending
 from coordinator.model.items import Chunk, Index, Item
-from coordinator.model.object_columns import Objects
-from coordinator.model.planning import Cost, Cutting, Strategy
+from coordinator.model.object_columns import ObjectColumns
+from coordinator.model.planning import ChunkRules, Cost, Strategy
 from coordinator.model.run import Outcome, Plan, Report
-from coordinator.model.service import Place, Service
-from coordinator.plan.capacity import fixed_capacity
-from coordinator.plan.choose import chosen
+from coordinator.model.service import Folder, Service
+from coordinator.plan.capacity import assume_capacity
+from coordinator.plan.choose import choose_chunks
 
 RUN_ID = "20261122t101500z-3f9a1c"
 MIB = 1024 * 1024
@@ -28,16 +28,16 @@ def index(sizes: Sequence[int], *, limit: int = MAX_CHECKPOINTS) -> Index:
 
 def indexed(items: Sequence[Item], *, limit: int = MAX_CHECKPOINTS, batch: int = 7) -> Index:
     builder = IndexBuilder(limit=limit)
-    for _ in builder.lines(batches(items, batch)):
+    for _ in builder.build_lines(batches(items, batch)):
         continue
     return builder.index()
 
 
-def batches(items: Sequence[Item], size: int = 7) -> list[Objects]:
+def batches(items: Sequence[Item], size: int = 7) -> list[ObjectColumns]:
     """Items as pages of a listing."""
     pages = [items[i : i + size] for i in range(0, len(items), size)]
     return [
-        Objects(
+        ObjectColumns(
             [each.key.encode(errors="surrogatepass") for each in page],
             [each.size_bytes for each in page],
         )
@@ -59,12 +59,12 @@ def plan(
     return Plan(
         run_id=run_id,
         service=service,
-        data=Place(bucket, "input/"),
+        data=Folder(bucket, "input/"),
         index_bucket=bucket,
         index_key=index_key,
         index=planned,
-        capacity=fixed_capacity(slots, why="the test says so"),
-        chunks=chosen(planned, slots, Cutting(Strategy.BALANCED), Cost())[0],
+        capacity=assume_capacity(slots, why="the test says so"),
+        chunks=choose_chunks(planned, slots, ChunkRules(Strategy.BALANCED), Cost())[0],
     )
 
 
@@ -75,9 +75,9 @@ def chunks(count: int) -> tuple[Chunk, ...]:
 def service(
     *,
     name: str = "target",
-    inputs: tuple[Place, ...] = (),
-    outputs: tuple[Place, ...] = (),
-    mount: Place | None = None,
+    inputs: tuple[Folder, ...] = (),
+    outputs: tuple[Folder, ...] = (),
+    mount: Folder | None = None,
 ) -> Service:
     return Service(
         name=name,

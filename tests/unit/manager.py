@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from coordinator.model.access import ClusterAccess
-from coordinator.oscar.client import Oscar
+from coordinator.oscar.client import OscarClient
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Manager:
 
     answers: dict[str, tuple[int, str] | None] = field(default_factory=dict)
     requests: list[tuple[str, Any]] = field(default_factory=list)
-    oscar: Oscar = field(init=False)
+    oscar: OscarClient = field(init=False)
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def manager(answers: dict[str, tuple[int, str] | None]) -> Iterator[Manager]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     url = f"http://127.0.0.1:{server.server_address[1]}"
-    told.oscar = Oscar(ClusterAccess(url, "oscar", "canary-oscar", timeout_s=10))
+    told.oscar = OscarClient(ClusterAccess(url, "oscar", "canary-oscar", timeout_s=10))
     try:
         yield told
     finally:

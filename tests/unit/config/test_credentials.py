@@ -14,12 +14,12 @@ from coordinator.config.credentials import (
     FUNCTION_CONFIG,
     PROVIDER_SECRETS,
     Platform,
-    address,
-    places,
+    normalize_address,
+    parse_folders,
 )
-from coordinator.config.load import Config, load
+from coordinator.config.load import Config, load_config
 from coordinator.model.errors import ConfigError
-from coordinator.model.service import Place
+from coordinator.model.service import Folder
 
 ENVIRON = {
     "OSCAR_BATCH_MINIO_URL": "https://minio.env",
@@ -76,11 +76,11 @@ def mounted(root: Path, function: object = FUNCTION, *, secrets: bool = True) ->
 
 def read(platform: Platform, **sections: Any) -> Config:
     bare = {"bucket": {"name": "data"}, "service": {"name": "target"}}
-    return load(json.dumps({**bare, **sections}).encode(), platform)
+    return load_config(json.dumps({**bare, **sections}).encode(), platform)
 
 
 def around(root: Path, environ: dict[str, str] | None = None) -> Platform:
-    return Platform.around(environ or {}, root)
+    return Platform.from_environment(environ or {}, root)
 
 
 def test_without_anything_there_is_nothing_to_offer(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_an_incomplete_mount_offers_nothing(tmp_path: Path, function: object) ->
 
 
 def test_the_coordinators_own_input_folders_are_known(tmp_path: Path) -> None:
-    assert around(mounted(tmp_path)).own_inputs == (Place("oscar-batch", "in/"),)
+    assert around(mounted(tmp_path)).own_inputs == (Folder("oscar-batch", "in/"),)
 
 
 def test_a_wrong_address_in_the_environment_is_named(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_no_secret_is_in_the_text_of_a_platform(tmp_path: Path) -> None:
     ],
 )
 def test_an_address_has_one_form(text: str, expected: str) -> None:
-    assert address(text) == expected
+    assert normalize_address(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_an_address_has_one_form(text: str, expected: str) -> None:
 )
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ValueError, match=r"must|usable"):
-        address(text)
+        normalize_address(text)
 
 
 @pytest.mark.parametrize(
@@ -262,9 +262,9 @@ def test_what_is_no_address(text: str) -> None:
         (None, ()),
         ("in", ()),
         ([None, "in", {}, {"path": ""}], ()),
-        ([{"path": "/a/b/c/"}, {"path": "d"}], (Place("a", "b/c/"), Place("d", ""))),
+        ([{"path": "/a/b/c/"}, {"path": "d"}], (Folder("a", "b/c/"), Folder("d", ""))),
     ],
     ids=["null", "a text", "no paths", "paths"],
 )
-def test_places_of_a_definition(raw: object, expected: tuple[Place, ...]) -> None:
-    assert places(raw) == expected
+def test_places_of_a_definition(raw: object, expected: tuple[Folder, ...]) -> None:
+    assert parse_folders(raw) == expected

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from coordinator.config.credentials import Platform
-from coordinator.config.load import MAX_CONFIG_BYTES, Config, load
+from coordinator.config.load import MAX_CONFIG_BYTES, Config, load_config
 from coordinator.model.access import ClusterAccess, StorageAccess
 from coordinator.model.errors import ConfigError
 from coordinator.model.selection import Rules
-from coordinator.model.service import Place
+from coordinator.model.service import Folder
 
 DATA = Path(__file__).parents[2] / "data"
 FIRST_TOOL = (DATA / "config_first_tool.json").read_bytes()
@@ -26,12 +26,12 @@ BARE: dict[str, Any] = {"bucket": {"name": "data"}, "service": {"name": "target"
 
 
 def config(platform: Platform = OFFERED, **sections: Any) -> Config:
-    return load(json.dumps({**BARE, **sections}).encode(), platform)
+    return load_config(json.dumps({**BARE, **sections}).encode(), platform)
 
 
 def problems(content: bytes, platform: Platform = OFFERED) -> tuple[str, ...]:
     with pytest.raises(ConfigError) as caught:
-        load(content, platform)
+        load_config(content, platform)
     return caught.value.problems
 
 
@@ -41,17 +41,17 @@ def problem(**sections: Any) -> str:
 
 
 def test_the_first_tools_template_runs_unchanged() -> None:
-    read = load(FIRST_TOOL, Platform())
+    read = load_config(FIRST_TOOL, Platform())
     assert read == Config(
         storage=StorageAccess("https://minio.example.org", "reader", "canary-minio"),
         cluster=ClusterAccess("https://oscar.example.org", "oscar", "canary-oscar"),
-        data=Place("fish-detector", "input/"),
+        data=Folder("fish-detector", "input/"),
         service="fish-detector",
         index_copy="input/index.txt",
         headroom=0.2,
         max_parallel=None,
         dry_run=False,
-        state=Place("fish-detector", ".oscar-batch/"),
+        state=Folder("fish-detector", ".oscar-batch/"),
         report=None,
         rules=Rules("input/"),
     )
@@ -61,13 +61,13 @@ def test_the_defaults() -> None:
     assert config() == Config(
         storage=OFFERED.storages[0],
         cluster=OFFERED.clusters[0],
-        data=Place("data", ""),
+        data=Folder("data", ""),
         service="target",
         index_copy=None,
         headroom=0.2,
         max_parallel=None,
         dry_run=False,
-        state=Place("data", ".oscar-batch/"),
+        state=Folder("data", ".oscar-batch/"),
         report=None,
         own_inputs=(),
         own_outputs=(),
@@ -81,16 +81,16 @@ def test_the_default_timeout() -> None:
 @pytest.mark.parametrize("written", ["input", "input/", "/input", "/input//"])
 def test_a_folder_is_the_same_however_it_is_written(written: str) -> None:
     read = config(bucket={"name": "data", "folder_prefix": written})
-    assert read.data == Place("data", "input/")
+    assert read.data == Folder("data", "input/")
 
 
 def test_yaml_means_the_same_as_json() -> None:
     text = b"bucket: {name: data}\nservice:\n  name: target\nplan:\n  headroom: 0.5\n"
-    assert load(text, OFFERED) == config(plan={"headroom": 0.5})
+    assert load_config(text, OFFERED) == config(plan={"headroom": 0.5})
 
 
 def test_a_byte_order_mark_is_ignored() -> None:
-    assert load(b"\xef\xbb\xbf" + json.dumps(BARE).encode(), OFFERED) == config()
+    assert load_config(b"\xef\xbb\xbf" + json.dumps(BARE).encode(), OFFERED) == config()
 
 
 def test_null_means_the_default() -> None:
@@ -123,7 +123,7 @@ def test_a_file_that_is_no_config_is_one_problem(content: bytes, said: str) -> N
 
 def test_a_file_of_the_greatest_size_is_read() -> None:
     content = json.dumps(BARE).encode()
-    assert load(content.ljust(MAX_CONFIG_BYTES), OFFERED) == config()
+    assert load_config(content.ljust(MAX_CONFIG_BYTES), OFFERED) == config()
 
 
 def test_all_problems_are_told_at_once_with_their_paths() -> None:
@@ -272,5 +272,5 @@ def test_no_problem_quotes_a_secret(content: str) -> None:
 
 
 def test_no_secret_is_in_a_config_as_text() -> None:
-    read = load(FIRST_TOOL, Platform())
-    assert "canary" not in f"{read!r} {read!s} {read.setting()}"
+    read = load_config(FIRST_TOOL, Platform())
+    assert "canary" not in f"{read!r} {read!s} {read.describe()}"

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coordinator.drive.payload import job_name, range_body
+from coordinator.drive.payload import make_job_name, write_range_body
 from tests.unit import make
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -34,7 +34,7 @@ SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
 
 def body(*, run_id: str = "run", bucket: str = "data", index_key: str = "index.txt") -> bytes:
     plan = make.plan(run_id=run_id, bucket=bucket, index_key=index_key)
-    return range_body(plan, plan.chunks[0], 1)
+    return write_range_body(plan, plan.chunks[0], 1)
 
 
 @given(TEXT, TEXT, TEXT)
@@ -60,7 +60,7 @@ def test_the_body_holds_nothing_that_a_shell_touches(bucket: str, index_key: str
 
 def test_start_and_end_are_the_lines_of_the_chunk() -> None:
     plan = make.plan([5] * 97, slots=3)
-    bodies = [json.loads(range_body(plan, chunk, 1)) for chunk in plan.chunks]
+    bodies = [json.loads(write_range_body(plan, chunk, 1)) for chunk in plan.chunks]
     assert [(b["start"], b["end"]) for b in bodies] == [(1, 33), (34, 66), (67, 97)]
 
 
@@ -121,14 +121,14 @@ NAMES = st.from_regex(LABEL, fullmatch=True).filter(lambda name: len(name) <= 39
 @given(NAMES, st.integers(1, 10**6), st.integers(1, 99))
 def test_a_job_has_a_name_that_kubernetes_accepts(service: str, number: int, attempt: int) -> None:
     plan = make.plan(service=service)
-    name = job_name(plan, replace(plan.chunks[0], number=number), attempt)
+    name = make_job_name(plan, replace(plan.chunks[0], number=number), attempt)
     assert LABEL.fullmatch(name)
     assert len(name) <= 63
 
 
 def test_the_longest_service_name_still_fits() -> None:
     plan = make.plan(service="a" * 23 + "-" * 15 + "b")
-    assert job_name(plan, plan.chunks[0], 1) == f"{'a' * 23}-{make.RUN_ID}-1-1"
+    assert make_job_name(plan, plan.chunks[0], 1) == f"{'a' * 23}-{make.RUN_ID}-1-1"
 
 
 def test_jobs_of_chunks_attempts_and_runs_differ() -> None:
@@ -136,9 +136,9 @@ def test_jobs_of_chunks_attempts_and_runs_differ() -> None:
     other = replace(plan, run_id="20261122t101500z-000000")
     first, second = plan.chunks[:2]
     made = [(plan, first, 1), (plan, first, 2), (plan, second, 1), (other, first, 1)]
-    assert len({job_name(*named) for named in made}) == len(made)
+    assert len({make_job_name(*named) for named in made}) == len(made)
 
 
 def test_the_same_attempt_always_has_the_same_name() -> None:
     plan = make.plan()
-    assert job_name(plan, plan.chunks[0], 1) == job_name(plan, plan.chunks[0], 1)
+    assert make_job_name(plan, plan.chunks[0], 1) == make_job_name(plan, plan.chunks[0], 1)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from coordinator.drive.progress import Story, new_run_id
+from coordinator.drive.progress import Progress, new_run_id
 from coordinator.model.errors import Ending
 from coordinator.model.run import Stage
 
@@ -41,26 +41,26 @@ def test_two_runs_of_one_second_differ() -> None:
 
 
 def test_a_stage_is_timed() -> None:
-    story = Story(clock=Clock())
+    story = Progress(clock=Clock())
     with story.stage("index"):
         pass
     assert story.stages == [Stage("index", 1.0)]
 
 
-def failed(story: Story) -> None:
+def failed(story: Progress) -> None:
     with story.stage("index"):
         raise ValueError("broken")
 
 
 def test_a_stage_that_fails_is_timed_too() -> None:
-    story = Story(clock=Clock())
+    story = Progress(clock=Clock())
     with pytest.raises(ValueError, match="broken"):
         failed(story)
     assert [stage.name for stage in story.stages] == ["index"]
 
 
 def test_the_report_tells_all_that_was_known() -> None:
-    story = Story(clock=Clock(), run_id="run")
+    story = Progress(clock=Clock(), run_id="run")
     story.warn("first", "second")
     report = story.report(Ending.BAD_CONFIG, "wrong", problems=("a: wrong",))
     assert (report.run_id, report.warnings) == ("run", ("first", "second"))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from coordinator.drive.submission import Pace, invoke_all
+from coordinator.drive.submission import Pace, submit_chunks
 from coordinator.model.items import Chunk
 from coordinator.model.run import Outcome, Reply, State, Verdict
 from tests.unit import make
@@ -35,7 +35,7 @@ class Manager:
 
 
 def invoked(manager: Manager, count: int = 1) -> tuple[Outcome, ...]:
-    return invoke_all(make.chunks(count), manager.post, AT_ONCE)
+    return submit_chunks(make.chunks(count), manager.post, AT_ONCE)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_the_first_chunk_goes_alone_and_then_as_many_as_there_are_workers() -> N
             at_work -= 1
         return "job", Reply(Verdict.ACCEPTED)
 
-    invoke_all(make.chunks(7), post, AT_ONCE)
+    submit_chunks(make.chunks(7), post, AT_ONCE)
     assert most[1] == 1
     assert max(most) == 3
 
@@ -138,7 +138,7 @@ def interrupted_at(number: int, verdict: Verdict, pace: Pace) -> tuple[Outcome, 
             return "job", Reply(verdict)
         return "job", Reply(Verdict.ACCEPTED)
 
-    return invoke_all(make.chunks(20), post, pace)
+    return submit_chunks(make.chunks(20), post, pace)
 
 
 @pytest.mark.usefixtures("ctrl_c")

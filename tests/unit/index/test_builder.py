@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from coordinator.index.builder import MAX_SKIPPED_SHOWN, IndexBuilder
 from coordinator.model.items import Item
-from coordinator.model.object_columns import Objects
+from coordinator.model.object_columns import ObjectColumns
 from tests.unit import make
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -21,7 +21,7 @@ ITEMS = st.lists(st.builds(Item, KEYS, st.integers(min_value=0, max_value=2**40)
 @given(ITEMS, st.integers(min_value=1, max_value=9))
 def test_lines_and_skipped_are_the_items_in_their_order(items: list[Item], batch: int) -> None:
     builder = IndexBuilder()
-    lines = b"".join(builder.lines(make.batches(items, batch))).decode().split("\n")[:-1]
+    lines = b"".join(builder.build_lines(make.batches(items, batch))).decode().split("\n")[:-1]
     skipped = [skipped.key for skipped in builder.index().skipped]
     keys = [item.key for item in items]
     fit = [key for key in keys if not {"\n", "\r"} & set(key) and not key.endswith("/")]
@@ -36,7 +36,7 @@ def test_listed_is_the_sum_of_items_and_skipped(items: list[Item]) -> None:
 @given(ITEMS, st.integers(min_value=1, max_value=5))
 def test_the_largest_items_are_kept_apart(items: list[Item], most: int) -> None:
     builder = IndexBuilder(largest=most)
-    for _ in builder.lines(make.batches(items)):
+    for _ in builder.build_lines(make.batches(items)):
         continue
     skipped = {skipped.key for skipped in builder.index().skipped}
     fit = [item for item in items if item.key not in skipped]
@@ -46,7 +46,7 @@ def test_the_largest_items_are_kept_apart(items: list[Item], most: int) -> None:
 
 def test_items_of_unknown_size_count_and_weigh_nothing() -> None:
     builder = IndexBuilder()
-    assert list(builder.lines([Objects([b"a", b"b"], None)])) == [b"a\nb\n"]
+    assert list(builder.build_lines([ObjectColumns([b"a", b"b"], None)])) == [b"a\nb\n"]
     assert (builder.index().items, builder.index().size_bytes) == (2, 0)
 
 
@@ -85,7 +85,9 @@ def test_strides_are_powers_of_two(sizes: list[int], limit: int) -> None:
     ["a b", "x\ty", "#1", "%2F", "a+b", "'\"", "Straße/ü", "日本/語.JPG", "\u2028", "k" * 1024],
 )
 def test_a_difficult_key_is_one_line(key: str) -> None:
-    assert list(IndexBuilder().lines([Objects([key.encode()], [1])])) == [key.encode() + b"\n"]
+    assert list(IndexBuilder().build_lines([ObjectColumns([key.encode()], [1])])) == [
+        key.encode() + b"\n"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,7 @@ def test_a_key_that_no_line_can_hold_is_skipped_with_its_reason(
     key: bytes, shown: str, reason: str
 ) -> None:
     builder = IndexBuilder()
-    assert list(builder.lines([Objects([b"a", key, b"b"], [1, 2, 4])])) == [b"a\nb\n"]
+    assert list(builder.build_lines([ObjectColumns([b"a", key, b"b"], [1, 2, 4])])) == [b"a\nb\n"]
     (skipped,) = builder.index().skipped
     assert skipped.key == shown
     assert reason in skipped.reason

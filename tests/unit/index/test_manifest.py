@@ -11,21 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.index.manifest import BATCH, inventory, objects
+from coordinator.index.manifest import BATCH, read_inventory, read_objects
 from coordinator.model.errors import ConfigError
-from coordinator.model.object_columns import Objects
+from coordinator.model.object_columns import ObjectColumns
 from coordinator.model.selection import Manifest
 
 
-def one(manifest: Manifest, content: bytes, piece: int = 5) -> Objects:
+def one(manifest: Manifest, content: bytes, piece: int = 5) -> ObjectColumns:
     pieces = (content[i : i + piece] for i in range(0, len(content), piece))
-    (found,) = objects(manifest, pieces)
+    (found,) = read_objects(manifest, pieces)
     return found
 
 
 def problem(manifest: Manifest, content: bytes) -> str:
     with pytest.raises(ConfigError) as caught:
-        list(objects(manifest, [content]))
+        list(read_objects(manifest, [content]))
     return str(caught.value)
 
 
@@ -65,7 +65,9 @@ def test_a_gzip_file_may_have_several_members() -> None:
 
 def test_a_gzip_file_that_unzips_to_much_is_read_in_pieces() -> None:
     content = b"".join(b"%07d\n" % i for i in range(400_000))
-    found = [key for each in objects(Manifest("x"), [gzip.compress(content)]) for key in each.keys]
+    found = [
+        key for each in read_objects(Manifest("x"), [gzip.compress(content)]) for key in each.keys
+    ]
     assert (len(found), found[-1]) == (400_000, b"0399999")
 
 
@@ -73,12 +75,14 @@ def test_a_gzip_file_that_unzips_to_much_is_read_in_pieces() -> None:
 def test_any_keys_in_jsonl(keys: list[str], piece: int) -> None:
     content = "".join(json.dumps({"key": key}) + "\n" for key in keys).encode()
     pieces = [content[i : i + piece] for i in range(0, len(content), piece)]
-    found = [key.decode() for each in objects(Manifest("x.jsonl"), pieces) for key in each.keys]
+    found = [
+        key.decode() for each in read_objects(Manifest("x.jsonl"), pieces) for key in each.keys
+    ]
     assert found == keys
 
 
 def test_long_manifests_come_in_batches() -> None:
-    found = list(objects(Manifest("x"), [b"k\n" * (BATCH + 1)]))
+    found = list(read_objects(Manifest("x"), [b"k\n" * (BATCH + 1)]))
     assert [len(each) for each in found] == [BATCH, 1]
 
 
@@ -112,13 +116,13 @@ INVENTORY = {
 
 def test_s3_inventory() -> None:
     assert Manifest("inv/2026/manifest.json").is_inventory
-    files = inventory(json.dumps(INVENTORY).encode())
+    files = read_inventory(json.dumps(INVENTORY).encode())
     assert [file.key for file in files] == ["inv/1.csv.gz", "inv/2.csv.gz"]
     row = '"data","in/a+b%2B%C3%BC.jpg","true","false","7","2026-11-22T10:00:00.000Z"\n'
     old = '"data","in/old","false","false","7","2026-11-22T10:00:00.000Z"\n'
     gone = '"data","in/gone","true","true","","2026-11-22T10:00:00.000Z"\n'
     found = one(files[0], gzip.compress((row + old + gone).encode()))
-    assert found == Objects(["in/a b+ü.jpg".encode()], [7], ["2026-11-22T10:00:00.000Z"])
+    assert found == ObjectColumns(["in/a b+ü.jpg".encode()], [7], ["2026-11-22T10:00:00.000Z"])
 
 
 @pytest.mark.parametrize(
@@ -126,4 +130,4 @@ def test_s3_inventory() -> None:
 )
 def test_other_inventories_are_refused(document: Iterable[int]) -> None:
     with pytest.raises(ConfigError, match="Inventory"):
-        inventory(bytes(document))
+        read_inventory(bytes(document))

@@ -10,8 +10,8 @@ import pytest
 
 from coordinator.index.selection import MARKERS, OF_RUNS, Selection
 from coordinator.model.errors import ConfigError
-from coordinator.model.object_columns import Objects
-from coordinator.model.selection import Rules, pattern
+from coordinator.model.object_columns import ObjectColumns
+from coordinator.model.selection import Rules, compile_glob
 
 
 @pytest.mark.parametrize(
@@ -33,18 +33,18 @@ from coordinator.model.selection import Rules, pattern
     ],
 )
 def test_globs(glob: str, matched: list[str], unmatched: list[str]) -> None:
-    found = [key for key in matched + unmatched if pattern(glob).fullmatch(key.encode())]
+    found = [key for key in matched + unmatched if compile_glob(glob).fullmatch(key.encode())]
     assert found == matched
 
 
 @pytest.mark.parametrize("glob", ["", "/", "[z-a]", "[ü]"])
 def test_what_is_no_glob_is_refused(glob: str) -> None:
     with pytest.raises(ValueError, match=r"must be a glob|choice|ASCII"):
-        pattern(glob)
+        compile_glob(glob)
 
 
 TIMES = ["2026-11-22T10:00:00Z", "2026-11-22T10:00:01.500Z", "2026-11-22T11:00:02+01:00"]
-OBJECTS = Objects([b"in/a.jpg", b"in/b.JPG", b"in/sub/c.png"], [10, 20, 30], TIMES)
+OBJECTS = ObjectColumns([b"in/a.jpg", b"in/b.JPG", b"in/sub/c.png"], [10, 20, 30], TIMES)
 NOON = datetime(2026, 11, 22, 10, 0, 1, 500_000, tzinfo=UTC)
 
 
@@ -67,7 +67,7 @@ NOON = datetime(2026, 11, 22, 10, 0, 1, 500_000, tzinfo=UTC)
 )
 def test_rules(rules: dict[str, Any], kept: str, left_out: dict[str, int]) -> None:
     selection = Selection(Rules("in/", **rules))
-    found = [key for batch in selection.items([OBJECTS]) for key in batch.keys]
+    found = [key for batch in selection.select([OBJECTS]) for key in batch.keys]
     assert "".join(chr(key.rpartition(b"/")[2][0]) for key in found) == kept
     assert (selection.listed, selection.left_out) == (3, left_out)
 
@@ -75,18 +75,18 @@ def test_rules(rules: dict[str, Any], kept: str, left_out: dict[str, int]) -> No
 def test_what_is_no_item_whatever_the_rules_is_counted() -> None:
     keys = [b"a/", b"b/", b".oscar-batch/r/plan.json", b"index.txt", b"index.txt.bak", b"x"]
     selection = Selection(Rules(), (".oscar-batch/", "index.txt"))
-    (kept,) = selection.items([Objects(keys, [0, 1, 1, 1, 1, 1])])
+    (kept,) = selection.select([ObjectColumns(keys, [0, 1, 1, 1, 1, 1])])
     assert kept.keys == [b"b/", b"index.txt.bak", b"x"]
     assert selection.left_out == {MARKERS: 1, OF_RUNS: 2}
 
 
 def test_what_lies_outside_the_folder_is_left_out() -> None:
     selection = Selection(Rules("in/"))
-    (kept,) = selection.items([Objects([b"in/a", b"input/b"], [1, 1])])
+    (kept,) = selection.select([ObjectColumns([b"in/a", b"input/b"], [1, 1])])
     assert (kept.keys, selection.left_out) == ([b"in/a"], {"bucket.folder_prefix": 1})
 
 
 @pytest.mark.parametrize("rules", [Rules(min_size=1), Rules(modified_after=NOON)])
 def test_rules_on_what_is_not_known_end_the_run(rules: Rules) -> None:
     with pytest.raises(ConfigError, match=r"bucket\.manifest"):
-        list(Selection(rules).items([Objects([b"a"], None)]))
+        list(Selection(rules).select([ObjectColumns([b"a"], None)]))

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.index.skip_done import PIECES, Done, KeySet, _piece
-from coordinator.model.object_columns import Objects
+from coordinator.index.skip_done import PIECES, DoneFilter, KeySet, _piece
+from coordinator.model.object_columns import ObjectColumns
 from coordinator.model.selection import Outputs
 
 KEYS = st.lists(st.binary(min_size=1, max_size=8), unique=True)
@@ -28,9 +28,9 @@ def test_exactly_those_without_output_go_on(keys: list[bytes], made: set[int]) -
         assert "skip_done" in reason
         skipped.extend(done)
 
-    stage = Done(outputs, [Objects(existing, None)], skip)
-    batches = [Objects(items[i : i + 3], None) for i in range(0, len(items), 3)]
-    to_do = [key for batch in stage.to_do(batches) for key in batch.keys]
+    stage = DoneFilter(outputs, [ObjectColumns(existing, None)], skip)
+    batches = [ObjectColumns(items[i : i + 3], None) for i in range(0, len(items), 3)]
+    to_do = [key for batch in stage.drop_done(batches) for key in batch.keys]
     assert to_do == [item for i, item in enumerate(items) if i not in made]
     assert skipped == [item for i, item in enumerate(items) if i in made]
 
@@ -50,7 +50,7 @@ def test_the_mapping(item: bytes, output: bytes) -> None:
 
 def test_an_output_costs_less_than_ten_bytes() -> None:
     starts = range(0, 10**6, 1000)
-    batches = (Objects([b"out/%d" % (i + j) for j in range(1000)], None) for i in starts)
+    batches = (ObjectColumns([b"out/%d" % (i + j) for j in range(1000)], None) for i in starts)
     found = KeySet(batches)
     pieces = sum(map(sys.getsizeof, found._pieces))
     assert (found.size, pieces / found.size < 10) == (10**6, True)

@@ -8,7 +8,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.model.errors import BatchError, ClusterError, ConfigError, NoStatus, trimmed
+from coordinator.model.errors import BatchError, ClusterError, ConfigError, NoStatus, clean_text
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -16,30 +16,30 @@ BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 @given(ANY_TEXT, st.integers(min_value=1, max_value=300))
 def test_trimmed_text_is_never_longer_than_its_limit(text: str, limit: int) -> None:
-    assert len(trimmed(text, limit)) <= limit
+    assert len(clean_text(text, limit)) <= limit
 
 
 @given(ANY_TEXT)
 def test_trimmed_text_has_no_control_characters(text: str) -> None:
-    assert not [c for c in trimmed(text) if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"}]
+    assert not [c for c in clean_text(text) if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"}]
 
 
 @given(st.text(st.sampled_from(sorted(BIDI | {"a"}))))
 def test_trimmed_text_cannot_turn_the_direction_of_reading(text: str) -> None:
-    assert BIDI.isdisjoint(trimmed(text))
+    assert BIDI.isdisjoint(clean_text(text))
 
 
 @given(ANY_TEXT)
 def test_trimmed_text_can_be_written_to_a_file(text: str) -> None:
-    assert trimmed(text).encode().decode() == trimmed(text)
+    assert clean_text(text).encode().decode() == clean_text(text)
 
 
 def test_text_that_needs_no_trimming_is_kept() -> None:
-    assert trimmed("jobs.batch “a” — already exists") == "jobs.batch “a” — already exists"
+    assert clean_text("jobs.batch “a” — already exists") == "jobs.batch “a” — already exists"
 
 
 def test_what_was_cut_off_is_marked() -> None:
-    assert trimmed("abcdef", 4) == "abc…"
+    assert clean_text("abcdef", 4) == "abc…"
 
 
 def test_a_config_error_tells_all_its_problems() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.model.units import millicores, parse, whole_bytes
+from coordinator.model.units import parse_bytes, parse_millicores, parse_quantity
 
 MIB, GIB = 1024**2, 1024**3
 
@@ -32,7 +32,7 @@ MIB, GIB = 1024**2, 1024**3
     ],
 )
 def test_cpu_is_read_as_whole_millicores(text: str, expected: int) -> None:
-    assert millicores(text) == expected
+    assert parse_millicores(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_cpu_is_read_as_whole_millicores(text: str, expected: int) -> None:
     ],
 )
 def test_memory_is_read_as_whole_bytes(text: str, expected: int) -> None:
-    assert whole_bytes(text) == expected
+    assert parse_bytes(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ def test_memory_is_read_as_whole_bytes(text: str, expected: int) -> None:
 )
 def test_what_kubernetes_rejects_is_rejected_by_name(text: str) -> None:
     with pytest.raises(ValueError, match=r"Kubernetes quantit") as caught:
-        parse(text)
+        parse_quantity(text)
     assert repr(text) in str(caught.value)
 
 
 @given(st.integers(min_value=0, max_value=10**15))
 def test_fractions_are_rounded_up_never_down(milli: int) -> None:
-    assert whole_bytes(f"{milli}m") == -(-milli // 1000)
+    assert parse_bytes(f"{milli}m") == -(-milli // 1000)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_fractions_are_rounded_up_never_down(milli: int) -> None:
     ],
 )
 def test_a_quantity_and_its_canonical_form_are_the_same(typed: str, canonical: str) -> None:
-    assert parse(typed) == parse(canonical)
+    assert parse_quantity(typed) == parse_quantity(canonical)
 
 
 @given(
@@ -133,8 +133,8 @@ def test_a_quantity_and_its_canonical_form_are_the_same(typed: str, canonical: s
     st.sampled_from(["", "k", "M", "G", "T", "P", "Ki", "Mi", "Gi", "Ti", "Pi"]),
 )
 def test_a_whole_quantity_comes_back_from_its_value(number: int, suffix: str) -> None:
-    value = whole_bytes(f"{number}{suffix}")
-    assert whole_bytes(str(value)) == value
-    assert whole_bytes(f"{value * 1000}m") == value
+    value = parse_bytes(f"{number}{suffix}")
+    assert parse_bytes(str(value)) == value
+    assert parse_bytes(f"{value * 1000}m") == value
     base = 1024 if suffix.endswith("i") else 1000
     assert value == number * base ** (" kMGTP".lower().index(suffix[0].lower()) if suffix else 0)

@@ -11,7 +11,7 @@ import pytest
 
 from coordinator.batch import find_capacity
 from coordinator.config.credentials import Platform
-from coordinator.config.load import load
+from coordinator.config.load import load_config
 from coordinator.model.cluster import Resources
 from coordinator.model.errors import ClusterError, NoStatus
 from coordinator.model.run import Verdict
@@ -41,14 +41,14 @@ def test_an_unusable_status_gives_way_to_the_configured_parallelism(
     answer: tuple[int, str] | None,
 ) -> None:
     with manager({STATUS: answer}) as cluster:
-        config = load(configured(7), Platform())
+        config = load_config(configured(7), Platform())
         assert find_capacity(config, cluster.oscar, make.service()).slots == 7
 
 
 @pytest.mark.parametrize("answer", [a for _, a in UNUSABLE], ids=[name for name, _ in UNUSABLE])
 def test_an_unusable_status_without_it_says_what_to_set(answer: tuple[int, str] | None) -> None:
     with manager({STATUS: answer}) as cluster:
-        config = load(configured(None), Platform())
+        config = load_config(configured(None), Platform())
         with pytest.raises(NoStatus, match=r"set plan\.max_parallel"):
             find_capacity(config, cluster.oscar, make.service())
 
@@ -56,7 +56,7 @@ def test_an_unusable_status_without_it_says_what_to_set(answer: tuple[int, str] 
 @pytest.mark.parametrize(("max_parallel", "slots"), [(7, 7), (None, 0)])
 def test_a_status_without_nodes_gives_way_too(max_parallel: int | None, slots: int) -> None:
     with manager({STATUS: (200, NO_NODES)}) as cluster:
-        config = load(configured(max_parallel), Platform())
+        config = load_config(configured(max_parallel), Platform())
         capacity = find_capacity(config, cluster.oscar, make.service())
     assert capacity.slots == slots
     assert "names no node" in " ".join([capacity.explanation, *capacity.warnings])
@@ -65,7 +65,7 @@ def test_a_status_without_nodes_gives_way_too(max_parallel: int | None, slots: i
 def test_a_usable_status_is_bounded_by_the_configured_parallelism() -> None:
     recorded = (DATA / "status_f.json").read_text()
     with manager({STATUS: (200, recorded)}) as cluster:
-        config = load(configured(1), Platform())
+        config = load_config(configured(1), Platform())
         capacity = find_capacity(config, cluster.oscar, make.service())
     assert (capacity.slots, capacity.limited_by) == (1, "max_parallel")
 
@@ -73,7 +73,7 @@ def test_a_usable_status_is_bounded_by_the_configured_parallelism() -> None:
 @pytest.mark.parametrize("code", [401, 403])
 def test_a_refused_status_is_no_missing_status(code: int) -> None:
     with manager({STATUS: (code, "")}) as cluster, pytest.raises(ClusterError) as caught:
-        cluster.oscar.nodes()
+        cluster.oscar.read_cluster()
     assert not isinstance(caught.value, NoStatus)
 
 
@@ -115,7 +115,7 @@ def test_what_an_answer_to_an_invocation_proves(
 def test_what_one_invocation_needs(definition: dict[str, object], needs: Resources) -> None:
     text = json.dumps({"name": "target", "token": "t", **definition})
     with manager({"GET /system/services/target": (200, text)}) as cluster:
-        assert cluster.oscar.service("target").needs == needs
+        assert cluster.oscar.read_service("target").needs == needs
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_service_that_cannot_be_read(answer: tuple[int, str] | None, said: str
         manager({"GET /system/services/target": answer}) as cluster,
         pytest.raises(ClusterError, match=said) as caught,
     ):
-        cluster.oscar.service("target")
+        cluster.oscar.read_service("target")
     assert "canary" not in str(caught.value)
 
 
@@ -165,7 +165,7 @@ def test_a_quota_is_known_or_it_is_not(
     owner: str, answers: dict[str, tuple[int, str] | None], left: int | None
 ) -> None:
     with manager(answers) as cluster:
-        quota = cluster.oscar.quota(owner)
+        quota = cluster.oscar.read_quota(owner)
     assert (quota.left.cpu_millicores if quota else None) == left
 
 
@@ -174,7 +174,7 @@ def test_a_service_that_fits_nowhere_waits_for_larger_nodes_only_if_asked(
     extra: int, slots: int
 ) -> None:
     raw = json.loads((DATA / "config_first_tool.json").read_text())
-    config = load(json.dumps({**raw, "plan": {"extra_slots": extra}}).encode(), Platform())
+    config = load_config(json.dumps({**raw, "plan": {"extra_slots": extra}}).encode(), Platform())
     service = replace(make.service(), needs=Resources(10**6, 1))
     with manager({STATUS: (200, (DATA / "status_f.json").read_text())}) as cluster:
         capacity = find_capacity(config, cluster.oscar, service)

@@ -9,7 +9,7 @@ import pytest
 
 from coordinator.model.cluster import Allowance, Quota, Resources
 from coordinator.model.errors import ClusterError
-from coordinator.model.service import Place
+from coordinator.model.service import Folder
 from coordinator.oscar import definition
 
 FULL: dict[str, Any] = {
@@ -39,17 +39,17 @@ QUOTA: dict[str, Any] = {
 
 
 def test_a_full_definition() -> None:
-    service = definition.service(FULL)
+    service = definition.parse_service(FULL)
     assert service.needs == Resources(1500, 3 * 2**30, 1)
     assert service.total == Allowance(12_000, 24 * 2**30)
     assert (service.scratch_bytes, service.owner, service.mount) == (500 * 2**20, "alice", None)
-    assert (service.inputs, service.outputs) == ((Place("in", "put/"),), (Place("out", "put/"),))
+    assert (service.inputs, service.outputs) == ((Folder("in", "put/"),), (Folder("out", "put/"),))
 
 
 @pytest.mark.parametrize("empty", ["", None], ids=["empty", "null"])
 def test_what_is_left_out_has_oscars_default_or_no_bound(empty: str | None) -> None:
     raw = {key: empty for key in FULL if key != "name"}
-    service = definition.service({**raw, "name": "target"})
+    service = definition.parse_service({**raw, "name": "target"})
     assert service.needs == Resources(200, 256 * 2**20)
     assert (service.total, service.scratch_bytes) == (Allowance(), 0)
 
@@ -59,7 +59,7 @@ def test_what_is_left_out_has_oscars_default_or_no_bound(empty: str | None) -> N
 )
 def test_an_unusable_quantity_names_the_service(key: str) -> None:
     with pytest.raises(ClusterError, match="service target has an unusable"):
-        definition.service({**FULL, key: "much"})
+        definition.parse_service({**FULL, key: "much"})
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_an_unusable_quantity_names_the_service(key: str) -> None:
     ids=["all", "overdrawn", "omitted zeros", "volumes only"],
 )
 def test_a_quota_is_what_is_left(changed: dict[str, Any], left: Allowance) -> None:
-    assert definition.quota({**QUOTA, **changed}) == Quota("alice", left)
+    assert definition.parse_quota({**QUOTA, **changed}) == Quota("alice", left)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_quota_is_what_is_left(changed: dict[str, Any], left: Allowance) -> No
 )
 def test_a_quota_of_another_form_is_an_error_or_no_bound(resources: object) -> None:
     if not resources:
-        assert definition.quota({"resources": resources}).left == Allowance()
+        assert definition.parse_quota({"resources": resources}).left == Allowance()
         return
     with pytest.raises(ClusterError):
-        definition.quota({"resources": resources})
+        definition.parse_quota({"resources": resources})

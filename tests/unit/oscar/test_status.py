@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from coordinator.model.cluster import Basis, Cluster, Node, Resources
 from coordinator.model.errors import NoStatus
 from coordinator.oscar import status
-from coordinator.plan.capacity import cluster_capacity
+from coordinator.plan.capacity import compute_capacity
 from sandbox.cluster import Node as Worker
 from sandbox.cluster import Resources as Amount
 from sandbox.status import CONTROL_PLANE, SHAPES, Snapshot, render
@@ -33,7 +33,7 @@ def recorded(shape: str) -> Any:
     [(shape, Basis.USAGE) for shape in "abcde"] + [("f", Basis.REQUESTS)],
 )
 def test_only_shape_f_goes_by_requests(shape: str, basis: Basis) -> None:
-    assert status.cluster(recorded(shape)).basis is basis
+    assert status.parse_status(recorded(shape)).basis is basis
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_only_shape_f_goes_by_requests(shape: str, basis: Basis) -> None:
     ],
 )
 def test_every_shape_gives_its_nodes_in_their_order(shape: str, names: list[str]) -> None:
-    assert [node.name for node in status.cluster(recorded(shape)).nodes] == names
+    assert [node.name for node in status.parse_status(recorded(shape)).nodes] == names
 
 
 @pytest.mark.parametrize("shape", ["a", "b"])
@@ -57,7 +57,7 @@ def test_decimal_strings_become_numbers(shape: str) -> None:
 
 
 def node(shape: str, name: str) -> Node:
-    return next(n for n in status.cluster(recorded(shape)).nodes if n.name == name)
+    return next(n for n in status.parse_status(recorded(shape)).nodes if n.name == name)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_readiness(shape: str, name: str, ready: bool) -> None:
 
 @pytest.mark.parametrize("shape", ["c", "f"])
 def test_interlink_nodes_are_virtual(shape: str) -> None:
-    virtual = [n.name for n in status.cluster(recorded(shape)).nodes if n.virtual]
+    virtual = [n.name for n in status.parse_status(recorded(shape)).nodes if n.virtual]
     assert virtual == ["il1"]
 
 
@@ -109,12 +109,12 @@ def test_free_room_may_be_negative() -> None:
 def test_null_nodes_are_no_nodes(shape: str) -> None:
     raw = recorded(shape)
     raw["cluster"]["nodes"] = None
-    assert status.cluster(raw).nodes == ()
+    assert status.parse_status(raw).nodes == ()
 
 
 @pytest.mark.parametrize("shape", ["b", "c", "d"])
 def test_null_detail_is_no_nodes(shape: str) -> None:
-    assert status.cluster({**recorded(shape), "detail": None}).nodes == ()
+    assert status.parse_status({**recorded(shape), "detail": None}).nodes == ()
 
 
 @pytest.mark.parametrize(
@@ -147,13 +147,13 @@ def test_null_detail_is_no_nodes(shape: str) -> None:
 )
 def test_garbage_is_no_status(raw: object) -> None:
     with pytest.raises(NoStatus):
-        status.cluster(raw)
+        status.parse_status(raw)
 
 
 def test_a_node_name_cannot_carry_terminal_control_characters() -> None:
     raw = recorded("f")
     raw["cluster"]["nodes"][0]["name"] = "wn\x1b[31m1"
-    assert "\x1b" not in status.cluster(raw).nodes[0].name
+    assert "\x1b" not in status.parse_status(raw).nodes[0].name
 
 
 SANDBOX_NODES = st.lists(
@@ -177,10 +177,10 @@ def test_all_shapes_of_the_same_cluster_agree(
     needs = Resources(cpu, memory)
     found = {}
     for shape in SHAPES:
-        told = status.cluster(json.loads(json.dumps(render(snapshot, shape))))
+        told = status.parse_status(json.loads(json.dumps(render(snapshot, shape))))
         # A lists the control plane too.
         workers = tuple(node for node in told.nodes if node.name != CONTROL_PLANE.name)
-        capacity = cluster_capacity(Cluster(workers, told.basis), needs, headroom=headroom)
+        capacity = compute_capacity(Cluster(workers, told.basis), needs, headroom=headroom)
         rooms = [(n.name, n.free.cpu_millicores, n.free.memory_bytes) for n in workers]
         found[shape] = (rooms, [(n.name, n.slots, n.limited_by) for n in capacity.nodes])
     assert all(answer == found["F"] for answer in found.values())

@@ -14,12 +14,12 @@ from coordinator.model.cluster import Allowance, Basis, Capacity, Cluster, Node,
 from coordinator.model.errors import NoStatus
 from coordinator.plan.capacity import (
     MAX_PODS,
-    allowed,
-    bounded,
-    capped,
-    cluster_capacity,
-    extended,
-    fixed_capacity,
+    add_extra_slots,
+    apply_caps,
+    assume_capacity,
+    cap_capacity,
+    compute_capacity,
+    count_allowed,
 )
 from tests.unit import make
 
@@ -51,7 +51,7 @@ def of(
     headroom: float = 0.0,
     basis: Basis = Basis.REQUESTS,
 ) -> Capacity:
-    return cluster_capacity(Cluster(nodes, basis), needs, headroom=headroom)
+    return compute_capacity(Cluster(nodes, basis), needs, headroom=headroom)
 
 
 @pytest.mark.parametrize(
@@ -162,21 +162,21 @@ def test_without_nodes_the_explanation_says_what_to_do() -> None:
 
 
 def test_a_bound_that_binds_is_in_the_sentence() -> None:
-    capacity = capped(of(LARGE), "max_parallel", 3, "plan.max_parallel")
+    capacity = cap_capacity(of(LARGE), "max_parallel", 3, "plan.max_parallel")
     assert capacity.explanation.endswith("; plan.max_parallel allows 3")
 
 
 def test_a_bound_that_does_not_bind_is_not() -> None:
-    assert capped(of(LARGE), "items", 100, "the number of items").explanation == (
+    assert cap_capacity(of(LARGE), "items", 100, "the number of items").explanation == (
         of(LARGE).explanation
     )
 
 
 def test_extra_slots_are_added_and_later_bounds_hold() -> None:
-    grown = extended(of(LARGE), 10)
+    grown = add_extra_slots(of(LARGE), 10)
     assert (grown.slots, grown.limited_by, grown.extra_slots) == (18, "extra_slots", 10)
     assert "plan.extra_slots adds 10" in grown.explanation
-    assert capped(grown, "quota", 12, "your quota").slots == 12
+    assert cap_capacity(grown, "quota", 12, "your quota").slots == 12
 
 
 @pytest.mark.parametrize(
@@ -194,19 +194,21 @@ def test_extra_slots_are_added_and_later_bounds_hold() -> None:
 def test_an_allowance_bounds_what_it_covers(
     left: Allowance, needs: Resources, expected: int | None
 ) -> None:
-    assert allowed(left, replace(make.service(), needs=needs, scratch_bytes=4 * MIB)) == expected
+    assert (
+        count_allowed(left, replace(make.service(), needs=needs, scratch_bytes=4 * MIB)) == expected
+    )
 
 
 def test_the_quota_and_the_service_total_both_bound() -> None:
     service = replace(make.service(), total=Allowance(cpu_millicores=5000))
-    capacity = bounded(of(LARGE), service, Quota("u", Allowance(cpu_millicores=3000)), 4)
+    capacity = apply_caps(of(LARGE), service, Quota("u", Allowance(cpu_millicores=3000)), 4)
     assert (capacity.slots, capacity.limited_by) == (3, "quota")
     assert [cap.slots for cap in capacity.caps if cap.name == "total"] == [5]
 
 
 def test_a_gpu_service_on_a_release_that_tells_of_no_gpus_has_no_status() -> None:
     with pytest.raises(NoStatus, match="GPU"):
-        cluster_capacity(
+        compute_capacity(
             Cluster((LARGE,), Basis.USAGE, gpus_known=False), Resources(1, 1, 1), headroom=0
         )
 
@@ -231,7 +233,7 @@ def test_requests_need_no_warning() -> None:
 
 
 def test_a_fixed_parallelism_says_why_it_is_unchecked() -> None:
-    (warning,) = fixed_capacity(4, why="the status is broken").warnings
+    (warning,) = assume_capacity(4, why="the status is broken").warnings
     assert "the status is broken" in warning
 
 
@@ -239,7 +241,7 @@ def test_a_fixed_parallelism_says_why_it_is_unchecked() -> None:
 def test_the_lowest_of_all_bounds_decides(bounds: list[int | None]) -> None:
     capacity = of(LARGE)
     for number, bound in enumerate(bounds):
-        capacity = capped(capacity, f"bound {number}", bound, "a bound")
+        capacity = cap_capacity(capacity, f"bound {number}", bound, "a bound")
     assert capacity.slots == min([8, *(bound for bound in bounds if bound is not None)])
     deciding = next(cap for cap in capacity.caps if cap.name == capacity.limited_by)
     assert deciding.slots == capacity.slots

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.model.items import Chunk, Index
-from coordinator.model.planning import Cost, Cutting, Strategy
+from coordinator.model.planning import ChunkRules, Cost, Strategy
 from coordinator.plan import strategies
-from coordinator.plan.choose import chosen
-from coordinator.plan.simulate import World, make_span
+from coordinator.plan.choose import choose_chunks
+from coordinator.plan.simulate import World, simulate_queue
 from coordinator.plan.workload import Workload
 from tests.unit import make
 
@@ -24,7 +24,7 @@ LIMITS = st.integers(min_value=2, max_value=32)
 
 
 def balanced(index: Index, slots: int) -> tuple[Chunk, ...]:
-    return strategies.balanced(Workload.of(index, Cost()), slots)
+    return strategies.cut_balanced(Workload.from_index(index, Cost()), slots)
 
 
 def weight(sizes: list[int], chunk: Chunk) -> int:
@@ -104,20 +104,22 @@ KNOWN = Cost(startup_s=30.0, seconds_per_item=1.0, source="the test")
 
 
 def test_without_known_times_there_is_no_estimate_and_one_chunk_per_slot() -> None:
-    chunks, choice = chosen(make.index([1] * 100), 4, Cutting(), Cost())
+    chunks, choice = choose_chunks(make.index([1] * 100), 4, ChunkRules(), Cost())
     assert (len(chunks), choice.strategy, choice.estimate) == (4, Strategy.BALANCED, None)
     assert [candidate.estimate for candidate in choice.candidates] == [None]
     assert "no time of an item is known" in choice.reason
 
 
 def test_even_slots_get_one_chunk_each() -> None:
-    chunks, choice = chosen(make.index([1] * 4000), 4, Cutting(), replace(KNOWN, speeds=(1.0,)))
+    chunks, choice = choose_chunks(
+        make.index([1] * 4000), 4, ChunkRules(), replace(KNOWN, speeds=(1.0,))
+    )
     assert (len(chunks), choice.strategy) == (4, Strategy.BALANCED)
 
 
 def test_uneven_slots_get_more_and_smaller_chunks_which_the_report_can_explain() -> None:
     cost = replace(KNOWN, speeds=(0.4, 0.7, 1.0))
-    chunks, choice = chosen(make.index([1] * 40_000), 8, Cutting(), cost)
+    chunks, choice = choose_chunks(make.index([1] * 40_000), 8, ChunkRules(), cost)
     assert choice.strategy is Strategy.FACTORING
     assert len(chunks) > 8
     assert f"{len(chunks) - 8} chunks wait as pending pods" in choice.reason
@@ -128,20 +130,22 @@ def test_uneven_slots_get_more_and_smaller_chunks_which_the_report_can_explain()
 def test_slots_of_unknown_evenness_get_smaller_chunks_only_where_even_ones_lose_little() -> None:
     index = make.index([1] * 40_000)
     known = replace(KNOWN, seconds_per_item=20.0)
-    chunks, long = chosen(index, 8, Cutting(), known)
+    chunks, long = choose_chunks(index, 8, ChunkRules(), known)
     assert len(chunks) > 8
     assert "speeds of 0.6 to 1.4 are assumed" in long.reason
-    _, told = chosen(index, 8, Cutting(), replace(known, speeds=(1.0,)))
+    _, told = choose_chunks(index, 8, ChunkRules(), replace(known, speeds=(1.0,)))
     assert told.strategy is Strategy.BALANCED
     assert long.estimate
     assert told.estimate
     assert long.estimate.low_s <= told.estimate.expected_s * 1.01
     # A twentieth of the work: more chunks would be faster on uneven slots, but not on even ones.
-    chunks, held = chosen(index, 8, Cutting(), KNOWN)
+    chunks, held = choose_chunks(index, 8, ChunkRules(), KNOWN)
     assert len(chunks) == 8
     assert "a faster one would lose too much should the slots be even" in held.reason
     # Here every further start-up would cost even slots more than it could gain.
-    chunks, short = chosen(make.index([1] * 800), 8, Cutting(), replace(KNOWN, startup_s=120.0))
+    chunks, short = choose_chunks(
+        make.index([1] * 800), 8, ChunkRules(), replace(KNOWN, startup_s=120.0)
+    )
     assert (len(chunks), short.strategy) == (8, Strategy.BALANCED)
 
 
@@ -151,33 +155,35 @@ def test_on_even_slots_auto_is_never_much_slower_than_equal_counts(
 ) -> None:
     index = make.index(sizes)
     cost = Cost(startup_s, 1.0, per_byte, source="the test")
-    work = Workload.of(index, cost)
+    work = Workload.from_index(index, cost)
     even = World([1.0] * slots, startup_s)
-    equal = strategies.equal_counts(index, work, slots)
+    equal = strategies.cut_equal_counts(index, work, slots)
     if equal:
-        taken = make_span(work.seconds(chosen(index, slots, Cutting(), cost)[0]), even)
-        assert taken <= make_span(work.seconds(equal), even) * 1.01
+        taken = simulate_queue(
+            work.chunk_seconds(choose_chunks(index, slots, ChunkRules(), cost)[0]), even
+        )
+        assert taken <= simulate_queue(work.chunk_seconds(equal), even) * 1.01
 
 
 def test_a_start_up_that_eats_the_gain_keeps_one_chunk_per_slot() -> None:
     cost = replace(KNOWN, startup_s=120.0, speeds=(0.4, 0.7, 1.0))
-    chunks, choice = chosen(make.index([1] * 800), 8, Cutting(), cost)
+    chunks, choice = choose_chunks(make.index([1] * 800), 8, ChunkRules(), cost)
     assert (len(chunks), choice.strategy) == (8, Strategy.BALANCED)
 
 
 def test_an_unknown_start_up_is_in_no_estimate_and_said() -> None:
     cost = replace(KNOWN, startup_s=None, speeds=(0.4, 1.0))
-    _, choice = chosen(make.index([1] * 4000), 4, Cutting(), cost)
+    _, choice = choose_chunks(make.index([1] * 4000), 4, ChunkRules(), cost)
     assert len(choice.candidates) == 1
     assert "the start-up is not known" in choice.reason
 
 
 def test_an_estimate_without_a_start_up_says_so_whatever_the_strategy() -> None:
     cost = replace(KNOWN, startup_s=None)
-    _, choice = chosen(make.index([1] * 100), 4, Cutting(chunk_items=10), cost)
+    _, choice = choose_chunks(make.index([1] * 100), 4, ChunkRules(chunk_items=10), cost)
     assert choice.estimate
     assert "the estimate is without it" in choice.reason
-    _, choice = chosen(make.index([1] * 100), 4, Cutting(chunk_items=10), KNOWN)
+    _, choice = choose_chunks(make.index([1] * 100), 4, ChunkRules(chunk_items=10), KNOWN)
     assert "without" not in choice.reason
 
 
@@ -186,7 +192,7 @@ def test_an_estimate_lies_in_its_spread(
     sizes: list[int], slots: int, startup_s: float, speeds: tuple[float, ...]
 ) -> None:
     cost = Cost(startup_s, 1.0, 0.001, speeds, "the test")
-    _, choice = chosen(make.index(sizes), slots, Cutting(), cost)
+    _, choice = choose_chunks(make.index(sizes), slots, ChunkRules(), cost)
     for told in (choice.estimate, *(candidate.estimate for candidate in choice.candidates)):
         if told is not None:
             assert told.low_s <= told.expected_s * (1 + 1e-9)
@@ -196,17 +202,19 @@ def test_an_estimate_lies_in_its_spread(
 @pytest.mark.parametrize(
     ("cutting", "strategy", "count"),
     [
-        pytest.param(Cutting(chunk_items=10), Strategy.FIXED, 10, id="chunk_items mean fixed"),
-        pytest.param(Cutting(chunk_bytes=5), Strategy.FIXED, 20, id="chunk_bytes mean fixed"),
-        pytest.param(Cutting(Strategy.BALANCED), Strategy.BALANCED, 4, id="balanced"),
-        pytest.param(Cutting(min_chunk_items=60), Strategy.BALANCED, 1, id="a least number"),
+        pytest.param(ChunkRules(chunk_items=10), Strategy.FIXED, 10, id="chunk_items mean fixed"),
+        pytest.param(ChunkRules(chunk_bytes=5), Strategy.FIXED, 20, id="chunk_bytes mean fixed"),
+        pytest.param(ChunkRules(Strategy.BALANCED), Strategy.BALANCED, 4, id="balanced"),
+        pytest.param(ChunkRules(min_chunk_items=60), Strategy.BALANCED, 1, id="a least number"),
     ],
 )
-def test_what_the_config_asks_for_is_done(cutting: Cutting, strategy: Strategy, count: int) -> None:
-    chunks, choice = chosen(make.index([1] * 100), 4, cutting, Cost())
+def test_what_the_config_asks_for_is_done(
+    cutting: ChunkRules, strategy: Strategy, count: int
+) -> None:
+    chunks, choice = choose_chunks(make.index([1] * 100), 4, cutting, Cost())
     assert (len(chunks), choice.strategy) == (count, strategy)
 
 
 def test_nothing_to_cut_is_no_error() -> None:
-    assert chosen(make.index([]), 4, Cutting(), KNOWN)[0] == ()
-    assert chosen(make.index([1]), 0, Cutting(), KNOWN)[0] == ()
+    assert choose_chunks(make.index([]), 4, ChunkRules(), KNOWN)[0] == ()
+    assert choose_chunks(make.index([1]), 0, ChunkRules(), KNOWN)[0] == ()

@@ -12,7 +12,7 @@ import pytest
 
 from coordinator.batch import find_capacity
 from coordinator.config.credentials import Platform
-from coordinator.config.load import Config, load
+from coordinator.config.load import Config, load_config
 from coordinator.model.cluster import Capacity
 from coordinator.oscar import definition, status
 from coordinator.plan.explain import memory
@@ -26,7 +26,7 @@ OWN_QUOTA = "GET /system/quotas/user/alice"
 
 def config(plan: dict[str, Any]) -> Config:
     raw = json.loads((DATA / "config_first_tool.json").read_text())
-    return load(json.dumps({**raw, "plan": plan}).encode(), Platform())
+    return load_config(json.dumps({**raw, "plan": plan}).encode(), Platform())
 
 
 def explained(recorded: dict[str, Any]) -> Capacity:
@@ -36,7 +36,7 @@ def explained(recorded: dict[str, Any]) -> Capacity:
         OWN_QUOTA: (200, json.dumps(recorded["quota"])) if recorded["quota"] else (503, "no Kueue"),
     }
     with manager(answers) as cluster:
-        service = definition.service(recorded["service"])
+        service = definition.parse_service(recorded["service"])
         return find_capacity(config(recorded["plan"]), cluster.oscar, service)
 
 
@@ -59,7 +59,7 @@ def test_a_cluster_is_explained_without_its_whole_table(recorded: dict[str, Any]
     found = explained(recorded)
     sentence = found.explanation
     assert len(sentence) < 300
-    assert len(found.nodes) == len(status.cluster(recorded["status"]).nodes)
+    assert len(found.nodes) == len(status.parse_status(recorded["status"]).nodes)
     # Numbers are rounded for people: no bytes, no long fractions.
     assert not re.search(r"\d{7}|\.\d{4}", sentence)
 

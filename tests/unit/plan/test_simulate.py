@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.plan.simulate import World, lower_bound, make_span, placed, pulled, submitted_at
+from coordinator.plan.simulate import (
+    World,
+    compute_lower_bound,
+    predict_submission_s,
+    simulate_pull,
+    simulate_queue,
+    spread_speeds,
+)
 
 SECONDS = st.lists(st.floats(0.01, 1000), min_size=1, max_size=60)
 WORLDS = st.builds(
@@ -32,22 +39,22 @@ WORLDS = st.builds(
 def test_make_spans_that_can_be_worked_out(
     seconds: list[float], world: World, expected: float
 ) -> None:
-    assert make_span(seconds, world) == pytest.approx(expected)
+    assert simulate_queue(seconds, world) == pytest.approx(expected)
 
 
 def test_pulling_starts_up_once_a_worker() -> None:
-    assert pulled([10, 10, 10], World([1.0], 5), claim_s=1) == pytest.approx(5 + 3 * 11)
+    assert simulate_pull([10, 10, 10], World([1.0], 5), claim_s=1) == pytest.approx(5 + 3 * 11)
 
 
 def test_pulling_gives_a_fast_worker_more() -> None:
-    assert pulled([1] * 3, World([2.0, 1.0]), claim_s=0) == pytest.approx(1)
+    assert simulate_pull([1] * 3, World([2.0, 1.0]), claim_s=0) == pytest.approx(1)
 
 
 @given(SECONDS, WORLDS)
 def test_no_run_beats_the_lower_bound(seconds: list[float], world: World) -> None:
-    bound = lower_bound(sum(seconds), max(seconds), world)
-    assert make_span(seconds, world) >= bound * (1 - 1e-9)
-    assert pulled(seconds, world) >= bound * (1 - 1e-9)
+    bound = compute_lower_bound(sum(seconds), max(seconds), world)
+    assert simulate_queue(seconds, world) >= bound * (1 - 1e-9)
+    assert simulate_pull(seconds, world) >= bound * (1 - 1e-9)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +71,14 @@ def test_no_run_beats_the_lower_bound(seconds: list[float], world: World) -> Non
 def test_lower_bounds_that_can_be_worked_out(
     work_s: float, largest_s: float, world: World, expected: float
 ) -> None:
-    assert lower_bound(work_s, largest_s, world) == pytest.approx(expected)
+    assert compute_lower_bound(work_s, largest_s, world) == pytest.approx(expected)
 
 
 def test_noise_and_failures_come_from_the_seed() -> None:
     def span(seed: int, failures: float) -> float:
-        return make_span([10.0] * 50, World([1.0] * 8, 5, noise=0.2, failures=failures, seed=seed))
+        return simulate_queue(
+            [10.0] * 50, World([1.0] * 8, 5, noise=0.2, failures=failures, seed=seed)
+        )
 
     assert span(1, 0.2) == span(1, 0.2) != span(2, 0.2)
     assert span(1, 0.3) > span(1, 0.0)
@@ -77,17 +86,17 @@ def test_noise_and_failures_come_from_the_seed() -> None:
 
 def test_without_disturbance_the_disturbed_way_gives_the_same() -> None:
     seconds = [float(n % 7 + 1) for n in range(100)]
-    calm = make_span(seconds, World([1.0, 0.5, 2.0], 3))
-    assert make_span(seconds, World([1.0, 0.5, 2.0], 3, noise=1e-12)) == pytest.approx(calm)
+    calm = simulate_queue(seconds, World([1.0, 0.5, 2.0], 3))
+    assert simulate_queue(seconds, World([1.0, 0.5, 2.0], 3, noise=1e-12)) == pytest.approx(calm)
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 7, 512])
 def test_placed_speeds_have_mean_one_and_depend_on_the_seed_alone(slots: int) -> None:
-    speeds = placed((0.4, 0.7, 1.0), slots, seed=5)
+    speeds = spread_speeds((0.4, 0.7, 1.0), slots, seed=5)
     assert len(speeds) == slots
     assert sum(speeds) == pytest.approx(slots)
-    assert speeds == placed((0.4, 0.7, 1.0), slots, seed=5)
+    assert speeds == spread_speeds((0.4, 0.7, 1.0), slots, seed=5)
 
 
 def test_three_invocations_leave_at_once_and_then_three_in_two_seconds() -> None:
-    assert [submitted_at(n) for n in (0, 2, 3, 5)] == pytest.approx([0, 0, 2 / 3, 2])
+    assert [predict_submission_s(n) for n in (0, 2, 3, 5)] == pytest.approx([0, 0, 2 / 3, 2])

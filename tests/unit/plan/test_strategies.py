@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.model.items import Chunk, Index
-from coordinator.model.planning import Cost, Cutting, Strategy
+from coordinator.model.planning import ChunkRules, Cost, Strategy
 from coordinator.plan import strategies
-from coordinator.plan.choose import chosen
-from coordinator.plan.simulate import submitted_at
+from coordinator.plan.choose import choose_chunks
+from coordinator.plan.simulate import predict_submission_s
 from coordinator.plan.strategies import lane
 from coordinator.plan.workload import Workload
 from tests.unit import make
@@ -28,14 +28,14 @@ COSTS = st.builds(
 )
 CUTTINGS = st.one_of(
     st.builds(
-        Cutting,
+        ChunkRules,
         strategy=st.sampled_from(
             [Strategy.AUTO, Strategy.BALANCED, Strategy.FACTORING, Strategy.PULL]
         ),
         min_chunk_items=st.integers(1, 50),
     ),
     st.builds(
-        Cutting,
+        ChunkRules,
         strategy=st.just(Strategy.FIXED),
         chunk_items=st.integers(1, 50),
         chunk_bytes=st.one_of(st.none(), st.integers(1, 10**8)),
@@ -45,14 +45,14 @@ SECOND_EACH = Cost(startup_s=10.0, seconds_per_item=1.0)
 
 
 def cut(index: Index, slots: int, strategy: Strategy, cost: Cost = SECOND_EACH) -> list[Chunk]:
-    return list(chosen(index, slots, Cutting(strategy), cost)[0])
+    return list(choose_chunks(index, slots, ChunkRules(strategy), cost)[0])
 
 
 @given(SIZES, SLOTS, LIMITS, CUTTINGS, COSTS)
 def test_every_strategy_covers_every_line_exactly_once(
-    sizes: list[int], slots: int, limit: int, cutting: Cutting, cost: Cost
+    sizes: list[int], slots: int, limit: int, cutting: ChunkRules, cost: Cost
 ) -> None:
-    chunks, _ = chosen(make.index(sizes, limit=limit), slots, cutting, cost)
+    chunks, _ = choose_chunks(make.index(sizes, limit=limit), slots, cutting, cost)
     ordered = sorted(chunks, key=lambda chunk: chunk.start)
     assert [line for c in ordered for line in range(c.start, c.stop)] == list(range(len(sizes)))
     assert all(chunk.items > 0 for chunk in chunks)
@@ -66,7 +66,7 @@ def test_no_chunk_has_fewer_items_than_the_config_allows(
 ) -> None:
     for strategy in (Strategy.AUTO, Strategy.BALANCED, Strategy.FACTORING, Strategy.PULL):
         index = make.index(sizes, limit=limit)
-        chunks, _ = chosen(index, slots, Cutting(strategy, min_chunk_items=least), cost)
+        chunks, _ = choose_chunks(index, slots, ChunkRules(strategy, min_chunk_items=least), cost)
         assert min(chunk.items for chunk in chunks) >= min(least, len(sizes))
 
 
@@ -77,7 +77,7 @@ def test_balanced_never_starts_more_than_the_slots(sizes: list[int], slots: int)
 
 def test_a_chunk_that_is_invoked_later_gets_less_so_that_all_end_together() -> None:
     chunks = cut(make.index([1] * 6000), 64, Strategy.BALANCED)
-    ends = [submitted_at(number) + chunk.items for number, chunk in enumerate(chunks)]
+    ends = [predict_submission_s(number) + chunk.items for number, chunk in enumerate(chunks)]
     assert max(ends) - min(ends) <= 2
     assert chunks[0].items > chunks[-1].items
 
@@ -130,14 +130,14 @@ def test_lanes_go_there_and_back_again() -> None:
 def test_fixed_does_as_it_is_told(
     chunk_items: int | None, chunk_bytes: int | None, ranges: list[tuple[int, int]]
 ) -> None:
-    cutting = Cutting(Strategy.FIXED, chunk_items=chunk_items, chunk_bytes=chunk_bytes)
-    chunks, _ = chosen(make.index([10] * 10), 2, cutting, Cost())
+    cutting = ChunkRules(Strategy.FIXED, chunk_items=chunk_items, chunk_bytes=chunk_bytes)
+    chunks, _ = choose_chunks(make.index([10] * 10), 2, cutting, Cost())
     assert [(chunk.first_line, chunk.last_line) for chunk in chunks] == ranges
 
 
 def test_fixed_counts_items_exactly_between_checkpoints() -> None:
-    cutting = Cutting(Strategy.FIXED, chunk_items=7)
-    chunks, _ = chosen(make.index([10] * 100, limit=8), 2, cutting, Cost())
+    cutting = ChunkRules(Strategy.FIXED, chunk_items=7)
+    chunks, _ = choose_chunks(make.index([10] * 100, limit=8), 2, cutting, Cost())
     assert {chunk.items for chunk in chunks[:-1]} == {7}
     assert {chunk.size_bytes for chunk in chunks[:-1]} == {70}
 
@@ -160,7 +160,7 @@ def test_cutting_looks_at_checkpoints_and_never_at_items() -> None:
         Counting.looks = 0
         points = Counting(range(stride, 50_000 * stride + 1, stride))
         work = Workload(Counting(points), points, points, timed=False)
-        assert len(strategies.balanced(work, 64)) == 64
+        assert len(strategies.cut_balanced(work, 64)) == 64
         return Counting.looks
 
     assert 0 < looks(200) <= 1.1 * looks(2)

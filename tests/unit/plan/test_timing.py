@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.model.planning import Cost
-from coordinator.plan.timing import cost_key, known, measured
+from coordinator.plan.timing import cost_key, merge_costs, read_cost
 
 DOCUMENT = {
     "schema": "oscar-batch/cost/1",
@@ -29,7 +29,7 @@ def document(**changed: object) -> bytes:
 
 
 def test_what_a_run_left_is_read() -> None:
-    assert measured(document()) == LAST
+    assert read_cost(document()) == LAST
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_a_run_left_is_read() -> None:
     ],
 )
 def test_what_cannot_be_used_is_as_if_it_were_not_there(content: bytes) -> None:
-    assert measured(content) is None
+    assert read_cost(content) is None
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_cannot_be_used_is_as_if_it_were_not_there(content: bytes) -> None:
     ids=repr,
 )
 def test_unusable_speeds_are_unknown(speeds: object) -> None:
-    cost = measured(document(speeds=speeds))
+    cost = read_cost(document(speeds=speeds))
     assert cost is not None
     assert cost.speeds == ()
 
@@ -68,7 +68,7 @@ def test_unusable_speeds_are_unknown(speeds: object) -> None:
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
 ).map(lambda raw: json.dumps(raw).encode()))  # fmt: skip
 def test_foreign_content_never_breaks_a_plan(content: bytes) -> None:
-    measured(content)
+    read_cost(content)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_foreign_content_never_breaks_a_plan(content: bytes) -> None:
     ],
 )
 def test_the_config_comes_first(asked: Cost, last: Cost | None, expected: Cost) -> None:
-    assert known(asked, last) == expected
+    assert merge_costs(asked, last) == expected
 
 
 def test_a_service_name_cannot_leave_the_folder() -> None:

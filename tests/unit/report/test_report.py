@@ -14,18 +14,18 @@ import pytest
 
 from coordinator.model.errors import Ending
 from coordinator.model.items import Index, Item
-from coordinator.model.planning import Cost, Cutting
+from coordinator.model.planning import ChunkRules, Cost
 from coordinator.model.run import Outcome, Plan, Report, State
-from coordinator.plan.choose import chosen
+from coordinator.plan.choose import choose_chunks
 from coordinator.report.render import (
     MAX_ROWS,
-    files,
-    html,
+    format_bytes,
     plan_document,
-    plan_summary,
+    render_chunks,
+    render_files,
+    render_page,
+    render_summary,
     report_document,
-    size,
-    summary,
 )
 from tests.unit import make
 
@@ -39,7 +39,7 @@ def full(ending: Ending = Ending.SUBMITTED, *, key: str = "a\nb", detail: str = 
     """A report with something in every place."""
     items = [Item("data/1", 10), Item(key, 1), Item("data/2", 2**21), Item("data/3", 0)]
     cost = Cost(5.0, 1.0, 0.0, (0.5, 1.0), detail)
-    _, choice = chosen(make.index([1] * 500), 3, Cutting(), cost)
+    _, choice = choose_chunks(make.index([1] * 500), 3, ChunkRules(), cost)
     plan = replace(make.plan(of=make.indexed(items)), choice=choice, oversized=(Item(key, 2**40),))
     states = (State.INVOKED, State.FAILED, State.UNCERTAIN)
     outcomes = tuple(
@@ -54,7 +54,7 @@ def full(ending: Ending = Ending.SUBMITTED, *, key: str = "a\nb", detail: str = 
 
 
 def document(report: Report) -> Any:
-    content, _ = files(report)["report.json"]
+    content, _ = render_files(report)["report.json"]
     return json.loads(content)
 
 
@@ -119,35 +119,35 @@ def test_chunks_of_a_plan_that_was_not_acted_on_are_pending() -> None:
     ids=["key", "detail", "message"],
 )
 def test_the_page_escapes_what_is_hostile(report: Report) -> None:
-    page = html(report)
+    page = render_page(report)
     assert "<script" not in page
     assert "&lt;script&gt;" in page
 
 
 def test_the_page_needs_nothing_from_elsewhere() -> None:
-    assert not re.findall(r"(?:src|href)\s*=|url\(|@import|https?://", html(full()))
+    assert not re.findall(r"(?:src|href)\s*=|url\(|@import|https?://", render_page(full()))
 
 
 @pytest.mark.parametrize("ending", Ending)
 def test_every_ending_has_a_page_that_names_it(ending: Ending) -> None:
-    assert str(ending) in html(make.report(ending))
+    assert str(ending) in render_page(make.report(ending))
 
 
 def test_text_that_is_no_unicode_can_still_be_written() -> None:
-    content, _ = files(full(key="\ud800"))["report.html"]
+    content, _ = render_files(full(key="\ud800"))["report.html"]
     assert b"not valid Unicode" in content
 
 
 def test_the_page_of_many_chunks_shows_the_first_and_counts_the_rest() -> None:
     plan = make.plan([1] * (MAX_ROWS + 7), slots=MAX_ROWS + 7)
-    page = html(make.report(of=plan))
+    page = render_page(make.report(of=plan))
     assert f"<td>{MAX_ROWS} to {MAX_ROWS}</td>" in page
     assert f"<td>{MAX_ROWS + 1} to {MAX_ROWS + 1}</td>" not in page
     assert "and 7 more chunks" in page
 
 
 def test_the_page_says_that_nothing_is_confirmed() -> None:
-    assert "unconfirmed" in html(full())
+    assert "unconfirmed" in render_page(full())
 
 
 def test_the_plans_document_counts_lines_from_one() -> None:
@@ -157,7 +157,7 @@ def test_the_plans_document_counts_lines_from_one() -> None:
 
 
 def test_the_summary_names_ending_problems_capacity_and_warnings() -> None:
-    lines = summary(full(detail="what happened")).splitlines()
+    lines = render_summary(full(detail="what happened")).splitlines()
     assert [line.strip().partition(":")[0] for line in lines] == [
         "submitted",
         "problem",
@@ -170,7 +170,7 @@ def test_the_summary_names_ending_problems_capacity_and_warnings() -> None:
 
 
 def test_the_summary_of_a_long_plan_shows_both_ends() -> None:
-    lines = plan_summary(make.plan([1] * 50, slots=50).chunks).splitlines()
+    lines = render_chunks(make.plan([1] * 50, slots=50).chunks).splitlines()
     assert (len(lines), "30 more chunks" in lines[10]) == (21, True)
 
 
@@ -186,16 +186,16 @@ def test_the_summary_of_a_long_plan_shows_both_ends() -> None:
     ],
 )
 def test_sizes_for_people(size_bytes: int, text: str) -> None:
-    assert size(size_bytes) == text
+    assert format_bytes(size_bytes) == text
 
 
 def test_a_plan_of_nothing_has_a_page() -> None:
     empty: Plan = make.plan(of=Index(0, 0, [], 1))
-    assert "nothing to do" in html(make.report(Ending.NOTHING_TO_DO, of=empty))
+    assert "nothing to do" in render_page(make.report(Ending.NOTHING_TO_DO, of=empty))
 
 
 def test_the_page_shows_the_candidates_and_why_one_won() -> None:
-    page = html(full())
+    page = render_page(full())
     assert "Why 3 chunks" in page
     assert page.count("<td>factoring</td>") >= 1
     assert "Large items" in page
@@ -203,15 +203,17 @@ def test_the_page_shows_the_candidates_and_why_one_won() -> None:
 
 def test_a_plan_without_known_times_shows_none() -> None:
     plan = make.plan()
-    chunks, choice = chosen(plan.index, 3, Cutting(), Cost())
+    chunks, choice = choose_chunks(plan.index, 3, ChunkRules(), Cost())
     shown = report_document(make.report(of=replace(plan, chunks=chunks, choice=choice)))
     assert shown["strategy"]["estimate"] is None
-    assert "about" not in summary(make.report(of=replace(plan, chunks=chunks, choice=choice)))
+    assert "about" not in render_summary(
+        make.report(of=replace(plan, chunks=chunks, choice=choice))
+    )
 
 
 def test_every_form_tells_what_each_rule_left_out() -> None:
     left_out = {"bucket.include": 3, "folder markers": 1}
     report = make.report(of=make.plan(of=Index(2, 5, [3, 5], 1, left_out=left_out)))
     assert report_document(report)["index"]["left_out"] == left_out
-    assert "left out: 3 by bucket.include, 1 by folder markers" in summary(report)
-    assert "3 by bucket.include" in html(report)
+    assert "left out: 3 by bucket.include, 1 by folder markers" in render_summary(report)
+    assert "3 by bucket.include" in render_page(report)

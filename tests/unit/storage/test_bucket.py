@@ -18,7 +18,7 @@ from urllib3.exceptions import MaxRetryError, ProtocolError
 from coordinator.model.access import StorageAccess
 from coordinator.model.errors import StorageError
 from coordinator.storage.bucket import RETRIES, Bucket, _pool
-from coordinator.storage.pages import Folder
+from coordinator.storage.pages import ListQuery
 from tests.unit.storage.test_pages import body
 
 Answer = tuple[int, bytes]
@@ -62,7 +62,7 @@ def server(
 
 def keys(url: str, retries: int = 1) -> list[bytes]:
     access = StorageAccess(url, "key", "secret", region="us-east-1")
-    found = Bucket(access, "data", retries=retries).objects(Folder("in/"))
+    found = Bucket(access, "data", retries=retries).list_objects(ListQuery("in/"))
     return [key for objects in found for key in objects.keys]
 
 
@@ -109,7 +109,7 @@ def test_a_server_that_restarts_in_the_middle_of_a_listing_is_waited_for() -> No
             return request(method, **options)
 
         bucket._request = late  # type: ignore[assignment, method-assign]
-        found = bucket.objects(Folder("in/"))
+        found = bucket.list_objects(ListQuery("in/"))
         assert next(found).keys == [b"in/a"]
     fetched.set()
     with server(lambda query: (200, body(["in/b"])), port):

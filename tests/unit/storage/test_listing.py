@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from coordinator.storage import listing as parallel
 from coordinator.storage import pages as walk
-from coordinator.storage.page import Malformed
-from coordinator.storage.pages import Folder
+from coordinator.storage.page import MalformedPage
+from coordinator.storage.pages import ListQuery
 
 Order = Callable[[bytes], Any]
 
@@ -82,7 +82,7 @@ class Server:
         return b64decode(token).partition(b"[")[0].decode() if len(token) > 9 else token
 
     def walk(self, prefix: str = "") -> list[bytes]:
-        found = parallel.walk(self.fetch, Folder(prefix))
+        found = parallel.list_objects(self.fetch, ListQuery(prefix))
         return [key for objects in found for key in objects.keys]
 
 
@@ -230,7 +230,7 @@ def test_a_level_in_doubt_is_left_to_one_listing(answer: bytes | str | None) -> 
         return answer if isinstance(answer, bytes) else whole
 
     server.page = doubtful  # type: ignore[method-assign]
-    found = parallel.walk(server.fetch, Folder("in/"), sleep=lambda _: None)
+    found = parallel.list_objects(server.fetch, ListQuery("in/"), sleep=lambda _: None)
     assert [key for objects in found for key in objects.keys] == server.keys
     assert {prefix for prefix, delimiter in server.asked if not delimiter} <= {"in/", "in/0/"}
 
@@ -258,7 +258,7 @@ def test_a_folder_that_fails_ends_the_walk_after_what_came_before() -> None:
         return page(query)
 
     server.page = broken  # type: ignore[method-assign]
-    found = parallel.walk(server.fetch, Folder("in/"))
+    found = parallel.list_objects(server.fetch, ListQuery("in/"))
     first = [key for key in server.keys if key.startswith(b"in/0/")]
     assert [
         key for _, objects in zip(range(7), found, strict=False) for key in objects.keys
@@ -273,13 +273,13 @@ def test_a_folder_that_lists_another_ends_the_walk() -> None:
     server.page = lambda query: page(  # type: ignore[method-assign]
         {**query, "prefix": "in/0/"} if query["prefix"] == "in/2/" else query
     )
-    with pytest.raises(Malformed, match="out of order"):
+    with pytest.raises(MalformedPage, match="out of order"):
         server.walk("in/")
 
 
 def test_a_walk_that_is_left_lets_its_threads_end() -> None:
     before = set(threading.enumerate())
-    found = parallel.walk(Server(YEARS).fetch, Folder("in/"))
+    found = parallel.list_objects(Server(YEARS).fetch, ListQuery("in/"))
     next(found)
     threads = set(threading.enumerate()) - before
     assert threads

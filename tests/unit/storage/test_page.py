@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.model.object_columns import Objects
-from coordinator.storage.page import Malformed, page
+from coordinator.model.object_columns import ObjectColumns
+from coordinator.storage.page import MalformedPage, parse_page
 
 DATA = Path(__file__).parents[2] / "data"
 RECORDED = sorted(path.name for path in DATA.glob("list_*.xml"))
@@ -29,36 +29,36 @@ def read(name: str) -> bytes:
     return (DATA / name).read_bytes()
 
 
-def by_parser(body: bytes, *, times: bool = False) -> Objects:
-    return replace(page(body), entries=slice(0, 0)).objects(times=times)
+def by_parser(body: bytes, *, times: bool = False) -> ObjectColumns:
+    return replace(parse_page(body), entries=slice(0, 0)).objects(times=times)
 
 
 @pytest.mark.parametrize("name", [name for name in RECORDED if name != "list_minio_plain.xml"])
 @pytest.mark.parametrize("times", [False, True])
 def test_the_fast_way_and_the_parser_agree(name: str, times: bool) -> None:
-    assert page(read(name)).objects(times=times) == by_parser(read(name), times=times)
+    assert parse_page(read(name)).objects(times=times) == by_parser(read(name), times=times)
 
 
 @pytest.mark.parametrize("name", [name for name in RECORDED if "_url" in name])
 def test_recorded_names_are_those_that_were_put(name: str) -> None:
     more = {"a/b", "x/y"} if "seaweedfs" in name else set()
-    found = [key.decode() for key in page(read(name)).objects().keys]
+    found = [key.decode() for key in parse_page(read(name)).objects().keys]
     assert (set(found), len(found)) == ({*COMMON, *more}, len(COMMON) + len(more))
 
 
 def test_minio_sends_numbers_of_characters_that_xml_does_not_have() -> None:
-    assert b"ctl\x01x" in page(read("list_minio_plain.xml")).objects().keys
+    assert b"ctl\x01x" in parse_page(read("list_minio_plain.xml")).objects().keys
 
 
 @pytest.mark.parametrize("name", ["list_minio_truncated.xml", "list_aws_composed.xml"])
 def test_a_truncated_page_has_a_token(name: str) -> None:
-    found = page(read(name))
+    found = parse_page(read(name))
     assert found.token
     assert f"<NextContinuationToken>{found.token}<".encode() in found.body
 
 
 def test_aws_entries_differ_from_each_other() -> None:
-    found = page(read("list_aws_composed.xml")).objects(times=True)
+    found = parse_page(read("list_aws_composed.xml")).objects(times=True)
     keys = ["data/a b.jpg", "data/café.jpg", "data/one+two.jpg", "data/z.jpg"]
     assert [key.decode() for key in found.keys] == keys
     assert found.sizes == [11, 0, 5368709121, 6]
@@ -67,7 +67,7 @@ def test_aws_entries_differ_from_each_other() -> None:
 
 
 def test_folders_are_no_objects() -> None:
-    found = page(read("list_ceph_composed.xml")).objects()
+    found = parse_page(read("list_ceph_composed.xml")).objects()
     assert found.keys == [b"data/a b.jpg", b"data/one+two.jpg"]
 
 
@@ -88,7 +88,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=3
 def test_any_names_survive_url_encoding(names: list[str], encode: object) -> None:
     assert callable(encode)
     body = composed("".join(entry(encode(name)) for name in names))
-    assert [key.decode() for key in page(body).objects().keys] == names
+    assert [key.decode() for key in parse_page(body).objects().keys] == names
 
 
 XML_NAMES = st.text(
@@ -99,8 +99,8 @@ XML_NAMES = st.text(
 @given(st.lists(XML_NAMES, min_size=1, max_size=8))
 def test_any_names_survive_xml(names: list[str]) -> None:
     body = composed("".join(entry(escape(name)) for name in names), encoding="")
-    assert [key.decode() for key in page(body).objects().keys] == names
-    assert by_parser(body) == page(body).objects()
+    assert [key.decode() for key in parse_page(body).objects().keys] == names
+    assert by_parser(body) == parse_page(body).objects()
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_any_names_survive_xml(names: list[str]) -> None:
     ],
 )
 def test_odd_xml_is_read_right(entries: str, keys: list[bytes] | None, sizes: list[int]) -> None:
-    found = page(composed(entries)).objects()
+    found = parse_page(composed(entries)).objects()
     assert (found.keys, found.sizes) == ([b"a", b"b"] if keys is None else keys, sizes)
 
 
@@ -128,13 +128,13 @@ def test_a_namespace_prefix_is_understood() -> None:
     body = re.sub(rb"<(?![/s])", b"<s:", body)
     body = body.replace(b"<s:ListBucketResult", b"<s:ListBucketResult xmlns:s='x'")
     body = re.sub(rb"<(?=Size)", b"<s:", body)
-    assert page(body).objects() == Objects([b"a"], [7])
+    assert parse_page(body).objects() == ObjectColumns([b"a"], [7])
 
 
 def test_the_envelope_may_lie_between_the_entries() -> None:
     body = b"<ListBucketResult>" + entry("a").encode() + b"<IsTruncated>true</IsTruncated>"
     body += b"<NextContinuationToken>t</NextContinuationToken>" + entry("b").encode()
-    found = page(body + b"</ListBucketResult>")
+    found = parse_page(body + b"</ListBucketResult>")
     assert (found.token, found.objects().keys) == ("t", [b"a", b"b"])
 
 
@@ -142,8 +142,8 @@ def test_the_envelope_may_lie_between_the_entries() -> None:
 def test_a_page_that_is_cut_anywhere_is_malformed(name: str) -> None:
     body = read(name).rstrip()
     for length in range(0, len(body), 7):
-        with pytest.raises(Malformed):
-            page(body[:length]).objects()
+        with pytest.raises(MalformedPage):
+            parse_page(body[:length]).objects()
 
 
 @pytest.mark.parametrize(
@@ -163,5 +163,5 @@ def test_a_page_that_is_cut_anywhere_is_malformed(name: str) -> None:
     ],
 )
 def test_what_is_no_whole_listing_is_refused(body: bytes) -> None:
-    with pytest.raises(Malformed):
-        page(body).objects()
+    with pytest.raises(MalformedPage):
+        parse_page(body).objects()

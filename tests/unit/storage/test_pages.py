@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from coordinator.storage.listing import walk
-from coordinator.storage.page import Malformed
-from coordinator.storage.pages import AGAIN_S, MOST_KEYS, Folder
+from coordinator.storage.listing import list_objects
+from coordinator.storage.page import MalformedPage
+from coordinator.storage.pages import AGAIN_S, MOST_KEYS, ListQuery
 from tests.unit.storage.test_page import entry
 
 
@@ -35,8 +35,8 @@ class Server:
         bodies = self.answers[query.get("continuation-token", "")]
         return bodies.pop(0) if len(bodies) > 1 else bodies[0]
 
-    def walk(self, folder: Folder | None = None) -> list[bytes]:
-        found = walk(self.fetch, folder or Folder("p/"), sleep=self.slept.append)
+    def walk(self, folder: ListQuery | None = None) -> list[bytes]:
+        found = list_objects(self.fetch, folder or ListQuery("p/"), sleep=self.slept.append)
         return [key for objects in found for key in objects.keys]
 
 
@@ -48,7 +48,7 @@ def test_all_pages_come_in_order_and_empty_ones_do_not_end_it() -> None:
 
 def test_the_first_request_says_all_that_policies_may_ask_for() -> None:
     server = Server({"": [body([])]})
-    server.walk(Folder("in put/", recursive=False))
+    server.walk(ListQuery("in put/", recursive=False))
     assert server.asked == [
         {
             "list-type": "2",
@@ -81,7 +81,7 @@ def test_a_page_cut_short_is_asked_for_again() -> None:
 
 def test_a_page_that_stays_cut_short_ends_the_walk() -> None:
     server = Server({"": [body(["a"])[:60]]})
-    with pytest.raises(Malformed, match="asked 4 times"):
+    with pytest.raises(MalformedPage, match="asked 4 times"):
         server.walk()
     assert server.slept == list(AGAIN_S)
 
@@ -90,7 +90,7 @@ def test_a_page_that_stays_cut_short_ends_the_walk() -> None:
 def test_tokens_in_a_circle_end_the_walk(circle: list[str]) -> None:
     answers = {"": [body([], circle[0])]}
     answers |= {token: [body([], circle[(i + 1) % len(circle)])] for i, token in enumerate(circle)}
-    with pytest.raises(Malformed, match="circle"):
+    with pytest.raises(MalformedPage, match="circle"):
         Server(answers).walk()
 
 
@@ -104,7 +104,7 @@ def test_a_listing_out_of_order_ends_the_walk(pages: list[list[str]]) -> None:
     answers = {
         str(i or ""): [body(keys, str(i + 1) if i < last else "")] for i, keys in enumerate(pages)
     }
-    with pytest.raises(Malformed, match="out of order"):
+    with pytest.raises(MalformedPage, match="out of order"):
         Server(answers).walk()
 
 
@@ -137,14 +137,14 @@ def test_a_last_page_that_is_full_is_not_believed_at_once(
     count: int, cap: int, asked: list[int]
 ) -> None:
     server = Capped([f"{i:05}" for i in range(count)], cap)
-    found = list(walk(server.fetch, Folder("")))
+    found = list(list_objects(server.fetch, ListQuery("")))
     assert (sum(map(len, found)), server.asked) == (count, asked)
 
 
 def test_a_list_whose_end_cannot_be_found_ends_the_walk() -> None:
     server = Capped([f"{i:05}" for i in range(20_000)], 10_000)
-    with pytest.raises(Malformed, match="ends at '09999', and there may be more"):
-        list(walk(server.fetch, Folder("")))
+    with pytest.raises(MalformedPage, match="ends at '09999', and there may be more"):
+        list(list_objects(server.fetch, ListQuery("")))
 
 
 def test_a_token_in_which_xml_lost_a_character_is_mended_by_the_last_key() -> None:
@@ -155,7 +155,7 @@ def test_a_token_in_which_xml_lost_a_character_is_mended_by_the_last_key() -> No
 
 @pytest.mark.parametrize("last", ["x", "bb"])
 def test_a_token_that_cannot_be_mended_ends_the_walk(last: str) -> None:
-    with pytest.raises(Malformed, match="cannot be sent back"):
+    with pytest.raises(MalformedPage, match="cannot be sent back"):
         Server({"": [body(["a", last], "c\ufffd")]}).walk()
 
 
@@ -168,7 +168,7 @@ def test_the_next_page_is_fetched_while_one_is_worked_on() -> None:
             return body(["b"])
         return body(["a"], "1")
 
-    found = walk(fetch, Folder(""))
+    found = list_objects(fetch, ListQuery(""))
     assert next(found).keys == [b"a"]
     assert fetched.wait(10)
     assert [objects.keys for objects in found] == [[b"b"]]

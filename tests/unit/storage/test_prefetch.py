@@ -8,15 +8,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from coordinator.storage.prefetch import Ahead
+from coordinator.storage.prefetch import Prefetch
 
 
 def test_the_values_come_in_their_order() -> None:
-    assert list(Ahead(iter(range(1000)), room=7)) == list(range(1000))
+    assert list(Prefetch(iter(range(1000)), room=7)) == list(range(1000))
 
 
 def test_no_values_are_no_error() -> None:
-    assert list(Ahead(iter(()))) == []
+    assert list(Prefetch(iter(()))) == []
 
 
 def test_an_error_arrives_after_what_came_before() -> None:
@@ -24,7 +24,7 @@ def test_an_error_arrives_after_what_came_before() -> None:
         yield 1
         raise KeyError("gone")
 
-    found = Ahead(broken())
+    found = Prefetch(broken())
     assert next(found) == 1
     with pytest.raises(KeyError, match="gone"):
         next(found)
@@ -46,7 +46,7 @@ class Counted(Iterator[str]):
 
 def test_it_works_ahead_as_far_as_there_is_room() -> None:
     source = Counted()
-    found = Ahead(source, room=7, weigh=len)
+    found = Prefetch(source, room=7, weigh=len)
     assert source.made[2].wait(10)  # two of weight 3 wait, the third is held until there is room
     assert not source.made[3].is_set()
     next(found)
@@ -55,12 +55,12 @@ def test_it_works_ahead_as_far_as_there_is_room() -> None:
 
 
 def test_one_value_may_always_wait() -> None:
-    assert list(Ahead(iter(["x" * 9] * 3), room=1, weigh=len)) == ["x" * 9] * 3
+    assert list(Prefetch(iter(["x" * 9] * 3), room=1, weigh=len)) == ["x" * 9] * 3
 
 
 def test_what_is_left_lets_its_thread_end() -> None:
     before = set(threading.enumerate())
-    found = Ahead(iter(range(1000)))
+    found = Prefetch(iter(range(1000)))
     next(found)
     (thread,) = set(threading.enumerate()) - before
     found.close()

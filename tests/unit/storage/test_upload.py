@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import pytest
 
-from coordinator.storage.upload import AGAIN_S, PART_BYTES, NotWhole, Written, upload, verify
+from coordinator.storage.upload import AGAIN_S, PART_BYTES, IncompleteWrite, Written, upload, verify
 
 STARTED = b"<InitiateMultipartUploadResult xmlns='x'><UploadId>u1</UploadId>"
 STARTED += b"</InitiateMultipartUploadResult>"
@@ -119,7 +119,7 @@ def test_an_error_among_the_pieces_leaves_no_upload_behind() -> None:
 @pytest.mark.parametrize("answer", [b"<Error><Code>InternalError</Code></Error>", b"", b"ok"])
 def test_success_is_only_what_says_so(answer: bytes) -> None:
     server = Server(answer)
-    with pytest.raises(NotWhole, match="did not complete"):
+    with pytest.raises(IncompleteWrite, match="did not complete"):
         server.upload(LARGE)
     assert server.methods == "POST PUT PUT POST POST POST POST DELETE"
     assert server.slept == list(AGAIN_S)
@@ -163,5 +163,5 @@ def test_what_reads_back_the_same_is_whole() -> None:
     [({}, b"a\nc\n"), ({}, b"a\n"), ({"x-amz-meta-lines": "3"}, b"a\nb\n")],
 )
 def test_anything_else_is_not(changed: dict[str, str], content: bytes) -> None:
-    with pytest.raises(NotWhole, match=r"reads"):
+    with pytest.raises(IncompleteWrite, match=r"reads"):
         verify(WRITTEN, WRITTEN.metadata | changed, [content])
