@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from coordinator.index.builder import IndexBuilder
-from coordinator.index.selection import Selection
+from coordinator.index.selection import ItemFilter
 from coordinator.model.access import StorageAccess
 from coordinator.model.selection import Rules
 from coordinator.storage.bucket import Bucket
@@ -50,7 +50,7 @@ def main(lister: str, url: str, bucket: str) -> int:
     """Builds the index of the bucket; how many items it has."""
     access, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
     data = Bucket(StorageAccess(url, access, secret, "us-east-1"), bucket)
-    builder, selection = IndexBuilder(), Selection(Rules(PREFIX))
+    builder, selection = IndexBuilder(), ItemFilter(Rules(PREFIX))
     lines = builder.build_lines(selection.select(data.list_objects(ListQuery(PREFIX))))
     if lister == "ours":
         data.write_lines(".oscar-batch/bench/index.txt", lines, "text/plain")

@@ -26,9 +26,11 @@ from itertools import accumulate, pairwise, product
 from pathlib import Path
 from statistics import fmean
 
-from coordinator.cli.offline import indexed
+from coordinator.drive.indexing import count_only
+from coordinator.index.builder import IndexBuilder
 from coordinator.model.cluster import Basis, Cluster, Node, Resources
-from coordinator.model.items import Chunk, Index, Item
+from coordinator.model.items import Checkpoints, Chunk, Index
+from coordinator.model.object_columns import ObjectColumns
 from coordinator.model.planning import ChunkRules, Cost, Strategy
 from coordinator.plan.capacity import compute_capacity
 from coordinator.plan.choose import choose_chunks
@@ -124,7 +126,7 @@ def make(kind: str, items: int, slots: int) -> Backlog:
     if slots:
         # As long as half of what each slot has to do, deep in the listing.
         sizes[2 * items // 3] = sum(sizes) // (2 * slots)
-    index = indexed(Item("k", size) for size in sizes)
+    index = build_index(sizes)
     noise = (random_.lognormvariate(-(ITEM_NOISE**2) / 2, ITEM_NOISE) for _ in sizes)
     times = [
         (SECONDS_PER_ITEM + SECONDS_PER_BYTE * size) * factor
@@ -148,13 +150,26 @@ def _sizes(kind: str, items: int, random_: random.Random) -> Iterator[float]:
             yield TINY_BYTES * random_.lognormvariate(-0.5, 1.0)
 
 
+def build_index(sizes: Sequence[int]) -> Index:
+    """The index of items of these sizes."""
+    builder = IndexBuilder()
+    count_only(builder.build_lines([ObjectColumns([b"k"] * len(sizes), list(sizes))]))
+    return builder.index()
+
+
+def cut_equal_counts(items: int, slots: int) -> list[Chunk]:
+    """Chunks of equally many items: what the strategies are held to."""
+    step = -(-items // slots)
+    starts = range(0, items, step)
+    return [Chunk(n, start, min(start + step, items), 0, 0, 0) for n, start in enumerate(starts, 1)]
+
+
 def ratios(scenario: Scenario, backlog: Backlog) -> dict[str, float]:
     """Each strategy's make-span over the lower bound, its mean over placements."""
     index, slots = backlog.index, scenario.slots
     speeds = SPEEDS[scenario.nodes]
     cost = Cost(scenario.startup_s, SECONDS_PER_ITEM, SECONDS_PER_BYTE, source="the suite")
     asked = {
-        "equal counts": (ChunkRules(Strategy.FIXED, chunk_items=-(-scenario.items // slots)), cost),
         "balanced": (ChunkRules(Strategy.BALANCED), cost),
         "factoring": (ChunkRules(Strategy.FACTORING), cost),
         AUTO: (ChunkRules(), cost),
@@ -165,6 +180,7 @@ def ratios(scenario: Scenario, backlog: Backlog) -> dict[str, float]:
     cuts = {
         name: backlog.seconds(choose_chunks(index, slots, *how)[0]) for name, how in asked.items()
     }
+    cuts["equal counts"] = backlog.seconds(cut_equal_counts(scenario.items, slots))
     # Other placements than those that the planner itself tries.
     seeds = range(1000, 1000 + (PLACEMENTS if len(speeds) > 1 else 1))
     worlds = [World(spread_speeds(speeds, slots, seed), scenario.startup_s) for seed in seeds]
@@ -229,7 +245,8 @@ def scale() -> Iterator[str]:
     points = -(-(10**7) // stride)
     steps = (int(stride * MEAN_BYTES * random_.lognormvariate(-0.5, 0.2)) for _ in range(points))
     cumulated = array("Q", accumulate(steps))
-    index = Index(10**7, cumulated[-1], cumulated, stride)
+    lines = array("Q", (min(stride * n, 10**7) for n in range(1, points + 1)))
+    index = Index(10**7, cumulated[-1], checkpoints=Checkpoints(lines, cumulated, lines))
     nodes = tuple(
         Node(f"wn-{n}", Resources(random_.randrange(64_000), random_.randrange(256 * 2**30)))
         for n in range(5_000)

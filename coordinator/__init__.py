@@ -5,3 +5,5 @@ Start reading in `batch`, which calls the stages in the order of the data. A pac
 packages below it: `cli`, `batch`, `drive`, `run`, `report`, `plan`, `index`, `oscar`, `storage`,
 `config`, `model`.
 """
+
+__version__ = "0.1.0"

@@ -1,13 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`deploy`: the services of an FDL file onto a cluster, for machines without oscar-cli."""
+"""`deploy`: the services of an FDL file onto a cluster, for machines without oscar-cli.
+
+A secret that the FDL leaves empty and the environment does not set is left out.
+"""
 
 from __future__ import annotations
 
+import argparse
+import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from ..config.fdl import read_definitions, secrets_of, with_secrets
+from ..config.credentials import Platform
+from ..config.fdl import read_definitions, read_secrets, replace_secrets
+from ..model.errors import ConfigError
 from ..oscar.client import OscarClient
+
+_INSTEAD = "put these credentials into each config.json instead"
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Deploys to the cluster that the environment names; prints a line on each service."""
+    offers = Platform.from_environment(os.environ).clusters
+    if not offers:
+        raise ConfigError(
+            [
+                "set OSCAR_BATCH_OSCAR_URL and OSCAR_BATCH_OSCAR_USERNAME, "
+                "OSCAR_BATCH_OSCAR_PASSWORD (or OSCAR_BATCH_OSCAR_TOKEN) in the environment"
+            ]
+        )
+    access = replace(offers[0], verify=not arguments.insecure)
+    for line in deploy(arguments.fdl, OscarClient(access), os.environ):
+        print(line)
+    return 0
 
 
 def deploy(fdl: Path, oscar: OscarClient, environ: Mapping[str, str]) -> Iterator[str]:
@@ -17,14 +43,11 @@ def deploy(fdl: Path, oscar: OscarClient, environ: Mapping[str, str]) -> Iterato
     """
     for definition in read_definitions(fdl, environ):
         name = definition["name"]
-        asked = secrets_of(definition)
+        asked = read_secrets(definition)
         given = {secret: value for secret, value in asked.items() if value}
-        created = oscar.apply(with_secrets(definition, given))
+        created = oscar.apply(replace_secrets(definition, given))
         yield f"{name}: {'created' if created else 'updated'}"
         if unset := sorted(asked.keys() - given):
             yield f"{name}: without {', '.join(unset)}, which are not set here; {_INSTEAD}"
         if given and (lost := sorted(given.keys() - oscar.read_secret_names(name))):
             yield f"{name}: this OSCAR release does not keep {', '.join(lost)}; {_INSTEAD}"
-
-
-_INSTEAD = "put these credentials into each config.json instead"

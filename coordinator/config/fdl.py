@@ -22,12 +22,14 @@ def read_definitions(fdl: Path, environ: Mapping[str, str]) -> list[dict[str, An
     return [_complete(raw, fdl, environ) for raw in _read_functions(fdl)]
 
 
-def secrets_of(definition: Mapping[str, Any]) -> dict[str, str]:
+def read_secrets(definition: Mapping[str, Any]) -> dict[str, str]:
+    """The secrets of a definition: name → value, empty where the FDL leaves it so."""
     return dict((definition.get("environment") or {}).get("secrets") or {})
 
 
-def with_secrets(definition: dict[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
-    if not secrets_of(definition):
+def replace_secrets(definition: dict[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
+    """The definition with these secrets instead of its own."""
+    if not read_secrets(definition):
         return definition
     return {**definition, "environment": {**definition["environment"], "secrets": dict(secrets)}}
 
@@ -68,7 +70,7 @@ def _complete(definition: dict[str, Any], fdl: Path, environ: Mapping[str, str])
         key: str(definition[key]) for key in ("cpu", "memory") if key in definition
     }
     completed = {**definition, **quantities, "script": text}
-    secrets = secrets_of(definition)
-    return with_secrets(
+    secrets = read_secrets(definition)
+    return replace_secrets(
         completed, {name: value or environ.get(name, "") for name, value in secrets.items()}
     )

@@ -4,7 +4,6 @@
 All defaults and all validation are here. Every problem of a file is found before any is
 reported, each with its path (`plan.headroom: …`). The keys of the first oscar-batch tool keep
 their spelling. Which credential is used for which address is decided in `credentials`.
-Called by `__main__`. Next: `batch`.
 """
 
 from __future__ import annotations
@@ -18,10 +17,11 @@ from typing import Any
 import yaml
 
 from ..model.access import ClusterAccess, StorageAccess
+from ..model.cluster import CapacityRules
 from ..model.errors import ConfigError, clean_text
 from ..model.planning import ChunkRules, Cost, Strategy
-from ..model.selection import Manifest, Outputs, Rules
-from ..model.service import Folder, normalize_prefix
+from ..model.selection import Manifest, Outputs, Rules, Selection
+from ..model.service import Folder, Locations, normalize_prefix
 from .credentials import Platform
 from .schema import ConfigReader, describe_kind
 
@@ -34,33 +34,14 @@ class Config:
 
     storage: StorageAccess
     cluster: ClusterAccess
-    data: Folder
-    """The folder whose objects are the items."""
     service: str
-    index_copy: str | None
-    """A key in the data bucket that also receives the index, as the first oscar-batch tool does."""
-    headroom: float
-    """Share (0 to below 1) of each node's free room that is left to others."""
-    max_parallel: int | None
-    dry_run: bool
-    state: Folder
-    report: Folder | None
-    cutting: ChunkRules = field(default_factory=ChunkRules)
+    locations: Locations
+    selection: Selection
+    capacity_rules: CapacityRules = field(default_factory=CapacityRules)
+    chunk_rules: ChunkRules = field(default_factory=ChunkRules)
     cost: Cost = field(default_factory=Cost)
     """The times that the config knows."""
-    extra_slots: int = 0
-    """Invocations beyond what fits now, for clusters that grow while pods are pending."""
-    own_inputs: tuple[Folder, ...] = ()
-    """The folders that trigger the coordinator itself, where it runs as a service."""
-    own_outputs: tuple[Folder, ...] = ()
-    """The folders where OSCAR then puts its reports."""
-    recursive: bool = True
-    """Whether folders below the data folder belong to it."""
-    rules: Rules = field(default_factory=Rules)
-    manifest: Manifest | None = None
-    """The object that names the items, where they are not listed."""
-    skip_done: Outputs | None = None
-    """Where the outputs are whose items are left out."""
+    dry_run: bool = False
 
     def describe(self) -> dict[str, str]:
         """What is asked, for people: no credential is in it."""
@@ -68,9 +49,9 @@ class Config:
             "service": self.service,
             "cluster": self.cluster.url,
             "storage": self.storage.url,
-            "data": str(self.data),
-            "state": str(self.state),
-            "headroom": f"{self.headroom:.0%}",
+            "data": str(self.locations.data),
+            "state": str(self.locations.state),
+            "headroom": f"{self.capacity_rules.headroom:.0%}",
         }
 
 
@@ -78,18 +59,13 @@ def load_config(text: bytes, platform: Platform) -> Config:
     """The config of a file's content. Raises ConfigError with all problems found."""
     reader = ConfigReader(_decode(text))
     values = reader.values
-    data = Folder(values["bucket.name"] or "", normalize_prefix(values["bucket.folder_prefix"]))
-    state = Folder(values["state.bucket"] or data.bucket, normalize_prefix(values["state.prefix"]))
-    report_asked = values["report.bucket"] or values["report.prefix"]
-    report = Folder(
-        values["report.bucket"] or data.bucket, normalize_prefix(values["report.prefix"])
-    )
+    locations = _read_locations(values, platform)
     storage, problems = platform.choose_storage(values)
     reader.problems += problems
     cluster, problems = platform.choose_cluster(values)
     reader.problems += problems
-    reader.problems += _folder_problems(data, state, report if report_asked else None)
-    cutting, cost, problems = read_planning(values)
+    reader.problems += _find_folder_problems(locations)
+    chunk_rules, cost, problems = read_planning(values)
     reader.problems += problems
     if _asks(values, "bucket.skip_done") and not values["bucket.skip_done.prefix"]:
         reader.problems.append("bucket.skip_done.prefix: is missing (the folder of the outputs)")
@@ -98,43 +74,57 @@ def load_config(text: bytes, platform: Platform) -> Config:
     return Config(
         storage=storage,
         cluster=cluster,
-        data=data,
         service=values["service.name"],
-        index_copy=data.prefix + values["output.file"] if values["output.file"] else None,
-        headroom=values["plan.headroom"],
-        max_parallel=values["plan.max_parallel"],
-        dry_run=values["run.dry_run"],
-        state=state,
-        report=report if report_asked else None,
-        cutting=cutting,
+        locations=locations,
+        selection=_read_selection(values, locations.data.prefix),
+        capacity_rules=CapacityRules(
+            headroom=values["plan.headroom"],
+            max_parallel=values["plan.max_parallel"],
+            extra_slots=values["plan.extra_slots"],
+        ),
+        chunk_rules=chunk_rules,
         cost=cost,
-        extra_slots=values["plan.extra_slots"],
-        own_inputs=platform.own_inputs,
-        own_outputs=platform.own_outputs,
-        **_choice(values, data.prefix),
+        dry_run=values["run.dry_run"],
     )
 
 
-def _choice(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Which objects of the bucket are the items."""
+def _read_locations(values: Mapping[str, Any], platform: Platform) -> Locations:
+    data = Folder(values["bucket.name"] or "", normalize_prefix(values["bucket.folder_prefix"]))
+
+    def read_folder(section: str) -> Folder:
+        bucket = values[f"{section}.bucket"] or data.bucket
+        return Folder(bucket, normalize_prefix(values[f"{section}.prefix"]))
+
+    return Locations(
+        data=data,
+        state=read_folder("state"),
+        report=read_folder("report") if _asks(values, "report") else None,
+        index_copy=data.prefix + values["output.file"] if values["output.file"] else None,
+        own_inputs=platform.own_inputs,
+        own_outputs=platform.own_outputs,
+    )
+
+
+def _read_selection(values: Mapping[str, Any], prefix: str) -> Selection:
     asked = {name: values[f"bucket.skip_done.{name}"] for name in ("strip", "suffix")}
     outputs = Outputs(prefix, normalize_prefix(values["bucket.skip_done.prefix"]), **asked)
     key, column = values["bucket.manifest"], values["bucket.manifest_column"]
     filters = [spec.name for spec in fields(Rules) if spec.name != "prefix"]
-    return {
-        "recursive": values["bucket.recursive"],
-        "rules": Rules(prefix, **{name: values[f"bucket.{name}"] for name in filters}),
-        "manifest": Manifest(key, column) if key else None,
-        "skip_done": outputs if _asks(values, "bucket.skip_done") else None,
-    }
+    return Selection(
+        rules=Rules(prefix, **{name: values[f"bucket.{name}"] for name in filters}),
+        recursive=values["bucket.recursive"],
+        manifest=Manifest(key, column) if key else None,
+        skip_done=outputs if _asks(values, "bucket.skip_done") else None,
+    )
 
 
 def _asks(values: Mapping[str, Any], section: str) -> bool:
     return any(value for path, value in values.items() if path.startswith(f"{section}."))
 
 
-def _folder_problems(data: Folder, state: Folder, report: Folder | None) -> list[str]:
+def _find_folder_problems(locations: Locations) -> list[str]:
     """What a run writes is no item: a folder of it around the data folder would hide all items."""
+    data, state, report = locations.data, locations.state, locations.report
     problems = []
     if not state.prefix:
         problems.append("state.prefix: must name a folder of its own, such as .oscar-batch/")
@@ -151,7 +141,7 @@ def read_planning(
     values: Mapping[str, Any], *, source: str = "the config"
 ) -> tuple[ChunkRules, Cost, list[str]]:
     """What is asked of the chunks, the times that are given, and the problems with them."""
-    cutting = ChunkRules(
+    rules = ChunkRules(
         strategy=values["plan.strategy"],
         chunk_items=values["plan.chunk_items"],
         chunk_bytes=values["plan.chunk_bytes"],
@@ -167,15 +157,14 @@ def read_planning(
         speeds=values["plan.speeds"],
         source=source if given else "nothing",
     )
-    return cutting, cost, _chunk_problems(cutting)
+    return rules, cost, _find_chunk_problems(rules)
 
 
-def _chunk_problems(cutting: ChunkRules) -> list[str]:
-    sized = cutting.chunk_items is not None or cutting.chunk_bytes is not None
-    if cutting.strategy is Strategy.FIXED and not sized:
+def _find_chunk_problems(rules: ChunkRules) -> list[str]:
+    if rules.strategy is Strategy.FIXED and not rules.fixed:
         return ["plan.strategy: fixed needs plan.chunk_items or plan.chunk_bytes"]
-    if sized and cutting.strategy not in {Strategy.FIXED, Strategy.AUTO}:
-        return [f"plan.strategy: {cutting.strategy} sizes its chunks itself; leave chunk_… out"]
+    if rules.fixed and rules.strategy not in {Strategy.FIXED, Strategy.AUTO}:
+        return [f"plan.strategy: {rules.strategy} sizes its chunks itself; leave chunk_… out"]
     return []
 
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What has happened so far in a run, growing into its `Report`.
+"""What a run has done so far, from which a report can be made at any moment.
 
-The only value of a run that changes: the spine notes each stage's result here, so that every
-ending, an error or Ctrl-C in the middle included, has a report that tells all that was known.
-Called by `batch` and `__main__`. Next: `report`.
+The only value of a run that changes: the spine records each result here, so that every ending,
+an error or Ctrl-C in the middle included, has a report with all that was known.
 """
 
 from __future__ import annotations
@@ -24,16 +23,17 @@ log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
 
 
-def now() -> datetime:
-    """The present moment, aware, in UTC."""
-    return datetime.now(UTC)
+def read_utc_clock() -> datetime:
+    """The present time in UTC, in whole milliseconds, as reports have it."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 @dataclass(slots=True)
 class Progress:
-    """A run in the making."""
+    """A run until it ends."""
 
-    clock: Clock = now
+    clock: Clock = read_utc_clock
     run_id: str = ""
     started_at: datetime = field(init=False)
     setting: dict[str, str] = field(default_factory=dict)
@@ -41,30 +41,36 @@ class Progress:
     stages: list[Stage] = field(default_factory=list)
     capacity: Capacity | None = None
     plan: Plan | None = None
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    """By the number of the chunk; those that are missing are pending."""
 
     def __post_init__(self) -> None:
         self.started_at = self.clock()
-        self.run_id = self.run_id or new_run_id(self.started_at)
+        self.run_id = self.run_id or make_run_id(self.started_at)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Times one step; its name is on every line of progress that it logs."""
-        begun = self.clock()
-        log.info("%s: %s …", self.run_id, name)
+        """Times one stage of the run."""
+        started_at = self.clock()
+        log.info("%s …", name)
         try:
             yield
         finally:
-            self.stages.append(Stage(name, (self.clock() - begun).total_seconds()))
+            self.stages.append(Stage(name, (self.clock() - started_at).total_seconds()))
 
     def warn(self, *warnings: str) -> None:
-        """Notes what the user should know, in the log and for the report."""
+        """Records what the user should know, in the log and for the report."""
         for warning in warnings:
-            log.warning("%s: %s", self.run_id, warning)
+            log.warning("%s", warning)
         self.warnings += warnings
 
-    def report(self, ending: Ending, message: str, problems: tuple[str, ...] = ()) -> Report:
-        """The story, ended."""
+    def record_outcome(self, outcome: Outcome) -> None:
+        """Records the outcome of a chunk; called from several threads."""
+        self.outcomes[outcome.chunk.number] = outcome
+
+    def make_report(self, ending: Ending, message: str, problems: tuple[str, ...] = ()) -> Report:
+        """The report of the run, which ends now."""
+        chunks = self.plan.chunks if self.plan else ()
         return Report(
             run_id=self.run_id,
             ending=ending,
@@ -77,10 +83,10 @@ class Progress:
             stages=tuple(self.stages),
             capacity=self.capacity,
             plan=self.plan,
-            outcomes=self.outcomes,
+            outcomes=tuple(self.outcomes.get(chunk.number, Outcome(chunk)) for chunk in chunks),
         )
 
 
-def new_run_id(moment: datetime) -> str:
+def make_run_id(moment: datetime) -> str:
     """Sorts by time and is DNS-safe: `20261122t101500z-3f9a1c`."""
     return f"{moment:%Y%m%dt%H%M%Sz}-{secrets.token_hex(3)}"

@@ -1,26 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plan → outcomes: every chunk's invocation is posted, a few at a time; retry is data.
+"""Chunks → outcomes: the invocation of every chunk is posted, a few at a time.
 
 The first chunk goes alone: what refuses it (a wrong token, an invalid label of the service) would
 refuse all, and then nothing has been started. A request is repeated only where it certainly
-created nothing. Next: `report`.
+created nothing. Every outcome is reported when it is known, from the thread that posted.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from threading import Condition, Event
+from threading import Condition, Event, Lock
 
 from ..model.items import Chunk
 from ..model.run import Outcome, Reply, State, Verdict
+from ..storage.retry import retry
 
 log = logging.getLogger(__name__)
 
 Post = Callable[[Chunk, int], tuple[str, Reply]]
-"""Invokes the service for a chunk and the attempt's number: the job's name, and the answer."""
+"""Invokes the service for a chunk and the number of its attempt: the job's name, the answer."""
 
 _STATES = {
     Verdict.ACCEPTED: State.INVOKED,
@@ -36,61 +38,142 @@ class Pace:
     """How submission behaves in time."""
 
     workers: int = 3
-    """In flight at once. The manager sustains one or two a second; more only queue up there."""
+    """Requests at the same time. OSCAR's manager sustains one or two a second; more only wait."""
+    posts_per_s: float = math.inf
+    """No more requests than this are sent in a second."""
     delays_s: Sequence[float] = (1.0, 2.0, 4.0, 8.0, 16.0)
     """Before each repetition of what found the manager busy or unreachable."""
 
 
-def submit_chunks(chunks: Sequence[Chunk], post: Post, pace: Pace) -> tuple[Outcome, ...]:
-    """One outcome per chunk, in their order. After Ctrl-C the chunks not sent stay pending."""
-    stop, calm = Event(), Condition()
-    outcomes = [Outcome(chunk) for chunk in chunks]
-    places, on_the_way = range(len(chunks)), set[int]()
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The clock of a submission; a test passes a virtual one."""
 
-    # Ctrl-C may come while the pool starts a thread, and the pool then knows neither the thread
-    # nor its future. So what is on its way, and what became of it, is kept here.
-    def invoke(place: int) -> None:
-        with calm:
-            if stop.is_set():
+    now_s: Callable[[], float]
+    wait: Callable[[Event, float], bool]
+    """Waits until the event is set or the seconds are over; whether it is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What is done around every request, in the thread that sends it."""
+
+    before_post: Callable[[Chunk, int], None] = lambda chunk, attempt: None
+    """If it raises, the request is not sent, no other one is begun, and the error is raised."""
+    after_answer: Callable[[Chunk, Reply], None] = lambda chunk, reply: None
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None
+
+
+class _Busy(Exception):
+    """OSCAR was busy; the chunk may be posted again."""
+
+
+class _Stopped(Exception):
+    """The submission was stopped while a chunk waited."""
+
+
+def submit_chunks(
+    chunks: Sequence[Chunk], post: Post, *, pace: Pace, clock: Clock, steps: Steps, attempt: int = 1
+) -> tuple[Outcome, ...]:
+    """One outcome per chunk, in their order. After Ctrl-C the chunks not sent stay pending.
+
+    `attempt` is the number that `post` is given for every chunk.
+    """
+    return _Submission(post, pace, clock, steps, attempt).run(chunks)
+
+
+class _Submission:
+    def __init__(self, post: Post, pace: Pace, clock: Clock, steps: Steps, attempt: int) -> None:
+        self._post, self._pace, self._clock, self._steps = post, pace, clock, steps
+        self._attempt = attempt
+        self._stop, self._turn = Event(), Lock()
+        self._next_post_s = -math.inf
+        self._outcomes: dict[int, Outcome] = {}
+        # Ctrl-C may come while the pool starts a thread, and then the pool knows neither the
+        # thread nor its future. So what is being posted is counted here.
+        self._posting, self._changed = 0, Condition()
+
+    def run(self, chunks: Sequence[Chunk]) -> tuple[Outcome, ...]:
+        with ThreadPoolExecutor(self._pace.workers) as pool:
+            try:
+                list(pool.map(self._submit, chunks[:1]))
+                if not self._is_refused(chunks):
+                    list(pool.map(self._submit, chunks[1:]))
+            except KeyboardInterrupt:
+                log.warning("interrupted: waiting for the answers to the requests that were sent")
+                self._stop.set()
+            except BaseException:
+                self._stop.set()
+                raise
+        with self._changed:
+            self._changed.wait_for(lambda: not self._posting)
+        if self._is_refused(chunks):
+            detail = "not sent, because the first chunk was refused"
+            for chunk in chunks[1:]:
+                self._settle(Outcome(chunk, State.FAILED, detail=detail))
+        return tuple(self._outcomes.get(chunk.number, Outcome(chunk)) for chunk in chunks)
+
+    def _is_refused(self, chunks: Sequence[Chunk]) -> bool:
+        """Whether the first chunk was refused, and so no other was sent."""
+        first = self._outcomes.get(chunks[0].number) if chunks else None
+        return first is not None and first.state is State.FAILED
+
+    def _submit(self, chunk: Chunk) -> None:
+        with self._changed:
+            if self._stop.is_set():
                 return
-            on_the_way.add(place)
+            self._posting += 1
         try:
-            outcomes[place] = _invoke(chunks[place], post, pace, stop)
+            self._post_until_answered(chunk)
         finally:
-            with calm:
-                on_the_way.remove(place)
-                calm.notify()
+            with self._changed:
+                self._posting -= 1
+                self._changed.notify()
 
-    with ThreadPoolExecutor(pace.workers) as pool:
+    def _settle(self, outcome: Outcome) -> None:
+        self._outcomes[outcome.chunk.number] = outcome
+        self._steps.on_outcome(outcome)
+        if outcome.attempts:
+            log.info("chunk %d: %s %s", outcome.chunk.number, outcome.state, outcome.detail)
+
+    def _post_until_answered(self, chunk: Chunk) -> None:
+        outcome = Outcome(chunk)
+
+        def post(number: int) -> None:
+            nonlocal outcome
+            self._wait_for_turn()
+            self._steps.before_post(chunk, self._attempt)
+            # Stays true should anything fail between the request and the record of its answer.
+            before, outcome = outcome, replace(outcome, state=State.UNCERTAIN)
+            job, reply = self._post(chunk, self._attempt)
+            outcome = before.attempt(_STATES[reply.verdict], job=job, detail=reply.detail)
+            self._steps.after_answer(chunk, reply)
+            if reply.verdict is Verdict.BUSY:
+                log.warning("chunk %d: request %d: %s", chunk.number, number, reply.detail)
+                raise _Busy
+
         try:
-            list(pool.map(invoke, places[:1]))
-            if not _refused(outcomes):
-                list(pool.map(invoke, places[1:]))
-        except KeyboardInterrupt:
-            log.warning("interrupted: waiting for the invocations on their way")
-            stop.set()
-    with calm:
-        calm.wait_for(lambda: not on_the_way)
-    if _refused(outcomes):
-        detail = "not sent, because the first chunk was refused"
-        outcomes[1:] = [Outcome(chunk, State.FAILED, detail=detail) for chunk in chunks[1:]]
-    return tuple(outcomes)
+            retry(
+                post,
+                delays_s=self._pace.delays_s,
+                repeatable=lambda error: isinstance(error, _Busy),
+                sleep=self._sleep,
+            )
+        except _Busy:
+            pass
+        except _Stopped:  # what was sent so far has certainly created nothing
+            outcome = replace(outcome, state=State.PENDING)
+        finally:
+            self._settle(outcome)
 
+    def _wait_for_turn(self) -> None:
+        """Waits until the pace allows one more request."""
+        with self._turn:
+            now_s = self._clock.now_s()
+            delay_s = max(0.0, self._next_post_s - now_s)
+            self._next_post_s = now_s + delay_s + 1 / self._pace.posts_per_s
+        self._sleep(delay_s)
 
-def _refused(outcomes: Sequence[Outcome]) -> bool:
-    """Whether the first chunk was refused, and so no other has been sent."""
-    return bool(outcomes) and outcomes[0].state is State.FAILED
-
-
-def _invoke(chunk: Chunk, post: Post, pace: Pace, stop: Event) -> Outcome:
-    outcome = Outcome(chunk)
-    for delay_s in (0.0, *pace.delays_s):
-        if stop.wait(delay_s):  # what was tried so far has certainly created nothing
-            return replace(outcome, state=State.PENDING)
-        job, reply = post(chunk, 1)
-        outcome = outcome.attempt(_STATES[reply.verdict], job=job, detail=reply.detail)
-        if reply.verdict is not Verdict.BUSY:
-            break
-        log.warning("chunk %d: try %d: %s", chunk.number, outcome.attempts, reply.detail)
-    log.info("chunk %d: %s %s", chunk.number, outcome.state, outcome.detail)
-    return outcome
+    def _sleep(self, delay_s: float) -> None:
+        if self._clock.wait(self._stop, delay_s):
+            raise _Stopped

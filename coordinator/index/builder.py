@@ -3,37 +3,44 @@
 
 One key a line, in listing order, relative to the bucket root, `\\n` ended. A key that a line
 cannot hold is skipped with its reason, never dropped silently. Memory is bounded whatever the
-number of items: the cumulated size is kept at 65,536 points at most, whose distance doubles, and
-the largest items are kept apart. Called by `batch`. Next: `plan`.
+number of items: checkpoints stand for the lines, and only the largest items are kept.
 """
 
 from __future__ import annotations
 
 import heapq
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from ..model.items import Index, Item, Skipped
 from ..model.object_columns import ObjectColumns
+from ..model.planning import ChunkRules
+from .checkpoints import MAX_CHECKPOINTS, ChunkRecorder, StrideRecorder
 
-MAX_CHECKPOINTS = 65_536
 MAX_SKIPPED_SHOWN = 1_000
 MAX_LARGEST = 1_000
 
 
 class IndexBuilder:
-    """Hands index lines on while it counts; `index()` tells the sums once they are drained."""
+    """Builds index lines and counts them; `index()` returns the sums once all are consumed."""
 
-    def __init__(self, *, limit: int = MAX_CHECKPOINTS, largest: int = MAX_LARGEST) -> None:
-        self._limit = limit
-        self._items = 0
-        self._size_bytes = 0
-        self._stride = 1
-        self._cumulated = array("Q")
+    def __init__(
+        self,
+        rules: ChunkRules | None = None,
+        *,
+        limit: int = MAX_CHECKPOINTS,
+        most: int = MAX_LARGEST,
+    ) -> None:
+        """`rules` tell of chunks of a fixed size, at whose ends the index can then be cut."""
+        self._items = self._size_bytes = self._text_bytes = 0
+        self._recorder = (
+            ChunkRecorder(rules.chunk_items, rules.chunk_bytes)
+            if rules and rules.fixed
+            else StrideRecorder(limit)
+        )
         self._skipped: list[Skipped] = []
         self._skipped_count = 0
-        self._most = largest
+        self._most = most
         # A heap of (size, minus the line, key): its first is the next to go.
         self._largest: list[tuple[int, int, bytes]] = []
 
@@ -52,17 +59,15 @@ class IndexBuilder:
         self._skipped += [Skipped(key, reason) for key in shown]
         self._skipped_count += len(keys)
 
-    def index(self, left_out: Mapping[str, int] | None = None) -> Index:
-        """The sums of all lines handed on so far."""
-        cumulated = self._cumulated[:]
-        if self._items % self._stride:
-            cumulated.append(self._size_bytes)
+    def index(self, left_out: Mapping[str, int] | None = None, *, sha256: str = "") -> Index:
+        """What is known of all lines built so far; `sha256` is that of the index as written."""
         largest = sorted(self._largest, reverse=True)
         return Index(
             items=self._items,
             size_bytes=self._size_bytes,
-            cumulated_bytes=cumulated,
-            stride=self._stride,
+            text_bytes=self._text_bytes,
+            sha256=sha256,
+            checkpoints=self._recorder.checkpoints(),
             skipped=tuple(self._skipped),
             skipped_count=self._skipped_count,
             largest=tuple(Item(key.decode(), size) for size, _, key in largest),
@@ -87,19 +92,12 @@ class IndexBuilder:
         sizes = batch.sizes if batch.sizes is not None else [0] * len(batch)
         self._note_largest(batch.keys, sizes)
         sums = list(accumulate(sizes, initial=self._size_bytes))
-        first, stop = self._items + 1, self._items + len(sizes) + 1
-        self._items, self._size_bytes = stop - 1, sums[-1]
-        while first < stop:
-            # The next item on a checkpoint, and as many checkpoints as there is room for.
-            first += -first % self._stride
-            room = self._limit - len(self._cumulated)
-            taken = range(first, stop, self._stride)[:room]
-            base = stop - len(sums)
-            self._cumulated.extend(sums[item - base] for item in taken)
-            first = (taken[-1] + 1) if taken else stop
-            if len(self._cumulated) == self._limit:
-                self._cumulated = self._cumulated[1::2]
-                self._stride *= 2
+        # A line is a key and its line break.
+        lengths = [len(key) + 1 for key in batch.keys]
+        offsets = list(accumulate(lengths, initial=self._text_bytes))
+        self._recorder.record(sums, offsets)
+        self._items += len(batch)
+        self._size_bytes, self._text_bytes = sums[-1], offsets[-1]
 
     def _note_largest(self, keys: list[bytes], sizes: list[int]) -> None:
         full = len(self._largest) == self._most

@@ -24,7 +24,7 @@ OF_RUNS = "files of runs"
 _Keep = Callable[[ObjectColumns], Iterable[object]]
 
 
-class Selection:
+class ItemFilter:
     """Selects batch by batch; `left_out` counts by the first rule that an object falls under."""
 
     def __init__(self, rules: Rules, of_runs: tuple[str, ...] = ()) -> None:

@@ -71,6 +71,17 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
+class CapacityRules:
+    """What the config says about capacity."""
+
+    headroom: float = 0.2
+    """Share (0 to below 1) of each node's free resources that is left to others."""
+    max_parallel: int | None = None
+    extra_slots: int = 0
+    """Invocations beyond what fits now, for clusters that grow while pods are pending."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSlots:
     """Room for invocations on one node, and what limits it."""
 

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The errors of a run: one small tree, a class only where somebody handles it differently.
+"""How a run can end, and the errors that end it: one table, one small tree.
 
-    BatchError            anything that ends a run; carries the exit code
-    ├── ConfigError       the config is wrong: all its problems at once (exit 2)
-    ├── ClusterError      OSCAR is unreachable, or refused, or answered nonsense (exit 3)
-    │   └── NoStatus      the status endpoint does not work; a fixed parallelism may replace it
-    └── StorageError      MinIO is unreachable, or refused (exit 3)
+    BatchError              ends a run; every class below says with which ending
+    ├── ConfigError         the config is wrong: all its problems at once
+    ├── ClusterError        OSCAR is unreachable, or refused, or its answer cannot be read
+    │   └── NoStatus        the status endpoint does not work; a fixed parallelism may replace it
+    └── StorageError        the object storage is unreachable, or refused
+        └── Conflict        a conditional write found that the object exists already
 
-A cluster without room is an outcome (`model.Ending.NO_CAPACITY`), not an error. `trimmed` makes
-foreign text (error bodies, object keys) fit for a message.
+A class exists only where somebody handles it differently. A cluster that is full is an ending
+(`Ending.NO_CAPACITY`), not an error.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import ClassVar
 
 # Surrogates are no characters either: no file and no terminal takes them.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
@@ -24,53 +26,55 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 class Ending(StrEnum):
     """How a run ended, with its exit code."""
 
-    SUBMITTED = "submitted"
-    NOTHING_TO_DO = "nothing to do"
-    PLANNED = "planned"
-    PARTLY_SUBMITTED = "partly submitted"
-    BAD_CONFIG = "bad config"
-    UNAVAILABLE = "unavailable"
-    NO_CAPACITY = "no capacity"
-    INTERRUPTED = "interrupted"
-    BROKEN = "internal error"
+    exit_code: int
 
-    @property
-    def exit_code(self) -> int:
-        return _EXIT_CODES[self]
+    SUBMITTED = "submitted", 0
+    NOTHING_TO_DO = "nothing to do", 0
+    PLANNED = "planned", 0
+    PARTLY_SUBMITTED = "partly submitted", 1
+    BAD_CONFIG = "bad config", 2
+    UNAVAILABLE = "unavailable", 3
+    BROKEN = "internal error", 3
+    """A defect of OSCAR-Batch: the caller learns as little as from a cluster that is down."""
+    NO_CAPACITY = "no capacity", 4
+    INTERRUPTED = "interrupted", 130
 
-
-_EXIT_CODES = {
-    Ending.SUBMITTED: 0,
-    Ending.NOTHING_TO_DO: 0,
-    Ending.PLANNED: 0,
-    Ending.PARTLY_SUBMITTED: 1,
-    Ending.BAD_CONFIG: 2,
-    Ending.UNAVAILABLE: 3,
-    Ending.NO_CAPACITY: 4,
-    Ending.INTERRUPTED: 130,
-    # A defect of ours: as little is known as when the cluster cannot be reached.
-    Ending.BROKEN: 3,
-}
+    def __new__(cls, text: str, exit_code: int) -> Ending:
+        member = str.__new__(cls, text)
+        member._value_ = text
+        member.exit_code = exit_code
+        return member
 
 
 class BatchError(Exception):
     """Ends a run; the message says what was attempted, on what, what came back, what to do."""
 
-    exit_code = 3
+    ending: ClassVar[Ending]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The error as separate messages, one for each thing to correct."""
+        return (str(self),)
 
 
 class ConfigError(BatchError):
-    """The config file cannot be used; `problems` names each place and what is wrong there."""
+    """The config cannot be used; each problem names the key and what is wrong with its value."""
 
-    exit_code = 2
+    ending = Ending.BAD_CONFIG
 
     def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("; ".join(self.problems))
+        self._problems = tuple(problems)
+        super().__init__("; ".join(self._problems))
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        return self._problems
 
 
 class ClusterError(BatchError):
     """The OSCAR API could not be used."""
+
+    ending = Ending.UNAVAILABLE
 
 
 class NoStatus(ClusterError):
@@ -79,6 +83,12 @@ class NoStatus(ClusterError):
 
 class StorageError(BatchError):
     """The object storage could not be used."""
+
+    ending = Ending.UNAVAILABLE
+
+
+class Conflict(StorageError):
+    """An object that must be new exists already, with another content."""
 
 
 def clean_text(text: str, limit: int = 256) -> str:

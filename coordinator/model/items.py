@@ -8,12 +8,12 @@ Lines of the index are counted from 0 and ranges are half-open; only `Chunk.firs
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One object of the data bucket."""
+    """One object of the data bucket that is to be processed."""
 
     key: str
     size_bytes: int
@@ -28,17 +28,29 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
-    """What is known of the written index: its length, and where the bytes lie.
+class Checkpoints:
+    """Where an index can be cut; three columns of equal length, rising, the last item included."""
 
-    `cumulated_bytes[i]` is the size of the first `min((i + 1) * stride, items)` items; so the
-    index of 10^7 items costs a bounded amount of memory.
-    """
+    lines: Sequence[int] = ()
+    """Items up to each checkpoint."""
+    sizes: Sequence[int] = ()
+    """Bytes of these items."""
+    offsets: Sequence[int] = ()
+    """Bytes of their lines in the index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What is known of an index; the index itself is an object in the state bucket."""
 
     items: int
     size_bytes: int
-    cumulated_bytes: Sequence[int]
-    stride: int
+    """Bytes of all items."""
+    text_bytes: int = 0
+    """Bytes of the index itself."""
+    sha256: str = ""
+    """Of the index as it was written; empty where it was only counted (a dry run)."""
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
     skipped: tuple[Skipped, ...] = ()
     """The first skipped objects; `skipped_count` counts them all."""
     skipped_count: int = 0
@@ -51,6 +63,10 @@ class Index:
     def listed(self) -> int:
         return self.items + self.skipped_count
 
+    def without_working_values(self) -> Index:
+        """The index without what only planning needs: so a plan keeps it."""
+        return replace(self, checkpoints=Checkpoints(), largest=())
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -60,6 +76,11 @@ class Chunk:
     start: int
     stop: int
     size_bytes: int
+    """Bytes of its items."""
+    offset: int
+    """Where its lines start in the index, in bytes."""
+    length_bytes: int
+    """Bytes of its lines."""
 
     @property
     def items(self) -> int:

@@ -38,6 +38,11 @@ class ChunkRules:
     chunk_bytes: int | None = None
     min_chunk_items: int = 1
 
+    @property
+    def fixed(self) -> bool:
+        """Whether the config fixes the size of the chunks."""
+        return self.chunk_items is not None or self.chunk_bytes is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:

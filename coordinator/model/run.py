@@ -65,11 +65,6 @@ class State(StrEnum):
     FAILED = "failed"
     """OSCAR refused the invocation: nothing was started."""
 
-    @property
-    def final(self) -> bool:
-        """Whether this run will not change it any more."""
-        return self is State.FAILED
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -96,7 +91,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole story of a run. Every ending has one."""
+    """What happened in a run. Every ending has a report."""
 
     run_id: str
     ending: Ending
@@ -111,6 +106,7 @@ class Report:
     capacity: Capacity | None = None
     plan: Plan | None = None
     outcomes: tuple[Outcome, ...] = ()
+    """One for every chunk of the plan; those that were not invoked are pending."""
 
     def counts(self) -> dict[str, int]:
         """Items by state; `listed` is always the sum of the others."""

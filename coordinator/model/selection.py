@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 
@@ -58,6 +58,19 @@ class Outputs:
         """The key of an item's output."""
         below = item.removeprefix(self.folder.encode()).removesuffix(self.strip.encode())
         return self.prefix.encode() + below + self.suffix.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which objects of the data bucket are the items of a run."""
+
+    rules: Rules = field(default_factory=Rules)
+    recursive: bool = True
+    """Whether folders below the data folder belong to it."""
+    manifest: Manifest | None = None
+    """The object that names the items, where they are not listed."""
+    skip_done: Outputs | None = None
+    """Where the outputs are whose items are left out."""
 
 
 def parse_time(text: str) -> datetime:

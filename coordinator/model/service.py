@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The target service, and folders in buckets."""
+"""The target service, folders in buckets, and the folders of a run."""
 
 from __future__ import annotations
 
@@ -51,3 +51,20 @@ class Service:
     """Local disk that a job requests; 0 where the definition asks for none."""
     total: Allowance = field(default_factory=Allowance)
     """What the definition grants to all its jobs together (`total_cpu`, `total_memory`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Locations:
+    """Where a run reads and writes."""
+
+    data: Folder
+    """The folder whose objects are the items."""
+    state: Folder
+    report: Folder | None = None
+    """Where a copy of the report goes."""
+    index_copy: str | None = None
+    """A key in the data bucket that also receives the index, as the first oscar-batch tool does."""
+    own_inputs: tuple[Folder, ...] = ()
+    """The folders that trigger the coordinator itself, where it runs as a service."""
+    own_outputs: tuple[Folder, ...] = ()
+    """The folders where OSCAR then puts its reports."""

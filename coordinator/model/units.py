@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kubernetes quantities (`500m`, `3.5Gi`, `1e9`) → whole millicores and bytes.
+"""Units: Kubernetes quantities as numbers, and numbers as text for people.
 
-The grammar is Kubernetes' own (apimachinery, resource.Quantity): a signed decimal number, then
-a binary suffix, a decimal suffix, or an exponent. Like there, fractions are rounded up: a service
-never gets less room than it asked for. Called by `oscar`. Next: `model`.
+The grammar of quantities (`500m`, `3.5Gi`, `1e9`) is that of Kubernetes (apimachinery,
+resource.Quantity): a signed decimal number, then a binary suffix, a decimal suffix, or an
+exponent. As there, fractions are rounded up: a service never gets less than it asked for.
 """
 
 from __future__ import annotations
@@ -44,3 +44,29 @@ def parse_millicores(text: str) -> int:
 def parse_bytes(text: str) -> int:
     """Memory in bytes, rounded up."""
     return int(parse_quantity(text).to_integral_value(ROUND_CEILING))
+
+
+def format_bytes(size_bytes: float) -> str:
+    """`3.4 MiB`, `512 MiB`, `2 GiB`; what is not zero is never rounded to zero."""
+    if size_bytes < 0:
+        return f"-{format_bytes(-size_bytes)}"
+    units = ["bytes", "KiB", "MiB", "GiB", "TiB"]
+    while len(units) > 1 and round(size_bytes, 1) >= 1024:
+        size_bytes /= 1024
+        del units[0]
+    return f"{size_bytes:.1f}".removesuffix(".0") + f" {units[0]}"
+
+
+def format_cores(cpu_millicores: int) -> str:
+    """`1.5 CPU`."""
+    return f"{cpu_millicores / 1000:g} CPU"
+
+
+def format_duration(seconds: float) -> str:
+    """`23 ms`, `4.2 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

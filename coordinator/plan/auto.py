@@ -55,7 +55,7 @@ def choose_fastest(
         cuts += _affordable(_smaller(work, slots, len(even), least_items, cost))
     times = _times([work.chunk_seconds(chunks) for _, chunks in cuts], slots, cost)
     expected = [fmean(each) for each in times]
-    limit_s = _limit_s(index, work, slots, cost, times[0][0])
+    limit_s = _limit_s(work, slots, cost, times[0][0])
     fit = [0, *(i for i in range(1, len(cuts)) if times[i][0] <= limit_s)]
     winner = _winner(cuts, expected, fit)
     tried = tuple(
@@ -120,12 +120,11 @@ def _times(cuts: Sequence[Sequence[float]], slots: int, cost: Cost) -> list[list
     return [[simulate_queue(seconds, world) for world in worlds] for seconds in cuts]
 
 
-def _limit_s(index: Index, work: Workload, slots: int, cost: Cost, balanced_s: float) -> float:
+def _limit_s(work: Workload, slots: int, cost: Cost, balanced_s: float) -> float:
     """What a candidate may take on even slots, where nobody knows whether the slots are even."""
     if cost.speeds or slots > _MOST_SLOTS:
         return math.inf
-    equal = work.chunk_seconds(strategies.cut_equal_counts(index, work, slots))
-    equal_s = simulate_queue(equal, World([1.0] * slots, cost.startup_s or 0.0))
+    equal_s = simulate_queue(work.equal_seconds(slots), World([1.0] * slots, cost.startup_s or 0.0))
     return min(balanced_s * (1 + _HEDGE), equal_s * (1 + _HEDGE_EQUAL))
 
 

@@ -9,6 +9,7 @@ is whole numbers: a slot that lacks one byte does not exist. Next: `explain`, th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -17,6 +18,7 @@ from ..model.cluster import (
     Basis,
     Cap,
     Capacity,
+    CapacityRules,
     Cluster,
     Node,
     NodeSlots,
@@ -25,7 +27,7 @@ from ..model.cluster import (
 )
 from ..model.errors import NoStatus
 from ..model.service import Service
-from .explain import explain_capacity
+from .explain import explain_capacity, explain_misfit
 
 # The kubelet's default. OSCAR does not tell how many pods already run on a node.
 MAX_PODS = 110
@@ -39,6 +41,38 @@ _PODS_UNSEEN = (
     f"some nodes are full at {MAX_PODS} pods, the default limit of a node; the pods that run there "
     "already are not told and count for none, so that a few invocations may wait"
 )
+
+
+ReadCluster = Callable[[], Cluster]
+ReadQuota = Callable[[str], Quota | None]
+
+
+def find_capacity(
+    service: Service, rules: CapacityRules, read_cluster: ReadCluster, read_quota: ReadQuota
+) -> Capacity:
+    """How many invocations fit now, or the configured number where the cluster does not tell.
+
+    `read_cluster` and `read_quota` (of the owner that it is given) ask OSCAR or read saved
+    answers. Raises NoStatus if nothing tells how many fit.
+    """
+    try:
+        cluster = read_cluster()
+        if not cluster.nodes and rules.max_parallel:
+            # Before OSCAR 4.0 the only node of a cluster is missing from the answer, and so are
+            # nodes without metrics.
+            raise NoStatus("the cluster status names no node")
+        capacity = compute_capacity(cluster, service.needs, headroom=rules.headroom)
+    except NoStatus as error:
+        if rules.max_parallel is None:
+            advice = "set plan.max_parallel to run without it"
+            raise NoStatus(f"{error}; {advice}") from error
+        capacity = assume_capacity(rules.max_parallel, why=str(error))
+    else:
+        if not rules.extra_slots and (problem := explain_misfit(cluster, service)):
+            # Without slots whatever is free now: waiting for others to end would not help.
+            return replace(capacity, slots=0, limited_by="node size", explanation=problem)
+        capacity = add_extra_slots(capacity, rules.extra_slots)
+    return apply_caps(capacity, service, read_quota(service.owner), rules.max_parallel)
 
 
 def compute_capacity(cluster: Cluster, needs: Resources, *, headroom: float) -> Capacity:

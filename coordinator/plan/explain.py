@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Slots per node → the one sentence that says why there are so many and no more.
 
-"the sum says 44, nodes fit 37 of 1 CPU and 2 GiB each: wn-3 short of memory by 1.2 GiB". Pure
-words; all numbers come from `capacity`, which calls this. Also names, for a service that fits
-nowhere, the node that comes nearest. Next: `plan`.
+"the sum says 44, nodes fit 37 of 1 CPU and 2 GiB each: wn-3 short of memory by 1.2 GiB". All
+numbers come from `capacity`. For a service that fits on no node the sentence names the node that
+comes nearest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..model.cluster import Cap, NodeSlots, Resources
+from ..model.cluster import Cap, Cluster, NodeSlots, Resources
+from ..model.service import Service
+from ..model.units import format_bytes, format_cores
 
-_MIB = 1024 * 1024
 # Nodes named in the sentence; the table of nodes has all of them.
 _NAMED = 2
 
@@ -37,41 +38,40 @@ def explain_capacity(
 
 def format_needs(needs: Resources) -> str:
     """What one invocation takes: `1 CPU and 2 GiB`."""
-    parts = [format_cores(needs.cpu_millicores), memory(needs.memory_bytes)]
+    parts = [format_cores(needs.cpu_millicores), format_bytes(needs.memory_bytes)]
     parts += [f"{needs.gpus} GPU"] if needs.gpus else []
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def find_lacking(room: Resources, needs: Resources) -> tuple[str, ...]:
-    """What a room lacks for one invocation, in words: `1.2 GiB of memory`."""
-    cpu, size = needs.cpu_millicores - room.cpu_millicores, needs.memory_bytes - room.memory_bytes
-    gpus = needs.gpus - room.gpus
+def explain_misfit(cluster: Cluster, service: Service) -> str:
+    """Why no node can hold one invocation even when empty; empty text if one can."""
+    needs = service.needs
+    sizes = [(n.name, n.size) for n in cluster.nodes if n.size and not n.virtual]
+    if not sizes or (needs.gpus and not cluster.gpus_known):
+        return ""
+    if not all(find_lacking(size, needs) for _, size in sizes):
+        return ""
+    name, size = find_nearest(sizes, needs)
+    return (
+        f"{service.name} needs {format_needs(needs)} and fits on no node even when empty; {name} "
+        f"comes nearest and lacks {' and '.join(find_lacking(size, needs))}: let the service ask "
+        "for less"
+    )
+
+
+def find_lacking(free: Resources, needs: Resources) -> tuple[str, ...]:
+    """What free resources lack for one invocation, in words: `1.2 GiB of memory`."""
+    cpu, size = needs.cpu_millicores - free.cpu_millicores, needs.memory_bytes - free.memory_bytes
+    gpus = needs.gpus - free.gpus
     found = [format_cores(cpu)] if cpu > 0 else []
-    found += [f"{memory(size)} of memory"] if size > 0 else []
+    found += [f"{format_bytes(size)} of memory"] if size > 0 else []
     found += [f"{gpus} GPU"] if gpus > 0 else []
     return tuple(found)
 
 
-def find_nearest(rooms: Iterable[tuple[str, Resources]], needs: Resources) -> tuple[str, Resources]:
-    """The named room that lacks the smallest share of the needs."""
-    return min(rooms, key=lambda named: _lacking_share(named[1], needs))
-
-
-def format_cores(millicores: int) -> str:
-    """`1.5 CPU`."""
-    return f"{millicores / 1000:g} CPU"
-
-
-def memory(size_bytes: int) -> str:
-    """`1.2 GiB`; never rounded to nothing."""
-    if size_bytes < 0:
-        return f"-{memory(-size_bytes)}"
-    if size_bytes < 1024:
-        return f"{size_bytes} bytes"
-    if size_bytes < _MIB:
-        return f"{size_bytes / 1024:.3g} KiB"
-    mib = size_bytes / _MIB
-    return f"{mib:.0f} MiB" if mib < 1000 else f"{round(mib / 1024, 1):g} GiB"
+def find_nearest(named: Iterable[tuple[str, Resources]], needs: Resources) -> tuple[str, Resources]:
+    """The name and the resources that lack the smallest share of the needs."""
+    return min(named, key=lambda pair: _lacking_share(pair[1], needs))
 
 
 def _usable(node: NodeSlots) -> bool:
@@ -150,7 +150,7 @@ def _lacking_share(room: Resources, needs: Resources) -> float:
 def _words(resource: str, short: int) -> str:
     if resource == "cpu":
         return f"{short / 1000:g} {'core' if short == 1000 else 'cores'}"
-    return memory(short) if resource == "memory" else f"{short} GPU"
+    return format_bytes(short) if resource == "memory" else f"{short} GPU"
 
 
 def _pairs(room: Resources, needs: Resources) -> tuple[tuple[str, int, int], ...]:

@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..model.items import Chunk, Index
+from ..model.items import Chunk
 from .simulate import World, compute_lower_bound, predict_submission_s
 from .workload import Workload
 
@@ -77,38 +77,9 @@ def cut_for_pull(work: Workload, slots: int, least_items: int = 1) -> tuple[Chun
     return tuple(replace(chunks[i], number=n) for n, i in enumerate(order, start=1))
 
 
-def lane(chunk: Chunk, lanes: int) -> int:
-    """The lane (from 0) in which a worker finds a pull chunk first; lanes are of like weight."""
-    around, place = divmod(chunk.number - 1, lanes)
-    # There and back again: nobody has the heaviest of every row.
-    return lanes - 1 - place if around % 2 else place
-
-
-def cut_fixed(
-    index: Index, work: Workload, *, chunk_items: int | None, chunk_bytes: int | None
-) -> tuple[Chunk, ...]:
-    """Chunks of so many items, of at most so many bytes, or whichever is reached first.
-
-    Numbers of items are exact. Beyond 65,536 items the bytes of a chunk are interpolated.
-    """
-    chunks: list[Chunk] = []
-    start = before = 0
-    while start < index.items:
-        stop = min(start + (chunk_items or index.items), index.items)
-        if chunk_bytes is not None:
-            within = bisect_right(work.sizes, before + chunk_bytes) - 1
-            whole = work.ends[within] if within >= 0 else 0
-            # An item larger than a chunk may be is a chunk alone.
-            stop = min(stop, whole if whole > start else start + 1)
-        until = work.size_at(stop)
-        chunks.append(Chunk(len(chunks) + 1, start, stop, until - before))
-        start, before = stop, until
-    return tuple(chunks)
-
-
-def cut_equal_counts(index: Index, work: Workload, slots: int) -> tuple[Chunk, ...]:
-    """At most one chunk per slot, all but the last of as many items: what others are held to."""
-    return cut_fixed(index, work, chunk_items=-(-index.items // slots), chunk_bytes=None)
+def cut_fixed(work: Workload) -> tuple[Chunk, ...]:
+    """A chunk up to every checkpoint: they lie where chunks of the config's size end."""
+    return work.cut_at(range(len(work.ends)))
 
 
 def _halving(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ..model.items import Chunk, Index
 from ..model.planning import Cost
@@ -26,6 +27,8 @@ class Workload:
     """Items up to each checkpoint."""
     sizes: Sequence[int]
     """Bytes up to each checkpoint."""
+    offsets: Sequence[int]
+    """Bytes of the index up to each checkpoint."""
     weights: Sequence[int]
     """Work up to each checkpoint, strictly rising."""
     timed: bool
@@ -33,18 +36,18 @@ class Workload:
     @classmethod
     def from_index(cls, index: Index, cost: Cost) -> Workload:
         """The workload under a cost; without known times, by bytes."""
-        sizes = index.cumulated_bytes
-        ends = [min((i + 1) * index.stride, index.items) for i in range(len(sizes))]
+        points = index.checkpoints
+        ends, sizes, offsets = points.lines, points.sizes, points.offsets
         if not cost.timed:
             weights = [size + end for size, end in zip(sizes, ends, strict=True)]
-            return cls(ends, sizes, weights, timed=False)
+            return cls(ends, sizes, offsets, weights, timed=False)
         each, per_byte = (
             rate * _PER_SECOND for rate in (cost.seconds_per_item, cost.seconds_per_byte)
         )
         weights = [
             round(each * end + per_byte * size) + end for end, size in zip(ends, sizes, strict=True)
         ]
-        return cls(ends, sizes, weights, timed=True)
+        return cls(ends, sizes, offsets, weights, timed=True)
 
     @property
     def total(self) -> int:
@@ -62,11 +65,11 @@ class Workload:
     def cut_at(self, positions: Iterable[int]) -> tuple[Chunk, ...]:
         """Chunks that end at these checkpoints (rising, the last one included)."""
         chunks: list[Chunk] = []
-        start = before = 0
+        start = size = offset = 0
         for number, position in enumerate(positions, start=1):
-            stop, until = self.ends[position], self.sizes[position]
-            chunks.append(Chunk(number, start, stop, until - before))
-            start, before = stop, until
+            stop, sizes, offsets = self.ends[position], self.sizes[position], self.offsets[position]
+            chunks.append(Chunk(number, start, stop, sizes - size, offset, offsets - offset))
+            start, size, offset = stop, sizes, offsets
         return tuple(chunks)
 
     def merge_small(self, positions: Sequence[int], least_items: int) -> list[int]:
@@ -87,23 +90,26 @@ class Workload:
 
     def chunk_seconds(self, chunks: Sequence[Chunk]) -> list[float]:
         """The time of each chunk on a slot of mean speed; every chunk ends at a checkpoint."""
-        return [(self._at(c.stop) - self._at(c.start)) / _PER_SECOND for c in chunks]
+        return [(self._weight_at(c.stop) - self._weight_at(c.start)) / _PER_SECOND for c in chunks]
+
+    def equal_seconds(self, slots: int) -> list[float]:
+        """The time of each of at most `slots` ranges of equally many items."""
+        items = self.ends[-1] if self.ends else 0
+        step = -(-items // slots) or 1
+        weights = [self._weight_at(line) for line in (*range(0, items, step), items)]
+        return [(after - before) / _PER_SECOND for before, after in pairwise(weights)]
 
     def next_position(self, done: int, weight: int, position: int) -> int:
         """The last checkpoint within `weight` beyond `done`, but not before `position`."""
         return max(position, bisect_right(self.weights, done + weight, lo=position) - 1)
 
-    def size_at(self, line: int) -> int:
-        """Bytes before a line; between two checkpoints a straight line is drawn."""
-        return self._between(self.sizes, line)
-
-    def _at(self, line: int) -> int:
-        return self._between(self.weights, line)
-
-    def _between(self, cumulated: Sequence[int], line: int) -> int:
+    def _weight_at(self, line: int) -> int:
+        """The work before a line; between two checkpoints it is interpolated."""
         position = bisect_left(self.ends, line)
         if line == 0 or self.ends[position] == line:
-            return cumulated[position] if line else 0
-        start, before = (self.ends[position - 1], cumulated[position - 1]) if position else (0, 0)
+            return self.weights[position] if line else 0
+        start, before = (
+            (self.ends[position - 1], self.weights[position - 1]) if position else (0, 0)
+        )
         share = (line - start) / (self.ends[position] - start)
-        return before + int((cumulated[position] - before) * share)
+        return before + int((self.weights[position] - before) * share)

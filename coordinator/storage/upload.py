@@ -19,10 +19,12 @@ from dataclasses import dataclass
 from typing import Protocol
 from xml.etree import ElementTree
 
+from .retry import Sleep, retry
+
 # The smallest part that S3 accepts; 10,000 of them hold an index of 48 GiB.
 PART_BYTES = 5 * 1024 * 1024
 # Pauses before an upload is completed again that answered 200 and, in the body, an error.
-AGAIN_S = (0.5, 2.0, 8.0)
+COMPLETE_DELAYS_S = (0.5, 2.0, 8.0)
 
 
 class IncompleteWrite(ValueError):
@@ -58,7 +60,6 @@ class Request(Protocol):
 
 
 Stored = Callable[[], Iterable[bytes]]
-Sleep = Callable[[float], None]
 
 
 def upload(
@@ -169,16 +170,18 @@ def _complete(request: Request, upload_id: str, tags: list[str], sleep: Sleep) -
         ElementTree.SubElement(part, "PartNumber").text = str(number)
         ElementTree.SubElement(part, "ETag").text = tag
     document = ElementTree.tostring(root)
-    for pause in (*AGAIN_S, None):
+
+    def complete(_attempt: int) -> None:
         _, body = request("POST", query={"uploadId": upload_id}, body=document)
-        try:
-            # S3 may say "200 OK" first and then, in the body, that it failed.
-            _answer(body, "CompleteMultipartUploadResult", "complete")
-            return
-        except IncompleteWrite:
-            if pause is None:
-                raise
-            sleep(pause)
+        # S3 may say "200 OK" first and then, in the body, that it failed.
+        _answer(body, "CompleteMultipartUploadResult", "complete")
+
+    retry(
+        complete,
+        delays_s=COMPLETE_DELAYS_S,
+        repeatable=lambda error: isinstance(error, IncompleteWrite),
+        sleep=sleep,
+    )
 
 
 def _answer(body: bytes, expected: str, verb: str) -> ElementTree.Element:

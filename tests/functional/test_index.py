@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from minio.error import S3Error
 
 from coordinator.index.builder import IndexBuilder
-from coordinator.index.selection import MARKERS, Selection
+from coordinator.index.selection import MARKERS, ItemFilter
 from coordinator.model.items import Index
 from coordinator.model.selection import Rules
 from coordinator.storage import listing as parallel
@@ -28,7 +28,7 @@ from tests.functional.servers import Server
 
 def build(bucket: Bucket, rules: Rules, key: str) -> tuple[list[bytes], Index]:
     """The lines of the index object that was written, and what is known of it."""
-    builder, selection = IndexBuilder(), Selection(rules, ("state/",))
+    builder, selection = IndexBuilder(), ItemFilter(rules, ("state/",))
     pages = bucket.list_objects(ListQuery(rules.prefix, times=rules.times))
     written = bucket.write_lines(key, builder.build_lines(selection.select(pages)), "text/plain")
     index = builder.index(selection.left_out)
@@ -151,13 +151,13 @@ def test_folders_are_listed_side_by_side_where_that_pays(
     monkeypatch.setattr(parallel, "FOLDER", 200)
     names = [f"in/{i // 100}/{i:04d}" for i in range(600)]
     server.fill(bucket.name, names)
-    request, asked = bucket._request, set()
+    request, asked = bucket._client.request, set()
 
     def noted(method: str, key: str | None = None, **options: Any) -> Any:
         asked.add((options.get("query") or {}).get("prefix"))
         return request(method, key, **options)
 
-    bucket._request = noted  # type: ignore[method-assign]
+    bucket._client.request = noted  # type: ignore[method-assign]
     found = [
         key.decode() for objects in bucket.list_objects(ListQuery("in/")) for key in objects.keys
     ]

@@ -38,7 +38,7 @@ def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def between_pages(bucket: Bucket, happens: Callable[[str], None]) -> Iterator[None]:
     """Calls `happens` with the last key of every page before the next one is asked for."""
-    request, last, one = bucket._request, "", threading.Lock()
+    request, last, one = bucket._client.request, "", threading.Lock()
 
     def asked(method: str, key: str | None = None, **options: Any) -> Any:
         nonlocal last
@@ -51,9 +51,9 @@ def between_pages(bucket: Bucket, happens: Callable[[str], None]) -> Iterator[No
             last = keys[-1].decode()
         return headers, body
 
-    bucket._request = asked  # type: ignore[method-assign]
+    bucket._client.request = asked  # type: ignore[method-assign]
     yield
-    bucket._request = request  # type: ignore[method-assign]
+    bucket._client.request = request  # type: ignore[method-assign]
 
 
 def listing(bucket: Bucket) -> list[str]:
@@ -148,7 +148,7 @@ def test_an_upload_whose_end_never_arrives_fails_and_keeps_what_was_there(
     server: Server, bucket: Bucket
 ) -> None:
     bucket.write("state/index", b"of another run\n", "text/plain")
-    request = bucket._request
+    request = bucket._client.request
 
     def asked(method: str, key: str | None = None, **options: Any) -> Any:
         query = options.get("query") or {}
@@ -157,7 +157,7 @@ def test_an_upload_whose_end_never_arrives_fails_and_keeps_what_was_there(
                 request("DELETE", key, query=query)
         return request(method, key, **options)
 
-    bucket._request = asked  # type: ignore[method-assign]
+    bucket._client.request = asked  # type: ignore[method-assign]
     with pytest.raises(StorageError, match=r"could not write .*state/index"):
         bucket.write_lines("state/index", [b"k\n" * PART_BYTES], "text/plain")
     assert bucket.read_small("state/index", 100) == b"of another run\n"

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from coordinator.index.builder import MAX_CHECKPOINTS, IndexBuilder
+from coordinator.index.builder import IndexBuilder
+from coordinator.index.checkpoints import MAX_CHECKPOINTS
 from coordinator.model.cluster import Resources
 from coordinator.model.errors import Ending
 from coordinator.model.items import Chunk, Index, Item
@@ -21,13 +22,22 @@ RUN_ID = "20261122t101500z-3f9a1c"
 MIB = 1024 * 1024
 
 
-def index(sizes: Sequence[int], *, limit: int = MAX_CHECKPOINTS) -> Index:
+def index(
+    sizes: Sequence[int], *, limit: int = MAX_CHECKPOINTS, rules: ChunkRules | None = None
+) -> Index:
     """The index of items of these sizes."""
-    return indexed([Item(f"data/{i}", size) for i, size in enumerate(sizes)], limit=limit)
+    items = [Item(f"data/{i}", size) for i, size in enumerate(sizes)]
+    return indexed(items, limit=limit, rules=rules)
 
 
-def indexed(items: Sequence[Item], *, limit: int = MAX_CHECKPOINTS, batch: int = 7) -> Index:
-    builder = IndexBuilder(limit=limit)
+def indexed(
+    items: Sequence[Item],
+    *,
+    limit: int = MAX_CHECKPOINTS,
+    batch: int = 7,
+    rules: ChunkRules | None = None,
+) -> Index:
+    builder = IndexBuilder(rules, limit=limit)
     for _ in builder.build_lines(batches(items, batch)):
         continue
     return builder.index()
@@ -62,14 +72,16 @@ def plan(
         data=Folder(bucket, "input/"),
         index_bucket=bucket,
         index_key=index_key,
-        index=planned,
+        index=planned.without_working_values(),
         capacity=assume_capacity(slots, why="the test says so"),
         chunks=choose_chunks(planned, slots, ChunkRules(Strategy.BALANCED), Cost())[0],
     )
 
 
 def chunks(count: int) -> tuple[Chunk, ...]:
-    return tuple(Chunk(number, number - 1, number, 1) for number in range(1, count + 1))
+    return tuple(
+        Chunk(number, number - 1, number, 1, 2 * (number - 1), 2) for number in range(1, count + 1)
+    )
 
 
 def service(
@@ -89,11 +101,16 @@ def service(
     )
 
 
+def outcomes(plan: Plan | None) -> tuple[Outcome, ...]:
+    """All chunks of a plan, pending."""
+    return tuple(Outcome(chunk) for chunk in plan.chunks) if plan else ()
+
+
 def report(
     ending: Ending = Ending.SUBMITTED,
     *,
     of: Plan | None = None,
-    outcomes: tuple[Outcome, ...] = (),
+    settled: tuple[Outcome, ...] = (),
     message: str = "as it went",
     problems: tuple[str, ...] = (),
 ) -> Report:
@@ -106,5 +123,5 @@ def report(
         problems=problems,
         capacity=of.capacity if of else None,
         plan=of,
-        outcomes=outcomes,
+        outcomes=settled or outcomes(of),
     )

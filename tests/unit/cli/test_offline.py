@@ -75,7 +75,7 @@ def test_capacity_for_people_has_the_sentence_first(files: Files, saved: list[st
     code, out, _ = files.run("capacity", *saved, "--headroom", "0")
     assert code == 0
     assert out.splitlines()[0].startswith("30 at a time: the sum says 44, nodes fit 37")
-    assert "wn-3: 5 (memory); free 12 CPU, 10.8 GiB; stranded 7 CPU, 819 MiB" in out
+    assert "wn-3: 5 (memory); free 12 CPU, 10.8 GiB; stranded 7 CPU, 819.2 MiB" in out
 
 
 def test_a_service_that_fits_nowhere_ends_with_no_capacity(files: Files, saved: list[str]) -> None:

@@ -12,9 +12,11 @@ import pytest
 from coordinator.config.credentials import Platform
 from coordinator.config.load import MAX_CONFIG_BYTES, Config, load_config
 from coordinator.model.access import ClusterAccess, StorageAccess
+from coordinator.model.cluster import CapacityRules
 from coordinator.model.errors import ConfigError
-from coordinator.model.selection import Rules
-from coordinator.model.service import Folder
+from coordinator.model.planning import ChunkRules, Cost
+from coordinator.model.selection import Rules, Selection
+from coordinator.model.service import Folder, Locations
 
 DATA = Path(__file__).parents[2] / "data"
 FIRST_TOOL = (DATA / "config_first_tool.json").read_bytes()
@@ -45,15 +47,13 @@ def test_the_first_tools_template_runs_unchanged() -> None:
     assert read == Config(
         storage=StorageAccess("https://minio.example.org", "reader", "canary-minio"),
         cluster=ClusterAccess("https://oscar.example.org", "oscar", "canary-oscar"),
-        data=Folder("fish-detector", "input/"),
         service="fish-detector",
-        index_copy="input/index.txt",
-        headroom=0.2,
-        max_parallel=None,
-        dry_run=False,
-        state=Folder("fish-detector", ".oscar-batch/"),
-        report=None,
-        rules=Rules("input/"),
+        locations=Locations(
+            data=Folder("fish-detector", "input/"),
+            state=Folder("fish-detector", ".oscar-batch/"),
+            index_copy="input/index.txt",
+        ),
+        selection=Selection(Rules("input/")),
     )
 
 
@@ -61,16 +61,20 @@ def test_the_defaults() -> None:
     assert config() == Config(
         storage=OFFERED.storages[0],
         cluster=OFFERED.clusters[0],
-        data=Folder("data", ""),
         service="target",
-        index_copy=None,
-        headroom=0.2,
-        max_parallel=None,
+        locations=Locations(
+            data=Folder("data", ""),
+            state=Folder("data", ".oscar-batch/"),
+            report=None,
+            index_copy=None,
+            own_inputs=(),
+            own_outputs=(),
+        ),
+        selection=Selection(Rules(), recursive=True, manifest=None, skip_done=None),
+        capacity_rules=CapacityRules(headroom=0.2, max_parallel=None, extra_slots=0),
+        chunk_rules=ChunkRules(),
+        cost=Cost(),
         dry_run=False,
-        state=Folder("data", ".oscar-batch/"),
-        report=None,
-        own_inputs=(),
-        own_outputs=(),
     )
 
 
@@ -81,7 +85,7 @@ def test_the_default_timeout() -> None:
 @pytest.mark.parametrize("written", ["input", "input/", "/input", "/input//"])
 def test_a_folder_is_the_same_however_it_is_written(written: str) -> None:
     read = config(bucket={"name": "data", "folder_prefix": written})
-    assert read.data == Folder("data", "input/")
+    assert read.locations.data == Folder("data", "input/")
 
 
 def test_yaml_means_the_same_as_json() -> None:

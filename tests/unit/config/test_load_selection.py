@@ -32,23 +32,27 @@ def bucket(**keys: Any) -> dict[str, Any]:
     ],
 )
 def test_rules(keys: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert config(bucket=bucket(**keys)).rules == Rules("in/", **expected)
+    assert config(bucket=bucket(**keys)).selection.rules == Rules("in/", **expected)
 
 
 def test_a_manifest() -> None:
     found = config(bucket=bucket(manifest="lists/x.csv", manifest_column="path"))
-    assert found.manifest == Manifest("lists/x.csv", "path")
+    assert found.selection.manifest == Manifest("lists/x.csv", "path")
 
 
 def test_skip_done() -> None:
     asked = {"prefix": "out", "strip": ".jpg", "suffix": ".json"}
     found = config(bucket=bucket(skip_done=asked))
-    assert found.skip_done == Outputs("in/", "out/", ".jpg", ".json")
+    assert found.selection.skip_done == Outputs("in/", "out/", ".jpg", ".json")
 
 
 def test_by_default_everything_below_is_listed_and_nothing_is_done() -> None:
     found = config()
-    assert (found.recursive, found.manifest, found.skip_done) == (True, None, None)
+    assert (found.selection.recursive, found.selection.manifest, found.selection.skip_done) == (
+        True,
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,22 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from coordinator.drive.submission import Pace, submit_chunks
+from coordinator.drive.submission import Clock, Pace, Post, Steps, submit_chunks
 from coordinator.model.items import Chunk
 from coordinator.model.run import Outcome, Reply, State, Verdict
 from tests.unit import make
 
 AT_ONCE = Pace(workers=3, delays_s=(0.0, 0.0))
+REAL = Clock(time.monotonic, threading.Event.wait)
+
+
+def submit(count: int, post: Post, pace: Pace) -> tuple[Outcome, ...]:
+    return submit_chunks(make.chunks(count), post, pace=pace, clock=REAL, steps=Steps())
 
 
 class Manager:
@@ -35,7 +41,7 @@ class Manager:
 
 
 def invoked(manager: Manager, count: int = 1) -> tuple[Outcome, ...]:
-    return submit_chunks(make.chunks(count), manager.post, AT_ONCE)
+    return submit(count, manager.post, AT_ONCE)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +118,7 @@ def test_the_first_chunk_goes_alone_and_then_as_many_as_there_are_workers() -> N
             at_work -= 1
         return "job", Reply(Verdict.ACCEPTED)
 
-    submit_chunks(make.chunks(7), post, AT_ONCE)
+    submit(7, post, AT_ONCE)
     assert most[1] == 1
     assert max(most) == 3
 
@@ -138,7 +144,7 @@ def interrupted_at(number: int, verdict: Verdict, pace: Pace) -> tuple[Outcome, 
             return "job", Reply(verdict)
         return "job", Reply(Verdict.ACCEPTED)
 
-    return submit_chunks(make.chunks(20), post, pace)
+    return submit(20, post, pace)
 
 
 @pytest.mark.usefixtures("ctrl_c")

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.index.builder import MAX_SKIPPED_SHOWN, IndexBuilder
-from coordinator.model.items import Item
+from coordinator.model.items import Checkpoints, Index, Item
 from coordinator.model.object_columns import ObjectColumns
+from coordinator.model.planning import ChunkRules
 from tests.unit import make
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -35,7 +36,7 @@ def test_listed_is_the_sum_of_items_and_skipped(items: list[Item]) -> None:
 
 @given(ITEMS, st.integers(min_value=1, max_value=5))
 def test_the_largest_items_are_kept_apart(items: list[Item], most: int) -> None:
-    builder = IndexBuilder(largest=most)
+    builder = IndexBuilder(most=most)
     for _ in builder.build_lines(make.batches(items)):
         continue
     skipped = {skipped.key for skipped in builder.index().skipped}
@@ -54,30 +55,59 @@ SIZES = st.lists(st.integers(min_value=0, max_value=10**6), max_size=200)
 LIMITS = st.integers(min_value=1, max_value=40)
 
 
-@given(SIZES, LIMITS)
-def test_checkpoints_are_exact_whatever_the_limit(sizes: list[int], limit: int) -> None:
-    index = make.index(sizes, limit=limit)
-    sums = list(accumulate(sizes))
-    places = [min((i + 1) * index.stride, len(sizes)) for i in range(len(index.cumulated_bytes))]
-    assert list(index.cumulated_bytes) == [sums[place - 1] for place in places]
+def check(index: Index, sizes: list[int]) -> Checkpoints:
+    """The checkpoints, whose bytes and offsets are compared with those of the items."""
+    sums = [0, *accumulate(sizes)]
+    lines = [f"data/{i}\n" for i in range(len(sizes))]
+    offsets = [0, *accumulate(map(len, lines))]
+    points = index.checkpoints
+    assert list(points.sizes) == [sums[line] for line in points.lines]
+    assert list(points.offsets) == [offsets[line] for line in points.lines]
+    assert (index.items, index.size_bytes) == (len(sizes), sums[-1])
+    assert index.text_bytes == offsets[-1]
+    assert list(points.lines[-1:]) == [len(sizes)][: len(sizes)]
+    return points
 
 
 @given(SIZES, LIMITS)
-def test_the_last_checkpoint_is_the_whole(sizes: list[int], limit: int) -> None:
-    index = make.index(sizes, limit=limit)
-    assert (index.items, index.size_bytes) == (len(sizes), sum(sizes))
-    assert len(index.cumulated_bytes) == -(-len(sizes) // index.stride)
+def test_checkpoints_lie_at_a_distance_that_is_a_power_of_two(sizes: list[int], limit: int) -> None:
+    lines = list(check(make.index(sizes, limit=limit), sizes).lines)
+    strides = {after - before for before, after in pairwise([0, *lines[:-1]])}
+    assert len(strides) <= 1
+    assert all(stride & (stride - 1) == 0 for stride in strides)
 
 
 @given(SIZES, LIMITS)
 def test_there_are_at_most_limit_checkpoints(sizes: list[int], limit: int) -> None:
-    assert len(make.index(sizes, limit=limit).cumulated_bytes) <= limit
+    assert len(make.index(sizes, limit=limit).checkpoints.lines) <= limit
 
 
-@given(SIZES, LIMITS)
-def test_strides_are_powers_of_two(sizes: list[int], limit: int) -> None:
-    stride = make.index(sizes, limit=limit).stride
-    assert stride & (stride - 1) == 0
+def cut_one_by_one(sizes: list[int], rules: ChunkRules) -> list[int]:
+    """Where chunks of a fixed size end, found the simple way."""
+    ends: list[int] = []
+    items = size_bytes = 0
+    for line, size in enumerate(sizes):
+        too_many = rules.chunk_items is not None and items + 1 > rules.chunk_items
+        too_large = rules.chunk_bytes is not None and size_bytes + size > rules.chunk_bytes
+        if items and (too_many or too_large):
+            ends.append(line)
+            items = size_bytes = 0
+        items, size_bytes = items + 1, size_bytes + size
+    return [*ends, len(sizes)] if sizes else []
+
+
+@given(
+    st.lists(st.integers(0, 30), max_size=100),
+    st.one_of(st.none(), st.integers(1, 40)),
+    st.one_of(st.none(), st.integers(1, 200)),
+)
+def test_checkpoints_of_a_fixed_size_are_the_ends_of_its_chunks(
+    sizes: list[int], chunk_items: int | None, chunk_bytes: int | None
+) -> None:
+    rules = ChunkRules(chunk_items=chunk_items, chunk_bytes=chunk_bytes)
+    points = check(make.index(sizes, rules=rules), sizes)
+    if rules.fixed:
+        assert list(points.lines) == cut_one_by_one(sizes, rules)
 
 
 @pytest.mark.parametrize(
@@ -117,4 +147,4 @@ def test_skipped_objects_beyond_those_shown_are_still_counted() -> None:
 
 def test_no_objects_make_an_empty_index() -> None:
     index = make.indexed([])
-    assert (index.items, index.size_bytes, list(index.cumulated_bytes)) == (0, 0, [])
+    assert (index.items, index.size_bytes, list(index.checkpoints.lines)) == (0, 0, [])

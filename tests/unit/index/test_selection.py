@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.index.selection import MARKERS, OF_RUNS, Selection
+from coordinator.index.selection import MARKERS, OF_RUNS, ItemFilter
 from coordinator.model.errors import ConfigError
 from coordinator.model.object_columns import ObjectColumns
 from coordinator.model.selection import Rules, compile_glob
@@ -66,7 +66,7 @@ NOON = datetime(2026, 11, 22, 10, 0, 1, 500_000, tzinfo=UTC)
     ],
 )
 def test_rules(rules: dict[str, Any], kept: str, left_out: dict[str, int]) -> None:
-    selection = Selection(Rules("in/", **rules))
+    selection = ItemFilter(Rules("in/", **rules))
     found = [key for batch in selection.select([OBJECTS]) for key in batch.keys]
     assert "".join(chr(key.rpartition(b"/")[2][0]) for key in found) == kept
     assert (selection.listed, selection.left_out) == (3, left_out)
@@ -74,14 +74,14 @@ def test_rules(rules: dict[str, Any], kept: str, left_out: dict[str, int]) -> No
 
 def test_what_is_no_item_whatever_the_rules_is_counted() -> None:
     keys = [b"a/", b"b/", b".oscar-batch/r/plan.json", b"index.txt", b"index.txt.bak", b"x"]
-    selection = Selection(Rules(), (".oscar-batch/", "index.txt"))
+    selection = ItemFilter(Rules(), (".oscar-batch/", "index.txt"))
     (kept,) = selection.select([ObjectColumns(keys, [0, 1, 1, 1, 1, 1])])
     assert kept.keys == [b"b/", b"index.txt.bak", b"x"]
     assert selection.left_out == {MARKERS: 1, OF_RUNS: 2}
 
 
 def test_what_lies_outside_the_folder_is_left_out() -> None:
-    selection = Selection(Rules("in/"))
+    selection = ItemFilter(Rules("in/"))
     (kept,) = selection.select([ObjectColumns([b"in/a", b"input/b"], [1, 1])])
     assert (kept.keys, selection.left_out) == ([b"in/a"], {"bucket.folder_prefix": 1})
 
@@ -89,4 +89,4 @@ def test_what_lies_outside_the_folder_is_left_out() -> None:
 @pytest.mark.parametrize("rules", [Rules(min_size=1), Rules(modified_after=NOON)])
 def test_rules_on_what_is_not_known_end_the_run(rules: Rules) -> None:
     with pytest.raises(ConfigError, match=r"bucket\.manifest"):
-        list(Selection(rules).select([ObjectColumns([b"a"], None)]))
+        list(ItemFilter(rules).select([ObjectColumns([b"a"], None)]))

@@ -8,7 +8,16 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.model.errors import BatchError, ClusterError, ConfigError, NoStatus, clean_text
+from coordinator.model.errors import (
+    BatchError,
+    ClusterError,
+    ConfigError,
+    Conflict,
+    Ending,
+    NoStatus,
+    StorageError,
+    clean_text,
+)
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -47,6 +56,34 @@ def test_a_config_error_tells_all_its_problems() -> None:
     assert (error.problems, str(error)) == (("a: is wrong", "b: too"), "a: is wrong; b: too")
 
 
-def test_exit_codes_of_errors() -> None:
-    kinds = (BatchError, ConfigError, ClusterError, NoStatus)
-    assert [kind.exit_code for kind in kinds] == [3, 2, 3, 3]
+def subclasses(kind: type[BatchError]) -> list[type[BatchError]]:
+    return [kind, *(inner for each in kind.__subclasses__() for inner in subclasses(each))]
+
+
+def test_every_error_says_how_it_ends_a_run() -> None:
+    endings = {
+        kind: kind.ending for each in BatchError.__subclasses__() for kind in subclasses(each)
+    }
+    assert endings == {
+        ConfigError: Ending.BAD_CONFIG,
+        ClusterError: Ending.UNAVAILABLE,
+        NoStatus: Ending.UNAVAILABLE,
+        StorageError: Ending.UNAVAILABLE,
+        Conflict: Ending.UNAVAILABLE,
+        **{kind: Ending.UNAVAILABLE for kind in endings if kind.__name__ == "_Refused"},
+    }
+    assert not hasattr(BatchError, "ending"), "a new error must name its own"
+
+
+def test_the_exit_codes() -> None:
+    assert {str(ending): ending.exit_code for ending in Ending} == {
+        "submitted": 0,
+        "nothing to do": 0,
+        "planned": 0,
+        "partly submitted": 1,
+        "bad config": 2,
+        "unavailable": 3,
+        "internal error": 3,
+        "no capacity": 4,
+        "interrupted": 130,
+    }

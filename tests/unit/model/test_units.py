@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.model.units import parse_bytes, parse_millicores, parse_quantity
+from coordinator.model.units import (
+    format_bytes,
+    format_duration,
+    parse_bytes,
+    parse_millicores,
+    parse_quantity,
+)
 
 MIB, GIB = 1024**2, 1024**3
 
@@ -138,3 +144,32 @@ def test_a_whole_quantity_comes_back_from_its_value(number: int, suffix: str) ->
     assert parse_bytes(f"{value * 1000}m") == value
     base = 1024 if suffix.endswith("i") else 1000
     assert value == number * base ** (" kMGTP".lower().index(suffix[0].lower()) if suffix else 0)
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [
+        (0, "0 bytes"),
+        (1, "1 bytes"),
+        (1023, "1023 bytes"),
+        (1024, "1 KiB"),
+        (1_048_575, "1 MiB"),
+        (3_565_158, "3.4 MiB"),
+        (300 * 2**20, "300 MiB"),
+        (1288490189, "1.2 GiB"),
+        (64 * 2**30, "64 GiB"),
+        (-(2**30), "-1 GiB"),
+        (2**40, "1 TiB"),
+        (2**60, "1048576 TiB"),
+    ],
+)
+def test_bytes_for_people(size_bytes: int, text: str) -> None:
+    assert format_bytes(size_bytes) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.023, "23 ms"), (4.21, "4.2 s"), (200.4, "3 min 20 s"), (7500, "2 h 5 min")],
+)
+def test_durations_for_people(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text

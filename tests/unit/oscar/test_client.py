@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.batch import find_capacity
-from coordinator.config.credentials import Platform
-from coordinator.config.load import load_config
-from coordinator.model.cluster import Resources
+from coordinator.model.cluster import Capacity, CapacityRules, Resources
 from coordinator.model.errors import ClusterError, NoStatus
 from coordinator.model.run import Verdict
+from coordinator.model.service import Service
+from coordinator.oscar.client import OscarClient
+from coordinator.plan.capacity import find_capacity
 from tests.unit import make
 from tests.unit.manager import manager
 
@@ -31,9 +31,15 @@ UNUSABLE: list[tuple[str, tuple[int, str] | None]] = [
 ]
 
 
-def configured(max_parallel: int | None) -> bytes:
-    raw = json.loads((DATA / "config_first_tool.json").read_text())
-    return json.dumps({**raw, "plan": {"max_parallel": max_parallel}}).encode()
+def capacity_of(
+    oscar: OscarClient,
+    max_parallel: int | None,
+    *,
+    extra_slots: int = 0,
+    service: Service | None = None,
+) -> Capacity:
+    rules = CapacityRules(max_parallel=max_parallel, extra_slots=extra_slots)
+    return find_capacity(service or make.service(), rules, oscar.read_cluster, oscar.read_quota)
 
 
 @pytest.mark.parametrize("answer", [a for _, a in UNUSABLE], ids=[name for name, _ in UNUSABLE])
@@ -41,23 +47,22 @@ def test_an_unusable_status_gives_way_to_the_configured_parallelism(
     answer: tuple[int, str] | None,
 ) -> None:
     with manager({STATUS: answer}) as cluster:
-        config = load_config(configured(7), Platform())
-        assert find_capacity(config, cluster.oscar, make.service()).slots == 7
+        assert capacity_of(cluster.oscar, 7).slots == 7
 
 
 @pytest.mark.parametrize("answer", [a for _, a in UNUSABLE], ids=[name for name, _ in UNUSABLE])
 def test_an_unusable_status_without_it_says_what_to_set(answer: tuple[int, str] | None) -> None:
-    with manager({STATUS: answer}) as cluster:
-        config = load_config(configured(None), Platform())
-        with pytest.raises(NoStatus, match=r"set plan\.max_parallel"):
-            find_capacity(config, cluster.oscar, make.service())
+    with (
+        manager({STATUS: answer}) as cluster,
+        pytest.raises(NoStatus, match=r"set plan\.max_parallel"),
+    ):
+        capacity_of(cluster.oscar, None)
 
 
 @pytest.mark.parametrize(("max_parallel", "slots"), [(7, 7), (None, 0)])
 def test_a_status_without_nodes_gives_way_too(max_parallel: int | None, slots: int) -> None:
     with manager({STATUS: (200, NO_NODES)}) as cluster:
-        config = load_config(configured(max_parallel), Platform())
-        capacity = find_capacity(config, cluster.oscar, make.service())
+        capacity = capacity_of(cluster.oscar, max_parallel)
     assert capacity.slots == slots
     assert "names no node" in " ".join([capacity.explanation, *capacity.warnings])
 
@@ -65,8 +70,7 @@ def test_a_status_without_nodes_gives_way_too(max_parallel: int | None, slots: i
 def test_a_usable_status_is_bounded_by_the_configured_parallelism() -> None:
     recorded = (DATA / "status_f.json").read_text()
     with manager({STATUS: (200, recorded)}) as cluster:
-        config = load_config(configured(1), Platform())
-        capacity = find_capacity(config, cluster.oscar, make.service())
+        capacity = capacity_of(cluster.oscar, 1)
     assert (capacity.slots, capacity.limited_by) == (1, "max_parallel")
 
 
@@ -173,10 +177,8 @@ def test_a_quota_is_known_or_it_is_not(
 def test_a_service_that_fits_nowhere_waits_for_larger_nodes_only_if_asked(
     extra: int, slots: int
 ) -> None:
-    raw = json.loads((DATA / "config_first_tool.json").read_text())
-    config = load_config(json.dumps({**raw, "plan": {"extra_slots": extra}}).encode(), Platform())
     service = replace(make.service(), needs=Resources(10**6, 1))
     with manager({STATUS: (200, (DATA / "status_f.json").read_text())}) as cluster:
-        capacity = find_capacity(config, cluster.oscar, service)
+        capacity = capacity_of(cluster.oscar, None, extra_slots=extra, service=service)
     assert capacity.slots == slots
     assert ("even when empty" in capacity.explanation) == (not extra)

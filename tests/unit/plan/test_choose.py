@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.model.items import Chunk, Index
+from coordinator.model.items import Chunk, Index, Item
 from coordinator.model.planning import ChunkRules, Cost, Strategy
+from coordinator.model.service import Folder
 from coordinator.plan import strategies
-from coordinator.plan.choose import choose_chunks
+from coordinator.plan.choose import choose_chunks, find_oversized
 from coordinator.plan.simulate import World, simulate_queue
 from coordinator.plan.workload import Workload
 from tests.unit import make
@@ -47,7 +48,7 @@ def test_every_slot_gets_a_chunk_as_far_as_checkpoints_go(
     sizes: list[int], slots: int, limit: int
 ) -> None:
     index = make.index(sizes, limit=limit)
-    assert len(balanced(index, slots)) == min(slots, len(index.cumulated_bytes))
+    assert len(balanced(index, slots)) == min(slots, len(index.checkpoints.lines))
 
 
 @given(SIZES, SLOTS, LIMITS)
@@ -100,6 +101,8 @@ def test_no_slots_make_no_chunks() -> None:
     assert balanced(make.index([1, 2]), 0) == ()
 
 
+TENS = ChunkRules(chunk_items=10)
+GIB = 2**30
 KNOWN = Cost(startup_s=30.0, seconds_per_item=1.0, source="the test")
 
 
@@ -157,12 +160,12 @@ def test_on_even_slots_auto_is_never_much_slower_than_equal_counts(
     cost = Cost(startup_s, 1.0, per_byte, source="the test")
     work = Workload.from_index(index, cost)
     even = World([1.0] * slots, startup_s)
-    equal = strategies.cut_equal_counts(index, work, slots)
+    equal = work.equal_seconds(slots)
     if equal:
         taken = simulate_queue(
             work.chunk_seconds(choose_chunks(index, slots, ChunkRules(), cost)[0]), even
         )
-        assert taken <= simulate_queue(work.chunk_seconds(equal), even) * 1.01
+        assert taken <= simulate_queue(equal, even) * 1.01
 
 
 def test_a_start_up_that_eats_the_gain_keeps_one_chunk_per_slot() -> None:
@@ -180,10 +183,10 @@ def test_an_unknown_start_up_is_in_no_estimate_and_said() -> None:
 
 def test_an_estimate_without_a_start_up_says_so_whatever_the_strategy() -> None:
     cost = replace(KNOWN, startup_s=None)
-    _, choice = choose_chunks(make.index([1] * 100), 4, ChunkRules(chunk_items=10), cost)
+    _, choice = choose_chunks(make.index([1] * 100, rules=TENS), 4, TENS, cost)
     assert choice.estimate
     assert "the estimate is without it" in choice.reason
-    _, choice = choose_chunks(make.index([1] * 100), 4, ChunkRules(chunk_items=10), KNOWN)
+    _, choice = choose_chunks(make.index([1] * 100, rules=TENS), 4, TENS, KNOWN)
     assert "without" not in choice.reason
 
 
@@ -211,10 +214,28 @@ def test_an_estimate_lies_in_its_spread(
 def test_what_the_config_asks_for_is_done(
     cutting: ChunkRules, strategy: Strategy, count: int
 ) -> None:
-    chunks, choice = choose_chunks(make.index([1] * 100), 4, cutting, Cost())
+    chunks, choice = choose_chunks(make.index([1] * 100, rules=cutting), 4, cutting, Cost())
     assert (len(chunks), choice.strategy) == (count, strategy)
 
 
 def test_nothing_to_cut_is_no_error() -> None:
     assert choose_chunks(make.index([]), 4, ChunkRules(), KNOWN)[0] == ()
     assert choose_chunks(make.index([1]), 0, ChunkRules(), KNOWN)[0] == ()
+
+
+@pytest.mark.parametrize(
+    ("scratch_bytes", "mount", "expected"),
+    [
+        pytest.param(0, None, ["two", "huge"], id="memory"),
+        pytest.param(GIB // 2, None, ["one", "two", "huge"], id="disk"),
+        pytest.param(GIB // 2, Folder("data", ""), ["two", "huge"], id="a mount needs no disk"),
+    ],
+)
+def test_items_that_an_invocation_can_hardly_hold_are_listed(
+    scratch_bytes: int, mount: Folder | None, expected: list[str]
+) -> None:
+    sizes = {"small": 1, "one": GIB, "two": GIB + 1, "huge": 9 * GIB}
+    largest = tuple(Item(key, size) for key, size in sizes.items())
+    service = replace(make.service(mount=mount), scratch_bytes=scratch_bytes)
+    found = find_oversized(replace(make.index([1]), largest=largest), service)
+    assert [item.key for item in found] == expected

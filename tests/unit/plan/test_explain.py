@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from coordinator.batch import find_capacity
 from coordinator.config.credentials import Platform
-from coordinator.config.load import Config, load_config
-from coordinator.model.cluster import Capacity
+from coordinator.config.load import load_config
+from coordinator.model.cluster import Basis, Capacity, CapacityRules, Cluster, Node, Resources
 from coordinator.oscar import definition, status
-from coordinator.plan.explain import memory
+from coordinator.plan.capacity import find_capacity
+from coordinator.plan.explain import explain_misfit
+from tests.unit import make
 from tests.unit.manager import manager
 
 DATA = Path(__file__).parents[2] / "data"
@@ -24,9 +25,9 @@ GOLDEN = (DATA / "capacity_explanations.txt").read_text(encoding="utf-8")
 OWN_QUOTA = "GET /system/quotas/user/alice"
 
 
-def config(plan: dict[str, Any]) -> Config:
+def read_rules(plan: dict[str, Any]) -> CapacityRules:
     raw = json.loads((DATA / "config_first_tool.json").read_text())
-    return load_config(json.dumps({**raw, "plan": plan}).encode(), Platform())
+    return load_config(json.dumps({**raw, "plan": plan}).encode(), Platform()).capacity_rules
 
 
 def explained(recorded: dict[str, Any]) -> Capacity:
@@ -37,7 +38,8 @@ def explained(recorded: dict[str, Any]) -> Capacity:
     }
     with manager(answers) as cluster:
         service = definition.parse_service(recorded["service"])
-        return find_capacity(config(recorded["plan"]), cluster.oscar, service)
+        oscar, rules = cluster.oscar, read_rules(recorded["plan"])
+        return find_capacity(service, rules, oscar.read_cluster, oscar.read_quota)
 
 
 def page() -> str:
@@ -64,20 +66,50 @@ def test_a_cluster_is_explained_without_its_whole_table(recorded: dict[str, Any]
     assert not re.search(r"\d{7}|\.\d{4}", sentence)
 
 
+GIB = 2**30
+
+
+def nodes(*sizes: Resources, virtual: bool = False) -> Cluster:
+    made = [
+        Node(f"wn-{n}", Resources(0, 0), size=size, virtual=virtual)
+        for n, size in enumerate(sizes, start=1)
+    ]
+    return Cluster(tuple(made), Basis.REQUESTS)
+
+
 @pytest.mark.parametrize(
-    ("size_bytes", "text"),
+    ("cluster", "said"),
     [
-        (0, "0 bytes"),
-        (1, "1 bytes"),
-        (2048, "2 KiB"),
-        (300 * 2**20, "300 MiB"),
-        (1288490189, "1.2 GiB"),
-        (64 * 2**30, "64 GiB"),
-        (-(2**30), "-1 GiB"),
+        pytest.param(nodes(Resources(1000, GIB)), "", id="fits exactly"),
+        pytest.param(nodes(Resources(999, GIB), Resources(8000, GIB)), "", id="fits on one"),
+        pytest.param(nodes(), "", id="no node is known"),
+        pytest.param(
+            nodes(Resources(500, GIB), Resources(900, GIB)),
+            "wn-2 comes nearest and lacks 0.1 CPU",
+            id="cpu",
+        ),
+        pytest.param(
+            nodes(Resources(500, GIB // 2), Resources(4000, GIB // 4)),
+            "wn-2 comes nearest and lacks 768 MiB of memory",
+            id="memory",
+        ),
+        pytest.param(
+            nodes(Resources(500, GIB // 2)),
+            "wn-1 comes nearest and lacks 0.5 CPU and 512 MiB of memory",
+            id="both",
+        ),
     ],
 )
-def test_memory_for_people(size_bytes: int, text: str) -> None:
-    assert memory(size_bytes) == text
+def test_a_service_larger_than_every_node_is_told_with_the_nearest(
+    cluster: Cluster, said: str
+) -> None:
+    problem = explain_misfit(cluster, make.service())
+    assert said in problem
+    assert bool(problem) == bool(said)
+
+
+def test_a_virtual_node_makes_no_room() -> None:
+    assert explain_misfit(nodes(Resources(1000, GIB), virtual=True), make.service()) == ""
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from coordinator.model.planning import ChunkRules, Cost, Strategy
 from coordinator.plan import strategies
 from coordinator.plan.choose import choose_chunks
 from coordinator.plan.simulate import predict_submission_s
-from coordinator.plan.strategies import lane
 from coordinator.plan.workload import Workload
 from tests.unit import make
 
@@ -52,12 +51,25 @@ def cut(index: Index, slots: int, strategy: Strategy, cost: Cost = SECOND_EACH) 
 def test_every_strategy_covers_every_line_exactly_once(
     sizes: list[int], slots: int, limit: int, cutting: ChunkRules, cost: Cost
 ) -> None:
-    chunks, _ = choose_chunks(make.index(sizes, limit=limit), slots, cutting, cost)
+    index = make.index(sizes, limit=limit, rules=cutting)
+    chunks, _ = choose_chunks(index, slots, cutting, cost)
     ordered = sorted(chunks, key=lambda chunk: chunk.start)
     assert [line for c in ordered for line in range(c.start, c.stop)] == list(range(len(sizes)))
     assert all(chunk.items > 0 for chunk in chunks)
     assert [chunk.number for chunk in chunks] == list(range(1, len(chunks) + 1))
     assert sum(chunk.size_bytes for chunk in chunks) == sum(sizes)
+
+
+@given(SIZES, SLOTS, LIMITS, CUTTINGS, COSTS)
+def test_every_chunk_knows_the_bytes_of_its_lines(
+    sizes: list[int], slots: int, limit: int, cutting: ChunkRules, cost: Cost
+) -> None:
+    lines = [f"data/{i}\n" for i in range(len(sizes))]
+    text = "".join(lines)
+    index = make.index(sizes, limit=limit, rules=cutting)
+    for chunk in choose_chunks(index, slots, cutting, cost)[0]:
+        part = text[chunk.offset : chunk.offset + chunk.length_bytes]
+        assert part == "".join(lines[chunk.start : chunk.stop])
 
 
 @given(SIZES, SLOTS, LIMITS, st.integers(2, 60), COSTS)
@@ -112,11 +124,6 @@ def test_pull_chunks_fall_in_weight(sizes: list[int], slots: int) -> None:
     assert weights == sorted(weights, reverse=True)
 
 
-def test_lanes_go_there_and_back_again() -> None:
-    chunks = make.chunks(7)
-    assert [lane(chunk, 3) for chunk in chunks] == [0, 1, 2, 2, 1, 0, 0]
-
-
 @pytest.mark.parametrize(
     ("chunk_items", "chunk_bytes", "ranges"),
     [
@@ -131,13 +138,13 @@ def test_fixed_does_as_it_is_told(
     chunk_items: int | None, chunk_bytes: int | None, ranges: list[tuple[int, int]]
 ) -> None:
     cutting = ChunkRules(Strategy.FIXED, chunk_items=chunk_items, chunk_bytes=chunk_bytes)
-    chunks, _ = choose_chunks(make.index([10] * 10), 2, cutting, Cost())
+    chunks, _ = choose_chunks(make.index([10] * 10, rules=cutting), 2, cutting, Cost())
     assert [(chunk.first_line, chunk.last_line) for chunk in chunks] == ranges
 
 
-def test_fixed_counts_items_exactly_between_checkpoints() -> None:
+def test_fixed_chunks_have_exactly_their_items_and_bytes() -> None:
     cutting = ChunkRules(Strategy.FIXED, chunk_items=7)
-    chunks, _ = choose_chunks(make.index([10] * 100, limit=8), 2, cutting, Cost())
+    chunks, _ = choose_chunks(make.index([10] * 100, rules=cutting), 2, cutting, Cost())
     assert {chunk.items for chunk in chunks[:-1]} == {7}
     assert {chunk.size_bytes for chunk in chunks[:-1]} == {70}
 
@@ -159,7 +166,7 @@ def test_cutting_looks_at_checkpoints_and_never_at_items() -> None:
     def looks(stride: int) -> int:
         Counting.looks = 0
         points = Counting(range(stride, 50_000 * stride + 1, stride))
-        work = Workload(Counting(points), points, points, timed=False)
+        work = Workload(Counting(points), points, points, points, timed=False)
         assert len(strategies.cut_balanced(work, 64)) == 64
         return Counting.looks
 

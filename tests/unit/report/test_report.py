@@ -17,16 +17,10 @@ from coordinator.model.items import Index, Item
 from coordinator.model.planning import ChunkRules, Cost
 from coordinator.model.run import Outcome, Plan, Report, State
 from coordinator.plan.choose import choose_chunks
-from coordinator.report.render import (
-    MAX_ROWS,
-    format_bytes,
-    plan_document,
-    render_chunks,
-    render_files,
-    render_page,
-    render_summary,
-    report_document,
-)
+from coordinator.report.document import write_report
+from coordinator.report.page import MAX_ROWS, render_page
+from coordinator.report.text import render_chunks, render_summary
+from coordinator.run.store import render_files
 from tests.unit import make
 
 SCHEMA = json.loads(
@@ -47,7 +41,7 @@ def full(ending: Ending = Ending.SUBMITTED, *, key: str = "a\nb", detail: str = 
         for chunk, state in zip(plan.chunks, states, strict=True)
     )
     return replace(
-        make.report(ending, of=plan, outcomes=outcomes, message=detail, problems=(detail,)),
+        make.report(ending, of=plan, settled=outcomes, message=detail, problems=(detail,)),
         warnings=(detail,),
         setting={"service": "target"},
     )
@@ -105,7 +99,7 @@ def test_the_counts_of_a_mixed_run() -> None:
 
 
 def test_chunks_of_a_plan_that_was_not_acted_on_are_pending() -> None:
-    chunks = report_document(make.report(Ending.PLANNED, of=make.plan()))["chunks"]
+    chunks = write_report(make.report(Ending.PLANNED, of=make.plan()))["chunks"]
     assert [(c["start"], c["end"], c["state"]) for c in chunks] == [
         (1, 1, "pending"),
         (2, 2, "pending"),
@@ -150,12 +144,6 @@ def test_the_page_says_that_nothing_is_confirmed() -> None:
     assert "unconfirmed" in render_page(full())
 
 
-def test_the_plans_document_counts_lines_from_one() -> None:
-    plan = make.plan([5] * 97)
-    chunks = plan_document(plan)["chunks"]
-    assert [(c["start"], c["end"]) for c in chunks] == [(1, 33), (34, 66), (67, 97)]
-
-
 def test_the_summary_names_ending_problems_capacity_and_warnings() -> None:
     lines = render_summary(full(detail="what happened")).splitlines()
     assert [line.strip().partition(":")[0] for line in lines] == [
@@ -174,23 +162,8 @@ def test_the_summary_of_a_long_plan_shows_both_ends() -> None:
     assert (len(lines), "30 more chunks" in lines[10]) == (21, True)
 
 
-@pytest.mark.parametrize(
-    ("size_bytes", "text"),
-    [
-        (0, "0 bytes"),
-        (1023, "1023 bytes"),
-        (1024, "1.0 KiB"),
-        (3_565_158, "3.4 MiB"),
-        (2**40, "1.0 TiB"),
-        (2**60, "1048576.0 TiB"),
-    ],
-)
-def test_sizes_for_people(size_bytes: int, text: str) -> None:
-    assert format_bytes(size_bytes) == text
-
-
 def test_a_plan_of_nothing_has_a_page() -> None:
-    empty: Plan = make.plan(of=Index(0, 0, [], 1))
+    empty: Plan = make.plan(of=Index(0, 0))
     assert "nothing to do" in render_page(make.report(Ending.NOTHING_TO_DO, of=empty))
 
 
@@ -203,8 +176,8 @@ def test_the_page_shows_the_candidates_and_why_one_won() -> None:
 
 def test_a_plan_without_known_times_shows_none() -> None:
     plan = make.plan()
-    chunks, choice = choose_chunks(plan.index, 3, ChunkRules(), Cost())
-    shown = report_document(make.report(of=replace(plan, chunks=chunks, choice=choice)))
+    chunks, choice = choose_chunks(make.index([10, 20, 30]), 3, ChunkRules(), Cost())
+    shown = write_report(make.report(of=replace(plan, chunks=chunks, choice=choice)))
     assert shown["strategy"]["estimate"] is None
     assert "about" not in render_summary(
         make.report(of=replace(plan, chunks=chunks, choice=choice))
@@ -213,7 +186,7 @@ def test_a_plan_without_known_times_shows_none() -> None:
 
 def test_every_form_tells_what_each_rule_left_out() -> None:
     left_out = {"bucket.include": 3, "folder markers": 1}
-    report = make.report(of=make.plan(of=Index(2, 5, [3, 5], 1, left_out=left_out)))
-    assert report_document(report)["index"]["left_out"] == left_out
+    report = make.report(of=make.plan(of=Index(2, 5, left_out=left_out)))
+    assert write_report(report)["index"]["left_out"] == left_out
     assert "left out: 3 by bucket.include, 1 by folder markers" in render_summary(report)
     assert "3 by bucket.include" in render_page(report)

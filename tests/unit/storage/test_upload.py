@@ -8,7 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import pytest
 
-from coordinator.storage.upload import AGAIN_S, PART_BYTES, IncompleteWrite, Written, upload, verify
+from coordinator.storage.upload import (
+    COMPLETE_DELAYS_S,
+    PART_BYTES,
+    IncompleteWrite,
+    Written,
+    upload,
+    verify,
+)
 
 STARTED = b"<InitiateMultipartUploadResult xmlns='x'><UploadId>u1</UploadId>"
 STARTED += b"</InitiateMultipartUploadResult>"
@@ -122,13 +129,13 @@ def test_success_is_only_what_says_so(answer: bytes) -> None:
     with pytest.raises(IncompleteWrite, match="did not complete"):
         server.upload(LARGE)
     assert server.methods == "POST PUT PUT POST POST POST POST DELETE"
-    assert server.slept == list(AGAIN_S)
+    assert server.slept == list(COMPLETE_DELAYS_S)
 
 
 def test_an_end_that_failed_is_asked_for_again() -> None:
     server = Server(b"<Error><Code>InternalError</Code></Error>", COMPLETED)
     assert server.upload(LARGE).parts == 2
-    assert (server.methods, server.slept) == ("POST PUT PUT POST POST", [AGAIN_S[0]])
+    assert (server.methods, server.slept) == ("POST PUT PUT POST POST", [COMPLETE_DELAYS_S[0]])
 
 
 @pytest.mark.parametrize("found", [LARGE, [b"x", b"x" * PART_BYTES]])

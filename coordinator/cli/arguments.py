@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs and their options. Imports nothing heavy: `--help` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import __version__
+from ..model.planning import Strategy
+
+_DESCRIPTION = "Process a backlog of files on OSCAR: list a bucket, plan, invoke a service."
+_EXIT_CODES = (
+    "Exit codes: 0 submitted or nothing to do, 1 some invocations refused, 2 bad config or usage, "
+    "3 cluster or storage unavailable, 4 no capacity, 130 interrupted."
+)
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments; `verb` names the module of this package that executes them."""
+    parser = argparse.ArgumentParser(
+        prog="oscar-batch", description=_DESCRIPTION, epilog=_EXIT_CODES
+    )
+    parser.add_argument("--version", action="version", version=f"oscar-batch {__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND", dest="verb")
+    _add_run(verbs.add_parser("run", help="run a config from end to end and leave a report"))
+    _add_plan(verbs.add_parser("plan", help="show what a run would do, without any side effect"))
+    _add_capacity(verbs.add_parser("capacity", help="show how many invocations fit now, and why"))
+    validate = verbs.add_parser("validate", help="check a config without contacting anything")
+    validate.add_argument("config", type=Path, metavar="CONFIG")
+    deploy = verbs.add_parser("deploy", help="create or update the services of an FDL file")
+    deploy.add_argument("fdl", type=Path, metavar="FDL")
+    deploy.add_argument("--insecure", action="store_true", help="do not verify OSCAR's certificate")
+    return parser.parse_args(argv)
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    _add_config(run)
+    run.add_argument("--dry-run", action="store_true", help="plan only; start and write nothing")
+    run.add_argument(
+        "--output",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="folder for the report; every run gets its own folder in it (default: here)",
+    )
+
+
+def _add_plan(plan: argparse.ArgumentParser) -> None:
+    _add_config(plan, nargs="?")
+    saved = plan.add_argument_group("from a saved index, without a cluster")
+    saved.add_argument("--index", type=Path, metavar="FILE", help="lines of key, tab, bytes")
+    saved.add_argument("--slots", type=int, metavar="N", help="invocations at a time")
+    saved.add_argument("--strategy", choices=[str(s) for s in Strategy], default="auto")
+    saved.add_argument("--chunk-items", type=int, metavar="N", help="for the strategy fixed")
+    saved.add_argument("--chunk-bytes", type=int, metavar="N", help="for the strategy fixed")
+    saved.add_argument("--min-chunk-items", type=int, metavar="N")
+    saved.add_argument("--startup", type=float, metavar="S", help="seconds of an invocation alone")
+    saved.add_argument("--seconds-per-item", type=float, metavar="S")
+    saved.add_argument("--seconds-per-mb", type=float, metavar="S", help="per 10^6 bytes")
+    saved.add_argument(
+        "--speeds", type=float, nargs="+", metavar="X", help="of the slots: 1 if all are alike"
+    )
+
+
+def _add_capacity(capacity: argparse.ArgumentParser) -> None:
+    _add_config(capacity, nargs="?")
+    saved = capacity.add_argument_group("from saved answers, without a cluster")
+    saved.add_argument("--status", type=Path, metavar="FILE", help="of GET /system/status")
+    saved.add_argument("--service", type=Path, metavar="FILE", help="of GET /system/services/NAME")
+    saved.add_argument("--quota", type=Path, metavar="FILE", help="of GET /system/quotas/user")
+    saved.add_argument(
+        "--headroom",
+        type=float,
+        metavar="X",
+        help="share of the free resources left to others (default: 0.2)",
+    )
+
+
+def _add_config(verb: argparse.ArgumentParser, *, nargs: str | None = None) -> None:
+    verb.add_argument(
+        "config", type=Path, nargs=nargs, metavar="CONFIG", help="config.json, or YAML"
+    )
+    verb.add_argument("--json", action="store_true", help="print JSON")

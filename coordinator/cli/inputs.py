@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that a verb is given: the config, saved answers of OSCAR; options checked like a config."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ..config.credentials import Platform
+from ..config.load import Config, load_config
+from ..config.schema import ConfigReader
+from ..model.errors import ConfigError, clean_text
+
+
+def read_config(path: Path | None) -> Config:
+    """The config of a file. Raises ConfigError if there is none or it cannot be used."""
+    if path is None:
+        raise ConfigError(["name a config file, or see --help for what works without one"])
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError([f"cannot read {path}: {error.strerror}"]) from error
+    return load_config(content, Platform.from_environment(os.environ))
+
+
+def read_json(path: Path) -> Any:
+    """The decoded content of a file. Raises ConfigError."""
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise ConfigError([f"cannot read {path}: {error.strerror}"]) from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError([f"{path}: is not JSON: {clean_text(str(error))}"]) from error
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The object in a file that holds an answer of OSCAR. Raises ConfigError."""
+    raw = read_json(path)
+    if not isinstance(raw, dict):
+        raise ConfigError([f"{path}: is not a JSON object as OSCAR answers it"])
+    return raw
+
+
+def check_plan_options(**options: object) -> dict[str, Any]:
+    """Options checked as the config keys `plan.…` of the same name are; all keys' values."""
+    given = {name: value for name, value in options.items() if value is not None}
+    reader = ConfigReader({"plan": given})
+    problems = [problem for problem in reader.problems if problem.startswith("plan.")]
+    if problems:
+        raise ConfigError(problems)
+    return reader.values

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`run`: a config from end to end. OSCAR hides exit codes, so every ending leaves a report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+from ..batch import Clients, run_batch
+from ..config.load import Config
+from ..drive.progress import Progress
+from ..drive.submission import Clock
+from ..model.errors import BatchError, ConfigError, Ending, StorageError
+from ..model.run import Report
+from ..oscar.client import OscarClient
+from ..report.document import write_report
+from ..report.text import render_summary
+from ..run.store import publish_files, render_files
+from ..storage.bucket import Bucket
+from .inputs import read_config
+from .logs import name_run
+
+log = logging.getLogger(__name__)
+
+Files = Mapping[str, tuple[bytes, str]]
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Runs a config, or plans it with `--dry-run`, and leaves the report in a folder."""
+    report, files = run_config(arguments.config, dry_run=arguments.dry_run)
+    folder = _write_files(files, arguments.output / report.run_id)
+    print(json.dumps(write_report(report), indent=2) if arguments.json else render_summary(report))
+    log.info("report in %s", folder)
+    return report.ending.exit_code
+
+
+def run_config(path: Path | None, *, dry_run: bool) -> tuple[Report, Files]:
+    """The report of a run, however it ends, and its files."""
+    progress = Progress()
+    name_run(progress.run_id)
+    try:
+        config = read_config(path)
+        config = replace(config, dry_run=config.dry_run or dry_run)
+        progress.setting = config.describe()
+        return _publish(config, progress, run_batch(config, make_clients(config), progress))
+    except BatchError as error:
+        problems = error.problems if isinstance(error, ConfigError) else ()
+        report = progress.make_report(error.ending, error.problems[0], problems)
+    except KeyboardInterrupt:
+        report = progress.make_report(Ending.INTERRUPTED, "interrupted")
+    except Exception as error:
+        log.exception("this is a defect of OSCAR-Batch")
+        message = f"internal error ({type(error).__name__}), see the log"
+        report = progress.make_report(Ending.BROKEN, message)
+    return report, render_files(report)
+
+
+def make_clients(config: Config) -> Clients:
+    """Real clients for a config. Opens no connection."""
+    return Clients(
+        oscar=OscarClient(config.cluster),
+        data=Bucket(config.storage, config.locations.data.bucket),
+        state=Bucket(config.storage, config.locations.state.bucket),
+        clock=Clock(time.monotonic, Event.wait),
+    )
+
+
+def _publish(config: Config, progress: Progress, report: Report) -> tuple[Report, Files]:
+    """Puts the files of the report into the bucket, unless it is a dry run."""
+    files = render_files(report)
+    if config.dry_run:
+        return report, files
+    folders = [config.locations.state, config.locations.report]
+    targets = [(Bucket(config.storage, each.bucket), each) for each in folders if each]
+    try:
+        publish_files(files, report.run_id, targets)
+    except StorageError as error:
+        progress.warn(f"the report is not in the bucket: {error}")
+        report = replace(report, warnings=tuple(progress.warnings))
+        files = render_files(report)
+    return report, files
+
+
+def _write_files(files: Files, folder: Path) -> Path:
+    """Writes the files of a report into a folder of the run's own."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, (content, _) in files.items():
+            (folder / name).write_bytes(content)
+    except OSError as error:
+        raise ConfigError([f"cannot write the report to {folder}: {error.strerror}"]) from error
+    return folder

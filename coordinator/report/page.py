@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Report` → one self-contained HTML page.
+
+The page has no external assets, and whatever a key or an error body holds is escaped.
+"""
+
+from __future__ import annotations
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ..model.run import Report
+from ..model.units import format_bytes, format_duration
+from .text import format_estimate, format_free
+
+# Rows of the page's tables; the JSON has all of them.
+MAX_ROWS = 200
+
+
+def render_page(report: Report) -> str:
+    """The report as one self-contained page."""
+    return _TEMPLATES.get_template("report.html").render(
+        report=report,
+        counts=report.counts(),
+        max_rows=MAX_ROWS,
+        seconds=(report.finished_at - report.started_at).total_seconds(),
+    )
+
+
+_TEMPLATES = Environment(
+    loader=PackageLoader(__package__),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters |= {
+    "bytes": format_bytes,
+    "duration": format_duration,
+    "estimate": format_estimate,
+    "free": format_free,
+}

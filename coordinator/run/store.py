@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The objects of a run in the bucket: written and read through a `Bucket` that is passed in."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+
+from ..model.errors import StorageError
+from ..model.planning import Cost
+from ..model.run import Plan, Report
+from ..model.service import Folder
+from ..plan.timing import MAX_BYTES, read_cost
+from ..report.document import write_report
+from ..report.page import render_page
+from ..storage.bucket import Bucket
+from .layout import REPORT_HTML, REPORT_JSON, make_report_key
+from .plan_document import write_plan
+
+log = logging.getLogger(__name__)
+
+
+def save_plan(state: Bucket, key: str, plan: Plan) -> None:
+    """Writes the plan beside the index."""
+    state.write(key, json.dumps(write_plan(plan), indent=2).encode(), "application/json")
+
+
+def load_last_cost(state: Bucket, key: str) -> Cost | None:
+    """What the last run of the service measured; None if that is not known.
+
+    A plan can be made without it, so an error of the storage ends no run here.
+    """
+    try:
+        content = state.read_small(key, MAX_BYTES)
+    except StorageError as error:
+        log.info("the cost of an earlier run cannot be read: %s", error)
+        return None
+    return read_cost(content) if content else None
+
+
+def render_files(report: Report) -> dict[str, tuple[bytes, str]]:
+    """The files of a report: name → content and content type."""
+    document = json.dumps(write_report(report), indent=2, ensure_ascii=True)
+    page = render_page(report).encode(errors="replace")
+    return {
+        REPORT_JSON: (document.encode(), "application/json"),
+        REPORT_HTML: (page, "text/html; charset=utf-8"),
+    }
+
+
+def publish_files(
+    files: Mapping[str, tuple[bytes, str]], run_id: str, targets: Sequence[tuple[Bucket, Folder]]
+) -> None:
+    """Writes the files of a report into the folder of the run, in each of the target folders."""
+    for bucket, folder in targets:
+        for name, (content, content_type) in files.items():
+            bucket.write(make_report_key(folder, run_id, name), content, content_type)

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`S3Client`: one signed request, repeated where that helps, vendor errors as StorageError.
+
+MinIO restarts whenever an OSCAR service is created or deleted, so a request is repeated across a
+gap of 30 s. An answer that says what is wrong (404, 403, 412) is never repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import certifi
+import urllib3
+from minio import Minio
+from minio.commonconfig import CopySource
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+
+from ..model.access import StorageAccess
+from ..model.errors import StorageError, clean_text
+from .retry import Sleep, retry
+
+T = TypeVar("T")
+
+# Longer than a restart of MinIO (6 s asleep, then a probe).
+DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+_REPEATABLE = {
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+}
+# Amazon S3 answers 409 with these while another conditional write to the same key goes on.
+_REPEATABLE_CODES = {"ConditionalRequestConflict", "OperationAborted"}
+
+
+class S3Client:
+    """Requests to the objects of one bucket."""
+
+    def __init__(
+        self,
+        access: StorageAccess,
+        bucket: str,
+        *,
+        connections: int,
+        delays_s: Sequence[float],
+        sleep: Sleep,
+    ) -> None:
+        """Opens no connection."""
+        parts = urlsplit(access.url)
+        if parts.path:
+            raise StorageError(f"cannot use MinIO at {access.url}: its address must have no path")
+        self.bucket, self._address = bucket, access.url
+        self._delays_s, self._sleep = delays_s, sleep
+        self._minio = Minio(
+            parts.netloc,
+            access_key=access.access_key,
+            secret_key=access.secret_key,
+            secure=parts.scheme == "https",
+            region=access.region or None,
+            http_client=_make_pool(access, connections),
+        )
+
+    def request(
+        self,
+        method: str,
+        key: str | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | memoryview | None = None,
+        on_repeat: Callable[[], None] = lambda: None,
+    ) -> tuple[Mapping[str, str], bytes]:
+        """One signed request; its headers and its whole body. Raises errors of minio and urllib3.
+
+        `on_repeat` is called before a request is sent again. The one place that uses what minio
+        does not promise: its public API can neither return the bytes of a page, nor upload parts
+        from one buffer, nor send a condition. `tests/unit/storage/test_bucket.py` fails when a
+        new version of minio changes it.
+        """
+
+        def send(attempt: int) -> tuple[Mapping[str, str], bytes]:
+            if attempt > 1:
+                on_repeat()
+            response = self._minio._execute(
+                method,
+                bucket_name=self.bucket,
+                object_name=key,
+                body=body,  # type: ignore[arg-type]  # any buffer can be hashed and sent
+                headers=dict(headers or {}),
+                query_params=dict(query or {}),
+            )
+            return response.headers, response.data
+
+        return self._retry(send)
+
+    def copy(
+        self, bucket: str, key: str, target: str, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Copies an object on the server, with other metadata if they are given."""
+        directive = "REPLACE" if metadata else None
+        self._retry(
+            lambda _: self._minio.copy_object(
+                self.bucket,
+                target,
+                CopySource(bucket, key),
+                metadata=dict(metadata) if metadata else None,
+                metadata_directive=directive,
+            )
+        )
+
+    def _retry(self, action: Callable[[int], T]) -> T:
+        return retry(action, delays_s=self._delays_s, repeatable=_is_repeatable, sleep=self._sleep)
+
+    @contextmanager
+    def translate_errors(self, verb: str, key: str) -> Iterator[None]:
+        """Vendor errors of a block as StorageError. Errors of the caller's own pass through."""
+        attempt = clean_text(f"{verb} {self.bucket}/{key}", 200)
+        what = f"could not {attempt} on {self._address}"
+        try:
+            yield
+        except S3Error as error:
+            raise StorageError(f"{what}: {_advise(error)}") from error
+        except ServerError as error:
+            raise StorageError(f"{what}: it answered HTTP {error.status_code}") from error
+        except InvalidResponseError as error:
+            raise StorageError(f"{what}: that address does not answer as S3 does") from error
+        except (MinioException, ValueError) as error:
+            raise StorageError(f"{what}: {clean_text(str(error))}") from error
+        except urllib3.exceptions.HTTPError as error:
+            raise StorageError(f"{what}: {_explain_unreachable(error)}") from error
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status of an error that the server answered; 0 for every other one."""
+    if isinstance(error, S3Error):
+        return int(error.response.status)
+    if isinstance(error, InvalidResponseError):  # a proxy before the server, for instance
+        return int(error._code)
+    return int(error.status_code) if isinstance(error, ServerError) else 0
+
+
+def _is_repeatable(error: Exception) -> bool:
+    if isinstance(error, urllib3.exceptions.HTTPError):
+        return True
+    if isinstance(error, S3Error) and error.code in _REPEATABLE_CODES:
+        return True
+    return status_of(error) in _REPEATABLE
+
+
+def _make_pool(access: StorageAccess, connections: int) -> urllib3.PoolManager:
+    """minio's default pool gives up after seconds and cannot be told of a CA file."""
+    if not access.verify:  # asked for in the config; the report says so
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    return urllib3.PoolManager(
+        maxsize=connections,
+        timeout=urllib3.Timeout(connect=5, read=60),
+        retries=False,
+        cert_reqs="CERT_REQUIRED" if access.verify else "CERT_NONE",
+        ca_certs=access.ca_file or certifi.where(),
+    )
+
+
+def _advise(error: S3Error) -> str:
+    if error.code == "NoSuchBucket":
+        return "there is no such bucket; check its name in the config"
+    if error.code == "RequestTimeTooSkewed":
+        return "the clock here and its clock differ by more than 15 minutes; set them right"
+    if error.code == "PreconditionFailed":
+        return "the object was written anew meanwhile"
+    if error.code in {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}:
+        return f"it refused the credentials ({error.code}); check MinIO.access_key and secret_key"
+    return f"it answered {clean_text(error.code or 'an error')}: {clean_text(error.message or '')}"
+
+
+def _explain_unreachable(error: Exception) -> str:
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return "its TLS certificate is not trusted; give MinIO.ca_file, or MinIO.verify false"
+    if isinstance(error, urllib3.exceptions.NameResolutionError):
+        return "its host name is not known; check MinIO.url"
+    if isinstance(error, urllib3.exceptions.NewConnectionError):
+        return "nothing accepts connections there; check MinIO.url"
+    return f"no usable answer ({type(error).__name__})"

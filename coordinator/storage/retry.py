@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Repeating what failed: the one loop for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+Sleep = Callable[[float], object]
+
+
+def retry(
+    action: Callable[[int], T],
+    *,
+    delays_s: Sequence[float],
+    repeatable: Callable[[Exception], bool],
+    sleep: Sleep,
+) -> T:
+    """The action's result, which is repeated after each delay as long as its error is repeatable.
+
+    The action is given the number of the attempt, from 1. The last error is raised as it is.
+    """
+    for attempt, delay_s in enumerate(delays_s, start=1):
+        try:
+            return action(attempt)
+        except Exception as error:
+            if not repeatable(error):
+                raise
+        sleep(delay_s)
+    return action(len(delays_s) + 1)
