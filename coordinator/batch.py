@@ -41,6 +41,8 @@ class Clients:
     oscar: OscarClient
     data: Bucket
     state: Bucket
+    report: Bucket | None
+    """Where a copy of the report goes."""
     clock: Clock
     pace: Pace = field(default_factory=Pace)
 

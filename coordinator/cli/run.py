@@ -7,7 +7,7 @@ import argparse
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -40,7 +40,21 @@ def execute(arguments: argparse.Namespace) -> int:
     return report.ending.exit_code
 
 
-def run_config(path: Path | None, *, dry_run: bool) -> tuple[Report, Files]:
+def make_clients(config: Config) -> Clients:
+    """Real clients for a config. Opens no connection."""
+    access, locations = config.storage, config.locations
+    return Clients(
+        oscar=OscarClient(config.cluster),
+        data=Bucket(access, locations.data.bucket),
+        state=Bucket(access, locations.state.bucket),
+        report=Bucket(access, locations.report.bucket) if locations.report else None,
+        clock=Clock(time.monotonic, Event.wait),
+    )
+
+
+def run_config(
+    path: Path | None, *, dry_run: bool, connect: Callable[[Config], Clients] = make_clients
+) -> tuple[Report, Files]:
     """The report of a run, however it ends, and its files."""
     progress = Progress()
     name_run(progress.run_id)
@@ -48,7 +62,8 @@ def run_config(path: Path | None, *, dry_run: bool) -> tuple[Report, Files]:
         config = read_config(path)
         config = replace(config, dry_run=config.dry_run or dry_run)
         progress.setting = config.describe()
-        return _publish(config, progress, run_batch(config, make_clients(config), progress))
+        clients = connect(config)
+        return _publish(config, clients, progress, run_batch(config, clients, progress))
     except BatchError as error:
         problems = error.problems if isinstance(error, ConfigError) else ()
         report = progress.make_report(error.ending, error.problems[0], problems)
@@ -61,23 +76,16 @@ def run_config(path: Path | None, *, dry_run: bool) -> tuple[Report, Files]:
     return report, render_files(report)
 
 
-def make_clients(config: Config) -> Clients:
-    """Real clients for a config. Opens no connection."""
-    return Clients(
-        oscar=OscarClient(config.cluster),
-        data=Bucket(config.storage, config.locations.data.bucket),
-        state=Bucket(config.storage, config.locations.state.bucket),
-        clock=Clock(time.monotonic, Event.wait),
-    )
-
-
-def _publish(config: Config, progress: Progress, report: Report) -> tuple[Report, Files]:
+def _publish(
+    config: Config, clients: Clients, progress: Progress, report: Report
+) -> tuple[Report, Files]:
     """Puts the files of the report into the bucket, unless it is a dry run."""
     files = render_files(report)
     if config.dry_run:
         return report, files
-    folders = [config.locations.state, config.locations.report]
-    targets = [(Bucket(config.storage, each.bucket), each) for each in folders if each]
+    targets = [(clients.state, config.locations.state)]
+    if clients.report and config.locations.report:
+        targets.append((clients.report, config.locations.report))
     try:
         publish_files(files, report.run_id, targets)
     except StorageError as error:

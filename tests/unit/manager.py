@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +21,8 @@ class Manager:
 
     answers: dict[str, tuple[int, str] | None] = field(default_factory=dict)
     requests: list[tuple[str, Any]] = field(default_factory=list)
+    on_request: Callable[[], None] = lambda: None
+    """Called for every request, before it is answered."""
     oscar: OscarClient = field(init=False)
 
 
@@ -35,6 +37,7 @@ def manager(answers: dict[str, tuple[int, str] | None]) -> Iterator[Manager]:
             body = json.loads(self.rfile.read(length)) if length else None
             line = f"{self.command} {self.path}"
             told.requests.append((line, body))
+            told.on_request()
             answer = told.answers.get(line, (404, ""))
             if answer is None:
                 self.close_connection = True

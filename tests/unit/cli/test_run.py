@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`run`: every ending leaves a report, in a file and in the bucket."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator.batch import Clients
+from coordinator.cli import run as run_verb
+from coordinator.cli.logs import start_log
+from coordinator.cli.main import main
+from coordinator.config.load import Config
+from coordinator.drive.submission import Clock
+from coordinator.model.errors import BatchError, ClusterError, ConfigError, Ending, StorageError
+from coordinator.model.run import Report
+from tests.unit.fakes import FakeBucket, FakeOscar
+from tests.unit.manager import manager
+
+CONFIG: dict[str, Any] = {
+    "MinIO": {"url": "https://minio", "access_key": "reader", "secret_key": "canary-minio"},
+    "oscar_cluster": {"url": "https://oscar", "auth_token": {"token": "canary-oscar"}},
+    "bucket": {"name": "data", "folder_prefix": "in"},
+    "service": {"name": "target"},
+}
+
+
+class World:
+    """A config file, and storage and OSCAR in memory behind it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "config.json"
+        self.data, self.reports = FakeBucket("data", {"in/a": b"x"}), FakeBucket("reports")
+        self.oscar = FakeOscar()
+
+    def run(self, *, dry_run: bool = False, **sections: object) -> Report:
+        self.path.write_text(json.dumps({**CONFIG, **sections}))
+        report, self.files = run_verb.run_config(self.path, dry_run=dry_run, connect=self.connect)
+        return report
+
+    def connect(self, config: Config) -> Clients:
+        copy = self.reports if config.locations.report else None
+        clock = Clock(time.monotonic, threading.Event.wait)
+        return Clients(self.oscar, self.data, self.data, copy, clock)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_the_report_is_put_beside_the_plan_and_where_the_config_asks(world: World) -> None:
+    report = world.run(report={"bucket": "reports", "prefix": "runs"})
+    state = f".oscar-batch/{report.run_id}/"
+    for name, (content, _) in world.files.items():
+        assert world.data.objects[f"{state}{name}"] == content
+        assert world.reports.objects[f"runs/{report.run_id}/{name}"] == content
+    assert json.loads(world.files["report.json"][0])["ending"] == "submitted"
+
+
+def test_a_dry_run_writes_no_report_into_the_bucket(world: World) -> None:
+    assert world.run(dry_run=True).ending is Ending.PLANNED
+    assert world.run(run={"dry_run": True}).ending is Ending.PLANNED
+    assert list(world.data.objects) == ["in/a"]
+
+
+def test_a_report_that_cannot_be_published_is_a_warning_in_the_local_one(world: World) -> None:
+    world.reports.broken = {"write"}
+    report = world.run(report={"bucket": "reports"})
+    assert report.ending is Ending.SUBMITTED
+    (warning,) = [each for each in report.warnings if "not in the bucket" in each]
+    assert json.loads(world.files["report.json"][0])["warnings"][-1] == warning
+    assert b"not in the bucket" in world.files["report.html"][0]
+
+
+@pytest.mark.parametrize(
+    ("error", "ending", "message"),
+    [
+        pytest.param(
+            ConfigError(["a: wrong", "b: too"]), Ending.BAD_CONFIG, "a: wrong", id="config"
+        ),
+        pytest.param(ClusterError("no OSCAR"), Ending.UNAVAILABLE, "no OSCAR", id="cluster"),
+        pytest.param(StorageError("no MinIO"), Ending.UNAVAILABLE, "no MinIO", id="storage"),
+        pytest.param(KeyboardInterrupt(), Ending.INTERRUPTED, "interrupted", id="Ctrl-C"),
+        pytest.param(
+            ZeroDivisionError("secret"),
+            Ending.BROKEN,
+            "internal error (ZeroDivisionError), see the log",
+            id="a defect",
+        ),
+    ],
+)
+def test_every_error_has_its_ending_and_a_report(
+    world: World, error: BaseException, ending: Ending, message: str
+) -> None:
+    world.oscar.error = error
+    report = world.run()
+    assert (report.ending, report.message) == (ending, message)
+    assert report.setting["service"] == "target"
+    assert [stage.name for stage in report.stages] == ["service"]
+    written = json.loads(world.files["report.json"][0])
+    assert (written["ending"], written["exit_code"]) == (str(ending), ending.exit_code)
+    assert written["problems"] == (["a: wrong", "b: too"] if ending is Ending.BAD_CONFIG else [])
+
+
+def test_a_new_error_ends_a_run_as_it_says_itself(world: World) -> None:
+    class Full(BatchError):
+        ending = Ending.NO_CAPACITY
+
+    world.oscar.error = Full("the queue is full")
+    assert world.run().ending is Ending.NO_CAPACITY
+
+
+def test_an_interruption_while_the_report_is_published_keeps_the_outcomes(world: World) -> None:
+    def interrupt(key: str, content: bytes, content_type: str) -> None:
+        if "report" in key:
+            raise KeyboardInterrupt
+        FakeBucket.write(world.data, key, content, content_type)
+
+    world.data.write = interrupt  # type: ignore[method-assign]
+    report = world.run()
+    assert report.ending is Ending.INTERRUPTED
+    assert [outcome.state for outcome in report.outcomes] == ["invoked"]
+
+
+@pytest.fixture
+def _own_handler() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("_own_handler")
+def test_sigterm_leaves_a_report_as_ctrl_c_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Kubernetes ends a pod: while the cluster is asked for the service."""
+    with manager({}) as cluster:
+        cluster.on_request = lambda: os.kill(os.getpid(), signal.SIGTERM)
+        url = cluster.oscar._access.url
+        config = {**CONFIG, "oscar_cluster": {**CONFIG["oscar_cluster"], "url": url}}
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps(config))
+        code = main(["run", str(path), "--output", str(tmp_path / "out"), "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert (code, report["ending"]) == (130, "interrupted")
+    (folder,) = (tmp_path / "out").iterdir()
+    assert json.loads((folder / "report.json").read_text()) == report
+
+
+@pytest.mark.usefixtures("_own_handler")
+@pytest.mark.parametrize(
+    ("ending", "code"), [(Ending.SUBMITTED, 0), (Ending.PARTLY_SUBMITTED, 1), (Ending.BROKEN, 3)]
+)
+def test_the_exit_code_is_that_of_the_ending(
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ending: Ending,
+    code: int,
+) -> None:
+    report = replace(world.run(), ending=ending)
+    monkeypatch.setattr(run_verb, "run_config", lambda *_, **__: (report, world.files))
+    assert main(["run", str(world.path), "--output", str(tmp_path)]) == code
+    assert capsys.readouterr().out.startswith(f"{ending}: 1 items submitted")
+
+
+def test_the_id_of_the_run_is_on_every_log_line(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = logging.getLogger()
+    before, root.handlers = root.handlers, []
+    level = root.level
+    try:
+        start_log()
+        report = world.run()
+    finally:
+        root.handlers = before
+        root.setLevel(level)
+    lines = capsys.readouterr().err.splitlines()
+    assert any("chunk 1: invoked" in line for line in lines)
+    assert all(f" {report.run_id}: " in line for line in lines)

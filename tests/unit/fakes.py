@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Storage and OSCAR in memory, for tests of what is decided between them."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+
+from coordinator.model.cluster import Basis, Cluster, Node, Quota, Resources
+from coordinator.model.errors import StorageError
+from coordinator.model.object_columns import ObjectColumns
+from coordinator.model.run import Reply, Verdict
+from coordinator.model.service import Service
+from coordinator.oscar.client import OscarClient
+from coordinator.storage.bucket import Bucket
+from coordinator.storage.pages import ListQuery
+from coordinator.storage.upload import Written
+from tests.unit import make
+
+ROOMY = Cluster((Node("wn-1", Resources(4_000, 64 * 2**30)),), Basis.REQUESTS)
+
+
+class FakeBucket(Bucket):
+    """A bucket in memory. What `broken` names is refused, as by a server without rights."""
+
+    def __init__(self, name: str = "data", objects: dict[str, bytes] | None = None) -> None:
+        self.name = name
+        self.objects = dict(objects or {})
+        self.broken: set[str] = set()
+
+    def list_objects(self, query: ListQuery) -> Iterator[ObjectColumns]:
+        self._check("list")
+        keys = sorted(key for key in self.objects if key.startswith(query.prefix))
+        if not query.recursive:
+            keys = [key for key in keys if "/" not in key[len(query.prefix) :]]
+        times = ["2026-11-22T10:15:00Z"] * len(keys) if query.times else None
+        sizes = [len(self.objects[key]) for key in keys]
+        yield ObjectColumns([key.encode() for key in keys], sizes, times)
+
+    def read_pieces(self, key: str) -> Iterator[bytes]:
+        self._check("read")
+        yield self.objects[key]
+
+    def read_small(self, key: str, limit_bytes: int) -> bytes | None:
+        self._check("read")
+        content = self.objects.get(key)
+        return content if content is not None and len(content) <= limit_bytes else None
+
+    def write(self, key: str, content: bytes, content_type: str) -> None:
+        self._check("write")
+        self.objects[key] = content
+
+    def write_lines(self, key: str, pieces: Iterable[bytes], content_type: str) -> Written:
+        text = b"".join(pieces)
+        self.write(key, text, content_type)
+        return Written(len(text), text.count(b"\n"), hashlib.sha256(text).hexdigest(), 0)
+
+    def copy_from(self, source: Bucket, key: str, target: str) -> None:
+        assert isinstance(source, FakeBucket)
+        self.objects[target] = source.objects[key]
+
+    def _check(self, verb: str) -> None:
+        if verb in self.broken:
+            raise StorageError(f"could not {verb} {self.name}")
+
+
+class FakeOscar(OscarClient):
+    """A cluster in memory; `answer` is asked for the reply to every invocation."""
+
+    def __init__(self, service: Service | None = None, cluster: Cluster = ROOMY) -> None:
+        self.services = [service or make.service()]
+        """What each reading of the service returns, the last one forever."""
+        self.cluster, self.quota = cluster, None
+        self.error: BaseException | None = None
+        """Raised where the service is read."""
+        self.answer: Callable[[Service, str], Reply] = lambda service, job: Reply(Verdict.ACCEPTED)
+        self.bodies: list[bytes] = []
+        self.jobs: list[str] = []
+        self.owners: list[str] = []
+        self._lock = threading.Lock()
+
+    quota: Quota | None
+
+    def read_service(self, name: str) -> Service:
+        if self.error:
+            raise self.error
+        return self.services.pop(0) if len(self.services) > 1 else self.services[0]
+
+    def read_cluster(self) -> Cluster:
+        return self.cluster
+
+    def read_quota(self, owner: str) -> Quota | None:
+        self.owners.append(owner)
+        return self.quota
+
+    def invoke(self, service: Service, body: bytes, *, job: str) -> Reply:
+        with self._lock:
+            self.bodies.append(body)
+            self.jobs.append(job)
+        return self.answer(service, job)

@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The spine: each of its decisions, with storage and OSCAR in memory."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from coordinator.batch import Clients, run_batch
+from coordinator.config.credentials import Platform
+from coordinator.config.load import Config, load_config
+from coordinator.drive.progress import Progress
+from coordinator.drive.submission import Clock, Pace
+from coordinator.model.access import ClusterAccess, StorageAccess
+from coordinator.model.cluster import Allowance, Basis, Cluster, Node, Quota, Resources
+from coordinator.model.errors import ClusterError, ConfigError, Ending, StorageError
+from coordinator.model.run import Reply, Report, State, Verdict
+from coordinator.model.service import Folder, Service
+from coordinator.run.plan_document import read_plan
+from tests.unit import make
+from tests.unit.fakes import FakeBucket, FakeOscar
+
+GIB = 2**30
+ITEMS = {f"in/{name}": b"x" * size for size, name in enumerate("abcdefgh", start=1)}
+TARGET = make.service(outputs=(Folder("data", "out/"),))
+CLOCK = Clock(time.monotonic, threading.Event.wait)
+FOUND = {"startup_s": 2.0, "seconds_per_item": 3.0, "seconds_per_byte": 0.0, "speeds": []}
+
+
+def load(**sections: Any) -> Config:
+    bucket = {"name": "data", "folder_prefix": "in", **sections.pop("bucket", {})}
+    raw = {"bucket": bucket, "service": {"name": "target"}, **sections}
+    offered = Platform(
+        storages=(StorageAccess("https://minio", "key", "canary"),),
+        clusters=(ClusterAccess("https://oscar", "oscar", "canary"),),
+    )
+    return load_config(json.dumps(raw).encode(), offered)
+
+
+class World:
+    """One run in memory, and what it leaves."""
+
+    def __init__(self, objects: dict[str, bytes] | None = None, service: Service = TARGET) -> None:
+        self.data = FakeBucket("data", ITEMS if objects is None else objects)
+        self.oscar = FakeOscar(service)
+        self.progress = Progress(run_id=make.RUN_ID)
+
+    def run(self, **sections: Any) -> Report:
+        return self.run_config(load(**sections))
+
+    def run_config(self, config: Config) -> Report:
+        pace = Pace(delays_s=(0.0,))
+        clients = Clients(self.oscar, self.data, self.data, None, CLOCK, pace)
+        return run_batch(config, clients, self.progress)
+
+    @property
+    def index(self) -> list[str]:
+        return self.data.objects[f".oscar-batch/{make.RUN_ID}/index.txt"].decode().splitlines()
+
+    @property
+    def written(self) -> set[str]:
+        folder = f".oscar-batch/{make.RUN_ID}/"
+        return {key.removeprefix(folder) for key in self.data.objects if key.startswith(folder)}
+
+
+def test_a_run_writes_index_and_plan_and_invokes_every_chunk() -> None:
+    world = World()
+    report = world.run()
+    assert (report.ending, report.message) == (
+        Ending.SUBMITTED,
+        "8 items submitted: 3 of 3 invocations sent",
+    )
+    assert world.index == sorted(ITEMS)
+    assert world.written == {"index.txt", "plan.json"}
+    ranges = [(body["start"], body["end"]) for body in map(json.loads, world.oscar.bodies)]
+    assert sorted(ranges) == [(c.first_line, c.last_line) for c in report.plan.chunks]  # type: ignore[union-attr]
+    assert {outcome.state for outcome in report.outcomes} == {State.INVOKED}
+
+
+def test_the_report_names_the_stages_in_their_order() -> None:
+    stages = [stage.name for stage in World().run().stages]
+    assert stages == ["service", "capacity", "index", "plan", "save", "invoke"]
+
+
+def test_the_saved_plan_is_the_plan_of_the_report() -> None:
+    world = World()
+    report = world.run()
+    saved = json.loads(world.data.objects[f".oscar-batch/{make.RUN_ID}/plan.json"])
+    assert read_plan(saved) == report.plan
+    assert saved["index"]["text_bytes"] == sum(len(key) + 1 for key in ITEMS)
+    assert len(saved["index"]["sha256"]) == 64
+
+
+def test_everything_is_written_before_the_first_invocation() -> None:
+    world = World()
+    at_first: list[set[str]] = []
+
+    def answer(service: Service, job: str) -> Reply:
+        at_first.append(world.written)
+        return Reply(Verdict.ACCEPTED)
+
+    world.oscar.answer = answer
+    world.run(output={"file": "copy.txt"})
+    assert at_first[0] == {"index.txt", "plan.json"}
+    assert world.data.objects["in/copy.txt"].decode().splitlines() == world.index
+
+
+def test_a_dry_run_plans_the_same_and_writes_and_starts_nothing() -> None:
+    world, real = World(), World()
+    report, done = world.run(run={"dry_run": True}), real.run()
+    assert (report.ending, world.oscar.bodies) == (Ending.PLANNED, [])
+    assert world.data.objects == ITEMS
+    assert report.plan
+    assert done.plan
+    assert report.plan.chunks == done.plan.chunks
+    assert report.message == "8 items planned in 3 chunks; nothing was started"
+    assert {outcome.state for outcome in report.outcomes} == {State.PENDING}
+
+
+def test_without_items_nothing_is_started() -> None:
+    world = World({"other/a": b"x"})
+    report = world.run()
+    assert (report.ending, world.oscar.bodies) == (Ending.NOTHING_TO_DO, [])
+    assert "data/in/ holds no items" in report.message
+
+
+def test_without_free_capacity_nothing_is_listed() -> None:
+    world = World()
+    world.data.broken = {"list"}
+    world.oscar.cluster = Cluster((Node("wn-1", Resources(100, GIB)),), Basis.REQUESTS)
+    report = world.run()
+    assert report.ending is Ending.NO_CAPACITY
+    assert "nodes fit none" in report.message
+    assert world.data.objects == ITEMS
+
+
+# What is listed.
+
+
+def test_items_that_have_their_output_are_skipped_if_the_config_says_so() -> None:
+    world = World({**ITEMS, "out/a.json": b"", "out/c.json": b""})
+    report = world.run(bucket={"skip_done": {"prefix": "out", "suffix": ".json"}})
+    assert world.index == [key for key in sorted(ITEMS) if key not in {"in/a", "in/c"}]
+    assert report.counts()["skipped"] == 2
+
+
+def test_a_manifest_replaces_the_listing() -> None:
+    world = World({**ITEMS, "lists/wanted.txt": b"in/h\nin/b\n"})
+    world.run(bucket={"manifest": "lists/wanted.txt"})
+    assert world.index == ["in/h", "in/b"]
+
+
+def test_an_inventory_is_read_through_the_files_that_it_names() -> None:
+    inventory = {
+        "fileSchema": "Bucket, Key, Size",
+        "files": [{"key": "i/1.csv"}, {"key": "i/2.csv"}],
+    }
+    lists = {
+        "i/manifest.json": json.dumps(inventory).encode(),
+        "i/1.csv": b'"data","in/c","3"\n',
+        "i/2.csv": b'"data","in/a","1"\n',
+    }
+    world = World({**ITEMS, **lists})
+    world.run(bucket={"manifest": "i/manifest.json"})
+    assert world.index == ["in/c", "in/a"]
+
+
+def test_rules_and_the_depth_of_the_listing_reach_the_index() -> None:
+    world = World({**ITEMS, "in/sub/z": b"x"})
+    report = world.run(bucket={"recursive": False, "exclude": "b", "min_size": 2})
+    assert world.index == [f"in/{name}" for name in "cdefgh"]
+    assert report.plan
+    assert report.plan.index.left_out == {"bucket.exclude": 1, "bucket.min_size": 1}
+
+
+def test_times_are_listed_where_a_rule_needs_them() -> None:
+    world = World()
+    report = world.run(bucket={"modified_after": "2027-01-01"})
+    assert report.ending is Ending.NOTHING_TO_DO
+
+
+def test_what_runs_write_is_no_item() -> None:
+    earlier = {".oscar-batch/earlier/index.txt": b"x", "copy.txt": b"x", "runs/r/report.json": b"x"}
+    world = World({**ITEMS, **earlier})
+    world.run(
+        bucket={"folder_prefix": ""},
+        output={"file": "copy.txt"},
+        report={"prefix": "runs"},
+    )
+    assert world.index == sorted(ITEMS)
+
+
+def test_chunks_of_a_fixed_size_are_cut_exactly() -> None:
+    report = World().run(plan={"chunk_items": 3})
+    assert [outcome.chunk.items for outcome in report.outcomes] == [3, 3, 2]
+
+
+# How many invocations.
+
+
+def test_capacity_is_bounded_by_quota_config_and_items() -> None:
+    world = World()
+    world.oscar.services = [replace(TARGET, owner="alice")]
+    world.oscar.quota = Quota("alice", Allowance(cpu_millicores=2_000))
+    assert len(world.run().outcomes) == 2
+    assert world.oscar.owners == ["alice"]
+    assert len(World().run(plan={"max_parallel": 1}).outcomes) == 1
+    assert len(World({"in/a": b"x"}).run().outcomes) == 1
+
+
+def test_headroom_reaches_the_capacity() -> None:
+    assert World().run(plan={"headroom": 0}).capacity.slots == 4  # type: ignore[union-attr]
+    assert World().run(plan={"headroom": 0.6}).capacity.slots == 1  # type: ignore[union-attr]
+
+
+def test_extra_slots_are_added_to_what_fits() -> None:
+    assert World().run(plan={"extra_slots": 2}).capacity.slots == 5  # type: ignore[union-attr]
+
+
+# What is known of times.
+
+
+def save_cost(world: World, **fields: object) -> None:
+    document = {"schema": "oscar-batch/cost/1", "service": "target", "run": "earlier", **fields}
+    world.data.objects[".oscar-batch/costs/target.json"] = json.dumps(document).encode()
+
+
+def test_the_times_of_the_last_run_are_used() -> None:
+    world = World()
+    save_cost(world, **FOUND)
+    choice = world.run().plan.choice  # type: ignore[union-attr]
+    assert choice
+    assert (choice.cost.startup_s, choice.cost.source) == (2.0, "run earlier")
+
+
+def test_the_times_of_the_config_win() -> None:
+    world = World()
+    save_cost(world, **FOUND)
+    choice = world.run(plan={"startup_s": 7}).plan.choice  # type: ignore[union-attr]
+    assert choice
+    assert (choice.cost.startup_s, choice.cost.seconds_per_item) == (7.0, 3.0)
+
+
+def test_a_cost_that_cannot_be_read_ends_no_run() -> None:
+    world = World()
+    world.data.broken = {"read"}
+    assert world.run().ending is Ending.SUBMITTED
+
+
+# What the user is warned of, and what is refused.
+
+
+def warned(world: World, **sections: Any) -> str:
+    return "\n".join(world.run(**sections).warnings)
+
+
+def test_a_service_whose_outputs_would_be_listed_is_warned_of() -> None:
+    world = World(service=make.service(outputs=(Folder("data", "in/out/"),)))
+    assert "a later run will list them as items" in warned(world)
+
+
+def test_a_certificate_that_is_not_verified_is_warned_of() -> None:
+    assert "of MinIO is not verified" in warned(World(), MinIO={"verify": False})
+
+
+def test_warnings_of_the_capacity_reach_the_report() -> None:
+    world = World()
+    world.oscar.cluster = replace(world.oscar.cluster, basis=Basis.USAGE)
+    assert "more invocations may be planned" in warned(world)
+
+
+def test_oversized_items_are_warned_of_and_listed() -> None:
+    world = World(service=replace(TARGET, needs=Resources(1_000, 7)))
+    report = world.run()
+    assert "larger than the 7 bytes of memory" in "\n".join(report.warnings)
+    assert [item.key for item in report.plan.oversized] == ["in/h"]  # type: ignore[union-attr]
+
+
+def test_a_submission_that_takes_long_is_warned_of() -> None:
+    world = World({f"in/{n}": b"x" for n in range(3_000)})
+    assert "h to submit" in warned(world, plan={"chunk_items": 1}, run={"dry_run": True})
+
+
+def test_a_run_that_would_trigger_the_service_is_refused_before_anything_is_written() -> None:
+    world = World(service=make.service(inputs=(Folder("data", ""),)))
+    with pytest.raises(ConfigError, match="would start jobs"):
+        world.run()
+    assert world.data.objects == ITEMS
+
+
+# What the answers mean.
+
+
+def test_a_refused_chunk_makes_the_run_partly_submitted() -> None:
+    world = World()
+    refused = Reply(Verdict.REFUSED, "HTTP 403: no")
+    world.oscar.answer = lambda _, job: refused if "-2-1" in job else Reply(Verdict.ACCEPTED)
+    report = world.run()
+    assert (report.ending, report.ending.exit_code) == (Ending.PARTLY_SUBMITTED, 1)
+    assert report.message == "2 of 3 invocations sent; chunk 2: HTTP 403: no"
+    assert [outcome.state for outcome in report.outcomes] == ["invoked", "failed", "invoked"]
+
+
+def test_a_lost_answer_is_said_in_the_message() -> None:
+    world = World()
+    world.oscar.answer = lambda *_: Reply(Verdict.UNCERTAIN, "no answer")
+    report = world.run()
+    assert report.ending is Ending.SUBMITTED
+    assert "3 of them without a clear answer" in report.message
+
+
+def test_an_interrupted_submission_is_no_success() -> None:
+    world = World()
+
+    def answer(_service: Service, job: str) -> Reply:
+        if "-1-1" in job:
+            return Reply(Verdict.ACCEPTED)
+        raise KeyboardInterrupt
+
+    world.oscar.answer = answer
+    report = world.run(plan={"chunk_items": 1})
+    assert (report.ending, report.ending.exit_code) == (Ending.INTERRUPTED, 130)
+    assert report.outcomes[0].state is State.INVOKED
+    assert State.PENDING in {outcome.state for outcome in report.outcomes}
+
+
+def test_a_busy_manager_is_asked_again() -> None:
+    world = World()
+    replies = [Reply(Verdict.BUSY)]
+    world.oscar.answer = lambda *_: replies.pop() if replies else Reply(Verdict.ACCEPTED)
+    assert world.run().outcomes[0].attempts == 2
+
+
+def test_a_stale_token_is_read_again_once() -> None:
+    world = World()
+    world.oscar.services = [replace(TARGET, token="old"), replace(TARGET, token="new")]
+    stale = Reply(Verdict.STALE_TOKEN, "HTTP 401")
+    world.oscar.answer = lambda s, _: Reply(Verdict.ACCEPTED) if s.token == "new" else stale
+    report = world.run()
+    assert report.ending is Ending.SUBMITTED
+    assert len(world.oscar.jobs) == len(set(world.oscar.jobs)) + 1
+
+
+def test_a_token_that_stays_stale_is_a_refusal() -> None:
+    world = World()
+    world.oscar.answer = lambda *_: Reply(Verdict.STALE_TOKEN, "HTTP 401")
+    report = world.run()
+    assert (report.ending, len(world.oscar.jobs)) == (Ending.PARTLY_SUBMITTED, 2)
+
+
+def test_a_service_that_is_gone_when_its_token_is_read_again_is_a_refusal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    read: Callable[[str], Service] = world.oscar.read_service
+    times = 0
+
+    def read_once(name: str) -> Service:
+        nonlocal times
+        times += 1
+        if times > 1:
+            raise ClusterError("the service is gone")
+        return read(name)
+
+    monkeypatch.setattr(world.oscar, "read_service", read_once)
+    world.oscar.answer = lambda *_: Reply(Verdict.STALE_TOKEN, "HTTP 401")
+    report = world.run()
+    assert report.outcomes[0].detail == "HTTP 401; the service is gone"
+
+
+def test_outcomes_are_known_to_the_progress_as_they_happen() -> None:
+    world = World()
+    seen: list[int] = []
+
+    def answer(_service: Service, _job: str) -> Reply:
+        seen.append(len(world.progress.outcomes))
+        return Reply(Verdict.ACCEPTED)
+
+    world.oscar.answer = answer
+    world.run(plan={"chunk_items": 1})
+    assert seen[0] == 0
+    assert seen[-1] > 0
+
+
+def test_an_error_of_the_storage_ends_the_run_and_the_progress_keeps_what_was_known() -> None:
+    world = World()
+    world.data.broken = {"write"}
+    with pytest.raises(StorageError, match="could not write"):
+        world.run()
+    assert world.progress.capacity
+    assert world.oscar.bodies == []
