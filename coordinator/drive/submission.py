@@ -102,9 +102,6 @@ class _Submission:
             except KeyboardInterrupt:
                 log.warning("interrupted: waiting for the answers to the requests that were sent")
                 self._stop.set()
-            except BaseException:
-                self._stop.set()
-                raise
         with self._changed:
             self._changed.wait_for(lambda: not self._posting)
         if self._is_refused(chunks):
@@ -125,6 +122,9 @@ class _Submission:
             self._posting += 1
         try:
             self._post_until_answered(chunk)
+        except BaseException:
+            self._stop.set()
+            raise
         finally:
             with self._changed:
                 self._posting -= 1

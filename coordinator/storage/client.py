@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
 
 import certifi
 import urllib3
@@ -126,7 +127,7 @@ class S3Client:
             raise StorageError(f"{what}: {_advise(error)}") from error
         except ServerError as error:
             raise StorageError(f"{what}: it answered HTTP {error.status_code}") from error
-        except InvalidResponseError as error:
+        except (InvalidResponseError, ParseError) as error:
             raise StorageError(f"{what}: that address does not answer as S3 does") from error
         except (MinioException, ValueError) as error:
             raise StorageError(f"{what}: {clean_text(str(error))}") from error
@@ -144,7 +145,8 @@ def status_of(error: Exception) -> int:
 
 
 def _is_repeatable(error: Exception) -> bool:
-    if isinstance(error, urllib3.exceptions.HTTPError):
+    # minio raises ParseError for an error answer whose XML is cut short.
+    if isinstance(error, urllib3.exceptions.HTTPError | ParseError):
         return True
     if isinstance(error, S3Error) and error.code in _REPEATABLE_CODES:
         return True

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -14,9 +13,7 @@ from coordinator.storage.bucket import Bucket
 from tests.functional.relay import relay
 from tests.functional.servers import Server
 
-WRITERS = 4
-# A contended key costs SeaweedFS up to a second.
-RACES = {"minio": 1_000, "seaweedfs": int(os.environ.get("OSCAR_BATCH_RACES", "50"))}
+RACES, WRITERS = 1_000, 4
 
 
 def test_of_several_writers_of_a_new_object_exactly_one_wins(
@@ -32,7 +29,7 @@ def test_of_several_writers_of_a_new_object_exactly_one_wins(
             return False
         return True
 
-    races = range(RACES[server.kind])
+    races = range(RACES)
     tasks = [(race, writer) for race in races for writer in range(WRITERS)]
     with ThreadPoolExecutor(WRITERS) as pool:
         won = dict(zip(tasks, pool.map(write, tasks), strict=True))

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -165,3 +166,112 @@ def test_after_ctrl_c_a_busy_chunk_is_pending_because_it_created_nothing() -> No
 def test_after_ctrl_c_a_lost_answer_stays_uncertain() -> None:
     outcomes = interrupted_at(1, Verdict.UNCERTAIN, Pace(workers=1))
     assert outcomes[0].state is State.UNCERTAIN
+
+
+class VirtualClock:
+    """Time that passes only where somebody waits for it."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.waits: list[float] = []
+
+    def wait(self, stop: threading.Event, delay_s: float) -> bool:
+        self.waits.append(delay_s)
+        self.now_s += delay_s
+        return stop.is_set()
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(lambda: self.now_s, self.wait)
+
+
+def test_no_more_requests_leave_in_a_second_than_the_pace_allows() -> None:
+    virtual, sent_at = VirtualClock(), []
+
+    def post(chunk: Chunk, attempt: int) -> tuple[str, Reply]:
+        sent_at.append(virtual.now_s)
+        return "job", Reply(Verdict.ACCEPTED)
+
+    pace = Pace(workers=1, posts_per_s=2.5)
+    submit_chunks(make.chunks(6), post, pace=pace, clock=virtual.clock, steps=Steps())
+    assert sent_at == pytest.approx([0.0, 0.4, 0.8, 1.2, 1.6, 2.0])
+
+
+def test_a_busy_manager_is_asked_after_the_delays_of_the_pace() -> None:
+    virtual = VirtualClock()
+    manager, pace = Manager({1: [Verdict.BUSY]}), Pace(delays_s=(1.0, 2.0, 4.0))
+    submit_chunks(make.chunks(1), manager.post, pace=pace, clock=virtual.clock, steps=Steps())
+    assert [wait for wait in virtual.waits if wait] == [1.0, 2.0, 4.0]
+
+
+def test_the_steps_around_a_request_come_in_their_order() -> None:
+    happened: list[str] = []
+
+    def post(chunk: Chunk, attempt: int) -> tuple[str, Reply]:
+        happened.append(f"post {chunk.number}.{attempt}")
+        verdict = Verdict.BUSY if len(happened) < 4 else Verdict.ACCEPTED
+        return "job", Reply(verdict)
+
+    steps = Steps(
+        before_post=lambda chunk, attempt: happened.append(f"before {chunk.number}.{attempt}"),
+        after_answer=lambda chunk, reply: happened.append(f"after {chunk.number}: {reply.verdict}"),
+        on_outcome=lambda outcome: happened.append(f"outcome {outcome.state}"),
+    )
+    virtual = VirtualClock()
+    submit_chunks(make.chunks(1), post, pace=Pace(), clock=virtual.clock, steps=steps, attempt=3)
+    assert happened == [
+        "before 1.3",
+        "post 1.3",
+        "after 1: busy",
+        "before 1.3",
+        "post 1.3",
+        "after 1: accepted",
+        "outcome invoked",
+    ]
+
+
+class Broken(Exception):
+    """What a step raises in these tests."""
+
+
+def outcomes_of(post: Post, steps: Steps, count: int = 3) -> list[Outcome]:
+    """The outcomes that were reported before a step raised."""
+    found: list[Outcome] = []
+    watched = replace(steps, on_outcome=found.append)
+    with pytest.raises(Broken):
+        submit_chunks(
+            make.chunks(count),
+            post,
+            pace=Pace(workers=1),
+            clock=VirtualClock().clock,
+            steps=watched,
+        )
+    return found
+
+
+def test_a_request_is_not_sent_if_the_step_before_it_fails() -> None:
+    manager = Manager()
+
+    def before_post(chunk: Chunk, attempt: int) -> None:
+        if chunk.number == 2:
+            raise Broken
+
+    found = outcomes_of(manager.post, Steps(before_post=before_post))
+    assert manager.asked == [1]
+    assert [outcome.state for outcome in found] == [State.INVOKED, State.PENDING]
+
+
+def test_an_answer_is_kept_if_the_step_after_it_fails() -> None:
+    def after_answer(chunk: Chunk, reply: Reply) -> None:
+        raise Broken
+
+    (found,) = outcomes_of(Manager().post, Steps(after_answer=after_answer))
+    assert (found.state, found.job) == (State.INVOKED, "job-1")
+
+
+def test_a_request_that_fails_in_an_unknown_way_may_have_created_a_job() -> None:
+    def post(chunk: Chunk, attempt: int) -> tuple[str, Reply]:
+        raise Broken
+
+    (found,) = outcomes_of(post, Steps())
+    assert found.state is State.UNCERTAIN

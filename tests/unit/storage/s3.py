@@ -25,6 +25,7 @@ class S3:
 
     url: str = ""
     objects: dict[str, bytes] = field(default_factory=dict)
+    metadata: dict[str, dict[str, str]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     before: Fault = lambda method, key: None
     """Instead of doing what is asked."""
@@ -64,22 +65,33 @@ def s3_server() -> Iterator[S3]:
 
         def _do(self, key: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
             found = s3.objects.get(key)
+            query = urlsplit(self.path).query
+            if self.command == "POST" and "uploads" in query:
+                s3.objects[f"{key}?"] = b""
+                return 200, {}, _answer("InitiateMultipartUploadResult", "<UploadId>1</UploadId>")
+            if self.command == "PUT" and "uploadId" in query:
+                s3.objects[f"{key}?"] += body
+                return 200, {"ETag": "e"}, b""
+            if self.command == "POST":
+                s3.objects[key] = s3.objects.pop(f"{key}?")
+                return 200, {}, _answer("CompleteMultipartUploadResult", "")
             if self.command == "PUT" and "x-amz-copy-source" in self.headers:
                 source = self.headers["x-amz-copy-source"].removeprefix("/data/")
                 s3.objects[key] = s3.objects[source]
+                s3.metadata[key] = self._metadata()
                 return 200, {}, b"<CopyObjectResult><ETag>e</ETag></CopyObjectResult>"
             if self.command == "PUT":
                 refused = "If-None-Match" in self.headers and found is not None
                 if refused and s3.honours_condition:
                     return 412, {}, _error(412)
-                s3.objects[key] = body
+                s3.objects[key], s3.metadata[key] = body, self._metadata()
                 return 200, {}, b""
             if self.command == "DELETE":
                 s3.objects.pop(key, None)
                 return 204, {}, b""
             if found is None:
                 return 404, {}, _error(404)
-            headers = {"ETag": f'"{hashlib.md5(found).hexdigest()}"'}
+            headers = {"ETag": f'"{hashlib.md5(found).hexdigest()}"', **s3.metadata.get(key, {})}
             if asked := self.headers.get("Range"):
                 first, _, last = asked.removeprefix("bytes=").partition("-")
                 if int(first) >= len(found):
@@ -97,7 +109,11 @@ def s3_server() -> Iterator[S3]:
             if self.command != "HEAD":
                 self.wfile.write(body)
 
-        do_GET = do_PUT = do_HEAD = do_DELETE = _serve
+        def _metadata(self) -> dict[str, str]:
+            names = [name for name in self.headers if name.lower().startswith("x-amz-meta-")]
+            return {name: self.headers[name] for name in names}
+
+        do_POST = do_GET = do_PUT = do_HEAD = do_DELETE = _serve
 
         def log_message(self, *_: Any) -> None:
             """Says nothing."""
@@ -111,6 +127,10 @@ def s3_server() -> Iterator[S3]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def _answer(name: str, content: str) -> bytes:
+    return f"<{name}>{content}</{name}>".encode()
 
 
 def _error(status: int) -> bytes:

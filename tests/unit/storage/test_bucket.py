@@ -16,9 +16,11 @@ from minio import Minio
 
 from coordinator.model.access import StorageAccess
 from coordinator.model.errors import StorageError
-from coordinator.storage.bucket import Bucket
+from coordinator.storage.bucket import PIECE_BYTES, Bucket
 from coordinator.storage.client import DELAYS_S
 from coordinator.storage.pages import ListQuery
+from coordinator.storage.upload import PART_BYTES
+from tests.unit.storage.s3 import S3, s3_server
 from tests.unit.storage.test_pages import body
 
 Answer = tuple[int, bytes]
@@ -41,7 +43,8 @@ def server(
             if status == 503:
                 self.send_header("Retry-After", "60")
             self.send_header("Content-Length", str(len(content) + (100 if status < 0 else 0)))
-            self.send_header("Content-Type", "application/xml")
+            html = content.startswith(b"<html")
+            self.send_header("Content-Type", "text/html" if html else "application/xml")
             self.end_headers()
             self.wfile.write(content)
             if status < 0:
@@ -145,3 +148,106 @@ def test_a_listing_that_cannot_go_on_fails_and_says_why(bad: Answer, said: str) 
         pytest.raises(StorageError, match=rf"could not list data/in/ .*{said}"),
     ):
         keys(url)
+
+
+@pytest.fixture
+def s3() -> Iterator[S3]:
+    with s3_server() as found:
+        yield found
+
+
+def test_a_small_object_is_written_and_read(s3: S3) -> None:
+    bucket = s3.bucket()
+    bucket.write("a/b c", b"text", "text/plain")
+    assert s3.objects == {"a/b c": b"text"}
+    assert bucket.read_small("a/b c", 4) == b"text"
+    assert bucket.read_small("a/b c", 3) is None
+    assert bucket.read_small("absent", 3) is None
+
+
+def test_an_object_is_read_in_pieces(s3: S3) -> None:
+    s3.objects["a"] = bytes(range(256)) * 5_000
+    pieces = list(s3.bucket().read_pieces("a"))
+    assert b"".join(pieces) == s3.objects["a"]
+    assert [len(piece) for piece in pieces] == [PIECE_BYTES, 1_280_000 - PIECE_BYTES]
+
+
+def test_a_piece_that_is_too_short_is_noticed(s3: S3) -> None:
+    s3.objects["a"] = b"x" * 10
+    s3.after = lambda method, key: s3.objects.update(a=b"x" * 5) if method == "HEAD" else None
+    with pytest.raises(StorageError, match="a piece of it has a wrong length"):
+        list(s3.bucket().read_pieces("a"))
+
+
+@pytest.mark.parametrize("count", [3, PART_BYTES // 50], ids=["one request", "in parts"])
+def test_lines_are_written_whole_with_their_digest(s3: S3, count: int) -> None:
+    line = b"k" * 99 + b"\n"
+    written = s3.bucket().write_lines("index", (line for _ in range(count)), "text/plain")
+    assert s3.objects == {"index": line * count}
+    assert written.lines == count
+    assert bool(written.parts) == (count > 3)
+    found = {name.lower(): value for name, value in s3.metadata["index"].items()}
+    assert found == written.metadata
+
+
+def test_an_object_is_copied_on_the_server(s3: S3) -> None:
+    s3.objects["a"] = b"x"
+    bucket = s3.bucket()
+    bucket.copy_from(bucket, "a", "b")
+    assert s3.objects == {"a": b"x", "b": b"x"}
+
+
+def test_an_address_with_a_path_is_refused() -> None:
+    with pytest.raises(StorageError, match="must have no path"):
+        Bucket(StorageAccess("https://example.org/minio", "key", "secret"), "data")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        pytest.param((502, b"<html>"), "does not answer as S3 does", id="a proxy"),
+        pytest.param((500, b""), "does not answer as S3 does", id="an empty 500"),
+        pytest.param((500, b"<Error><Co"), "does not answer as S3 does", id="a cut answer"),
+        pytest.param((404, error("Strange")), "it answered Strange: as it is", id="another code"),
+        pytest.param((412, error("PreconditionFailed")), "written anew meanwhile", id="changed"),
+        pytest.param((200, b"no XML"), "no well-formed XML", id="nonsense"),
+    ],
+)
+def test_every_bad_answer_is_said_with_what_was_attempted(answer: Answer, said: str) -> None:
+    with server(lambda query: answer) as (url, _), pytest.raises(StorageError) as caught:
+        keys(url, delays_s=())
+    assert str(caught.value).startswith(f"could not list data/in/ on {url}: ")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        pytest.param("http://127.0.0.1:9", "nothing accepts connections there", id="no server"),
+        pytest.param("http://no.such.host.invalid", "its host name is not known", id="no host"),
+    ],
+)
+def test_an_address_that_does_not_answer_says_what_to_check(address: str, said: str) -> None:
+    with pytest.raises(StorageError, match=said):
+        keys(address, delays_s=())
+
+
+def test_a_server_without_tls_is_no_trusted_https() -> None:
+    with (
+        server(lambda query: (200, b"")) as (url, _),
+        pytest.raises(StorageError, match="TLS certificate is not trusted"),
+    ):
+        keys(url.replace("http:", "https:"), delays_s=())
+
+
+def test_a_proxy_that_answers_for_a_restarting_server_is_asked_again() -> None:
+    answers = [(502, b"<html>"), (503, b""), (200, body(["in/a"]))]
+    with server(lambda query: answers.pop(0)) as (url, _):
+        assert keys(url, delays_s=(0.0, 0.0)) == [b"in/a"]
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "NoSuchBucket"])
+def test_an_answer_that_says_what_is_wrong_is_not_asked_for_again(code: str) -> None:
+    with server(lambda query: (403, error(code))) as (url, seen), pytest.raises(StorageError):
+        keys(url, delays_s=(0.0, 0.0))
+    assert len(seen) == 1
