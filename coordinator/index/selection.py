@@ -32,13 +32,11 @@ class ItemFilter:
         self._run_files = frozenset(key.encode() for key in of_runs if not key.endswith("/"))
         self._run_folders = tuple(key.encode() for key in of_runs if key.endswith("/"))
         self._rules = list(_compiled(rules))
-        self.listed = 0
         self.left_out: Counter[str] = Counter()
 
     def select(self, batches: Iterable[ObjectColumns]) -> Iterator[ObjectColumns]:
         """The objects of each batch that are items, in their order."""
         for batch in batches:
-            self.listed += len(batch)
             kept = self._without(batch, MARKERS, _markers(batch))
             if self._run_files or self._run_folders:
                 kept = self._without(kept, OF_RUNS, self._written_by_runs(kept))

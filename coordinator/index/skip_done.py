@@ -27,9 +27,7 @@ class KeySet:
 
     def __init__(self, batches: Iterable[ObjectColumns]) -> None:
         self._pieces = [array("Q") for _ in range(PIECES)]
-        self.size = 0
         for batch in batches:
-            self.size += len(batch)
             for key in batch.keys:
                 self._pieces[_piece(key)].append(hash(key) % 2**64)
         for i, piece in enumerate(self._pieces):

@@ -18,7 +18,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
 from ..model.planning import MOST_SPEEDS, Cost
 
@@ -27,11 +26,6 @@ SCHEMA = "oscar-batch/cost/1"
 MAX_BYTES = 65_536
 # Bounds what a damaged object can make of a plan.
 _LARGEST, _LARGEST_RATIO = 1e9, 1e3
-
-
-def cost_key(prefix: str, service: str) -> str:
-    """Where a service's cost lies in the state bucket."""
-    return f"{prefix}costs/{quote(service, safe='')}.json"
 
 
 def read_cost(content: bytes) -> Cost | None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.model.planning import Cost
-from coordinator.plan.timing import cost_key, merge_costs, read_cost
+from coordinator.plan.timing import merge_costs, read_cost
 
 DOCUMENT = {
     "schema": "oscar-batch/cost/1",
@@ -104,7 +104,3 @@ def test_foreign_content_never_breaks_a_plan(content: bytes) -> None:
 )
 def test_the_config_comes_first(asked: Cost, last: Cost | None, expected: Cost) -> None:
     assert merge_costs(asked, last) == expected
-
-
-def test_a_service_name_cannot_leave_the_folder() -> None:
-    assert cost_key(".oscar-batch/", "../x") == ".oscar-batch/costs/..%2Fx.json"

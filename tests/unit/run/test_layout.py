@@ -17,7 +17,7 @@ PLACES = Locations(data=Folder("data", "in/"), state=Folder("data", ".oscar-batc
 def test_the_keys_of_a_run() -> None:
     layout = RunLayout(PLACES, "r1")
     assert (layout.index, layout.plan) == (".oscar-batch/r1/index.txt", ".oscar-batch/r1/plan.json")
-    assert layout.cost("fish/er") == ".oscar-batch/costs/fish%2Fer.json"
+    assert layout.cost("../x") == ".oscar-batch/costs/..%2Fx.json"
     assert make_report_key(Folder("b", "runs/"), "r1", "report.json") == "runs/r1/report.json"
 
 
