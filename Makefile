@@ -10,7 +10,7 @@ OSCAR_CLI_VERSION := v1.12.2
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-minio check lint minio oscar-cli bench-drop bench-index bench-plan image deploy clean
+.PHONY: help venv demo test coverage test-minio check lint minio oscar-cli bench-drop bench-index bench-plan image deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,10 @@ demo: $(VENV)/.ready ## the main job on a local OSCAR: 120 photographs, start to
 test: $(VENV)/.ready ## all tests
 	$(BIN)/python -m pytest -n 2
 
+coverage: $(VENV)/.ready ## fails if unit tests reach less than 90 % of the spine's and storage's statements
+	$(BIN)/python -m pytest -q tests/unit/test_batch.py tests/unit/drive tests/unit/storage \
+		--cov coordinator.batch --cov coordinator.storage --cov-fail-under 90 --cov-report term-missing
+
 test-minio: $(VENV)/.ready ## the functional tests on a real MinIO; skipped without one, see `make minio`
 	OSCAR_SANDBOX_STORAGE=minio $(BIN)/python -m pytest -n 2 tests/functional
 
@@ -42,7 +46,7 @@ lint: $(VENV)/.ready ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-check: lint test ## what CI runs
+check: lint test coverage ## what CI runs
 
 minio: build/bin/.minio-$(MINIO_VERSION) ## a real MinIO for the tests (needs Go)
 

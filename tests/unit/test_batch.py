@@ -211,7 +211,9 @@ def test_capacity_is_bounded_by_quota_config_and_items() -> None:
     assert len(world.run().outcomes) == 2
     assert world.oscar.owners == ["alice"]
     assert len(World().run(plan={"max_parallel": 1}).outcomes) == 1
-    assert len(World({"in/a": b"x"}).run().outcomes) == 1
+    single = World({"in/a": b"x"}).run()
+    assert len(single.outcomes) == 1
+    assert single.plan.capacity.limited_by == "items"  # type: ignore[union-attr]
 
 
 def test_headroom_reaches_the_capacity() -> None:
