@@ -15,15 +15,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from sandbox import state, status
-from sandbox.api import STATUS_FAILURE
-from sandbox.backend import VARIABLE, parse_backend
-from sandbox.cluster import parse_nodes
-from sandbox.pod import parse_image
-from sandbox.profiles import NEWEST, PROFILES
-from sandbox.state import StateError
-from sandbox.storage import StorageError
-from sandbox.up import HOST, CannotRun, Options, serve
+from . import state
+from .api import status_shapes
+from .api.routes import STATUS_FAILURE
+from .cluster.profiles import NEWEST, PROFILES
+from .cluster.resources import parse_nodes
+from .jobs.pods import parse_image
+from .state import StateError
+from .storage.backends import VARIABLE, parse_backend
+from .storage.servers import StorageError
+from .up import HOST, CannotRun, Options, serve
 
 T = TypeVar("T")
 
@@ -99,7 +100,7 @@ def _add_release(up: argparse.ArgumentParser) -> None:
     add("--profile", choices=PROFILES, default=NEWEST.name, help="the release of OSCAR to be")
     add(
         "--status-shape",
-        choices=(*status.SHAPES, STATUS_FAILURE),
+        choices=(*status_shapes.SHAPES, STATUS_FAILURE),
         default="",
         help="of /system/status, if not the profile's; 500 fails as a cluster without metrics does",
     )

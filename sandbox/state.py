@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sandbox import reaper
+from .process import reaper
 
 MARKER = ".oscar-sandbox"
 READY = "up.json"

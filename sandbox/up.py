@@ -15,22 +15,22 @@ from pathlib import Path
 
 from aiohttp import ClientError, ClientSession, web
 
-from sandbox import reaper
-from sandbox.api import Api, Settings
-from sandbox.auth import Account
-from sandbox.backend import Backend, build
-from sandbox.budget import Budget, Unlimited
-from sandbox.cluster import Node
-from sandbox.definition import Provider
-from sandbox.faults import Faults
-from sandbox.joblogs import JobLogs
-from sandbox.jobs import Jobs
-from sandbox.nodes import Nodes
-from sandbox.pod import Image, Manner, Pods
-from sandbox.profiles import Profile
-from sandbox.services import Rules, Services
-from sandbox.state import READY, State, write_private
-from sandbox.storage import Manager, Storage
+from .api.accounts import Account
+from .api.budget import Budget, Unlimited
+from .api.faults import Faults
+from .api.job_routes import JobLogs
+from .api.routes import Api, Settings
+from .cluster.nodes import Nodes
+from .cluster.profiles import Profile
+from .cluster.resources import Node
+from .jobs.pods import Image, Manner, Pods
+from .jobs.queue import Jobs
+from .process import reaper
+from .services.definitions import Provider
+from .services.registry import Rules, Services
+from .state import READY, State, write_private
+from .storage.backends import Backend, build
+from .storage.servers import Manager, Storage
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from coordinator.storage.bucket import Bucket
-from sandbox.backend import VARIABLE, minio_binary
 from sandbox.handle import Sandbox, running
-from sandbox.storage import StorageError
+from sandbox.storage.backends import VARIABLE, minio_binary
+from sandbox.storage.servers import StorageError
 from tests.functional.servers import Server
 
 Deploy = Callable[..., dict[str, Any]]

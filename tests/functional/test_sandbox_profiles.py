@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import requests
 
+from sandbox.cluster.profiles import PROFILES, FlatPath, Profile
 from sandbox.handle import Sandbox, running, until
-from sandbox.profiles import PROFILES, FlatPath, Profile
 from tests.functional.conftest import Deploy, Release
 
 # With it even a v3.5 that belongs to the admin finds a storage secret to mount.

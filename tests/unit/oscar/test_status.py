@@ -15,9 +15,9 @@ from coordinator.model.cluster import Basis, Cluster, Node, Resources
 from coordinator.model.errors import NoStatus
 from coordinator.oscar import status
 from coordinator.plan.capacity import compute_capacity
-from sandbox.cluster import Node as Worker
-from sandbox.cluster import Resources as Amount
-from sandbox.status import CONTROL_PLANE, SHAPES, Snapshot, render
+from sandbox.api.status_shapes import CONTROL_PLANE, SHAPES, Snapshot, render
+from sandbox.cluster.resources import Node as Worker
+from sandbox.cluster.resources import Resources as Amount
 
 DATA = Path(__file__).parents[2] / "data"
 MEMORY = 8_148_938_752

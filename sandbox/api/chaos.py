@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns requests below /_sandbox/ into what clusters do to jobs: nodes, faults, ends, ageing.
+
+Only there with `--chaos`. Every answer is JSON; a refusal is 400 or 404 in words. Called by api.
+"""
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from ..cluster.resources import Node, speed_of
+from ..jobs.queue import Jobs
+from ..services.definitions import Rejected
+from ..services.registry import Service, Services
+from . import faults
+from .faults import Faults
+from .job_routes import JobLogs
+
+# A dead node is noticed after 40 s, and its pods are tolerated for another 300.
+UNNOTICED_S = 340.0
+
+
+class Chaos:
+    """The sandbox's own routes."""
+
+    def __init__(self, services: Services, jobs: Jobs, joblogs: JobLogs, faults: Faults) -> None:
+        self._services = services
+        self._jobs = jobs
+        self._joblogs = joblogs
+        self._faults = faults
+
+    def routes(self, root: str) -> list[web.RouteDef]:
+        node, service = f"{root}/nodes/{{node}}", f"{root}/services/{{service}}"
+        return [
+            web.get(f"{root}/nodes", self.list_nodes),
+            web.post(f"{root}/nodes", self.add_nodes),
+            web.delete(node, self.remove_node),
+            web.post(f"{node}/{{verb:cordon|uncordon|drain|kill|slow}}", self.change_node),
+            web.get(f"{root}/faults", self.list_faults),
+            web.post(f"{root}/faults", self.add_fault),
+            web.delete(f"{root}/faults", self.clear_faults),
+            web.post(f"{service}/{{verb:rotate|suspend|release|vanish}}", self.change_service),
+            web.post(f"{root}/pages/expire", self.expire_pages),
+            web.post(f"{root}/clock", self.advance),
+        ]
+
+    async def list_nodes(self, _: web.Request) -> web.Response:
+        return web.json_response([self._shown(node) for node in self._jobs.nodes])
+
+    async def add_nodes(self, request: web.Request) -> web.Response:
+        try:
+            added = self._jobs.nodes.add(str((await _body(request)).get("nodes", "")))
+        except ValueError as error:
+            raise Rejected(400, str(error)) from error
+        self._jobs.bind()
+        return web.json_response([self._shown(node) for node in added], status=201)
+
+    async def remove_node(self, request: web.Request) -> web.Response:
+        """As a cluster that shrinks: node, pods and processes go together."""
+        node = self._node(request)
+        self._jobs.nodes.remove(node.name)
+        return web.json_response({"jobs": self._jobs.evict(node.name)})
+
+    async def change_node(self, request: web.Request) -> web.Response:
+        node, verb, body = self._node(request), request.match_info["verb"], await _body(request)
+        jobs = 0
+        if verb == "slow":
+            try:
+                self._jobs.slow(node.name, speed_of(body.get("speed")))
+            except ValueError as error:
+                raise Rejected(400, str(error)) from error
+        elif verb == "kill":
+            measured = bool(body.get("measured", True))
+            self._jobs.nodes.change(node.name, lost=True, measured=measured)
+            jobs = self._jobs.evict(node.name, _seconds(body, "unnoticed_s", UNNOTICED_S))
+        else:
+            self._jobs.nodes.change(node.name, cordoned=verb != "uncordon")
+            jobs = self._jobs.evict(node.name) if verb == "drain" else 0
+        self._jobs.bind()
+        found = self._jobs.nodes.get(node.name) or node
+        return web.json_response({**self._shown(found), "ended": jobs})
+
+    async def list_faults(self, _: web.Request) -> web.Response:
+        return web.json_response(self._faults.left())
+
+    async def add_fault(self, request: web.Request) -> web.Response:
+        try:
+            self._faults.add(faults.read(await _body(request)))
+        except (TypeError, ValueError) as error:
+            raise Rejected(400, str(error)) from error
+        return web.json_response(self._faults.left(), status=201)
+
+    async def clear_faults(self, _: web.Request) -> web.Response:
+        self._faults.clear()
+        return web.json_response([])
+
+    async def change_service(self, request: web.Request) -> web.Response:
+        service, body = self._service(request), await _body(request)
+        match request.match_info["verb"]:
+            case "rotate":
+                await self._services.rotate(service, webhook=bool(body.get("webhook", False)))
+            case "suspend":
+                self._jobs.suspend(service.name)
+            case "release":
+                self._jobs.release(service.name)
+            case "vanish":
+                names = body.get("jobs")
+                gone = [j for j in self._jobs.of(service.name) if names is None or j.name in names]
+                await self._jobs.delete(gone)
+        return web.json_response({})
+
+    async def expire_pages(self, _: web.Request) -> web.Response:
+        self._joblogs.era += 1
+        return web.json_response({})
+
+    async def advance(self, request: web.Request) -> web.Response:
+        self._jobs.advance(_seconds(await _body(request), "seconds", 0.0))
+        return web.json_response({})
+
+    def _shown(self, node: Node) -> dict[str, Any]:
+        return {
+            "name": node.name,
+            "speed": node.speed,
+            "cordoned": node.cordoned,
+            "lost": node.lost,
+            "jobs": self._jobs.on(node.name),
+        }
+
+    def _node(self, request: web.Request) -> Node:
+        if (node := self._jobs.nodes.get(request.match_info["node"])) is None:
+            raise Rejected(404, f"there is no node {request.match_info['node']}")
+        return node
+
+    def _service(self, request: web.Request) -> Service:
+        if (service := self._services.get(request.match_info["service"])) is None:
+            raise Rejected(404, f"there is no service {request.match_info['service']}")
+        return service
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.read() or b"{}")
+    except ValueError as error:
+        raise Rejected(400, f"not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise Rejected(400, "not a JSON object")
+    return body
+
+
+def _seconds(body: dict[str, Any], key: str, default: float) -> float:
+    value = body.get(key, default)
+    if not isinstance(value, int | float) or value < 0:
+        raise Rejected(400, f"{key} is a number of seconds, not {value!r}")
+    return float(value)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns jobs into the answers of GET /system/logs/<service>: pages, and before v3.6.4 all at once.
+
+Pure. Pages follow the job's name; the token is opaque to callers, malformed ones are refused, and
+one of an earlier era (see chaos) has expired. Next: joblogs.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ..cluster.job_record import Job
+from ..cluster.profiles import Profile
+
+PAGE_SIZE = 70
+
+
+class BadToken(Exception):
+    """A `page` that this server did not hand out."""
+
+
+class Expired(Exception):
+    """A `page` that this server handed out too long ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list: after this job, of this era, so many."""
+
+    after: str = ""
+    era: int = 0
+    size: int = PAGE_SIZE
+
+    def choose(self, jobs: Sequence[Job]) -> tuple[list[Job], bool]:
+        """The jobs of the page, and whether there are more."""
+        rest = sorted((job for job in jobs if job.name > self.after), key=lambda job: job.name)
+        return rest[: self.size], len(rest) > self.size
+
+
+def render(jobs: Sequence[Job], page: Page, profile: Profile) -> dict[str, Any]:
+    if not profile.paged:
+        return {job.name: _entry(job, profile) for job in sorted(jobs, key=lambda job: job.name)}
+    shown, more = page.choose(jobs)
+    answer: dict[str, Any] = {"jobs": {job.name: _entry(job, profile) for job in shown}}
+    if more:
+        answer["next_page"] = _write(shown[-1].name, page.era)
+    return answer
+
+
+def rfc3339(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _entry(job: Job, profile: Profile) -> dict[str, str]:
+    """Absent times are absent keys; of a pod that is gone nothing is known."""
+    status = profile.podless if job.phase.podless else job.phase.value
+    gone = job.phase.podless
+    times = {
+        "creation_time": job.bound_at if profile.paged else job.created_at,
+        "start_time": None if gone else job.started_at,
+        "finish_time": None if gone else job.finished_at,
+    }
+    if gone and profile.paged:
+        times["creation_time"] = None
+    return {"status": status} | {key: rfc3339(time) for key, time in times.items() if time}
+
+
+def _write(name: str, era: int) -> str:
+    text = json.dumps({"v": "meta.k8s.io/v1", "rv": era, "start": name})
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read(token: str, era: int) -> Page:
+    if not token:
+        return Page(era=era)
+    try:
+        found = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        after, of = str(found["start"]), int(found["rv"])
+    except (binascii.Error, ValueError, KeyError, TypeError) as error:
+        raise BadToken("continue key is not valid") from error
+    if of != era:
+        raise Expired("The provided continue parameter is too old")
+    return Page(after, era)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns HTTP requests into jobs, their lists and their logs: /job and /system/logs of the manager.
+
+Routes only, as api, which puts them behind auth, budget and faults. Next: submission, listing.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from aiohttp import web
+
+from ..cluster.job_record import Job, Phase
+from ..cluster.profiles import Profile
+from ..jobs.pods import Pods
+from ..jobs.queue import AlreadyExists, Jobs
+from ..services.definitions import Rejected
+from ..services.job_requests import Request, job_of
+from ..services.registry import Service, Services
+from . import accounts, job_pages
+from .accounts import Refusal
+from .budget import Budget
+
+BLOCK = 1 << 16
+
+
+class JobLogs:
+    """The manager's view of jobs."""
+
+    def __init__(
+        self, profile: Profile, services: Services, jobs: Jobs, pods: Pods, budget: Budget
+    ) -> None:
+        self._profile = profile
+        self._services = services
+        self._jobs = jobs
+        self._pods = pods
+        self._budget = budget
+        self.era = 0
+        """Pages of an earlier one have expired."""
+
+    def routes(self) -> list[web.RouteDef]:
+        logs = "/system/logs/{service}"
+        return [
+            web.post("/job/{service}", self.submit),
+            web.get(logs, self.list_jobs),
+            web.delete(logs, self.delete_jobs),
+            web.get(logs + "/{job}", self.read_log),
+            web.delete(logs + "/{job}", self.delete_job),
+        ]
+
+    async def submit(self, request: web.Request) -> web.Response:
+        service = self._services.get(request.match_info["service"])
+        if service is None and self._profile.known_before_auth:
+            raise Rejected(404)
+        refusal = accounts.job(
+            request.headers.get("Authorization"), service.token if service else None
+        )
+        if refusal or service is None:
+            return accounts.refuse(refusal or Refusal(401))
+        body = await request.read()
+        wanted = request.headers.get("X-Delegated-Job-ID", "")
+        job = job_of(service, Request(body, wanted), self._profile)
+        try:
+            self._jobs.submit(job, body)
+        except AlreadyExists:
+            raise Rejected(500, f'jobs.batch "{job.name}" already exists') from None
+        return web.Response(status=201)
+
+    async def list_jobs(self, request: web.Request) -> web.Response:
+        service = self._services.get(request.match_info["service"])
+        if service is None and self._profile.strict_logs:
+            raise Rejected(404)
+        jobs = self._jobs.of(request.match_info["service"])
+        try:
+            page = job_pages.read(request.query.get("page", ""), self.era)
+        except job_pages.BadToken as error:
+            raise Rejected(500, str(error)) from error
+        shown, _ = page.choose(jobs)
+        await self._budget.spend(self._profile.pod_calls_per_job * len(shown))
+        return web.json_response(job_pages.render(jobs, page, self._profile))
+
+    async def delete_jobs(self, request: web.Request) -> web.Response:
+        jobs = self._jobs.of(self._service(request).name)
+        if request.query.get("all") != "true":
+            jobs = [job for job in jobs if job.phase is Phase.SUCCEEDED]
+        await self._jobs.delete(jobs)
+        return web.Response(status=204)
+
+    async def read_log(self, request: web.Request) -> web.StreamResponse:
+        service, name = request.match_info["service"], request.match_info["job"]
+        if self._services.get(service) is None and self._profile.strict_logs:
+            raise Rejected(404)
+        job = self._jobs.get(service, name)
+        if job is None or job.phase.podless:
+            raise Rejected(500)  # OSCAR's own nil dereference
+        path = self._pods.log(job)
+        if job.started_at is None or not path.exists():
+            raise Rejected(404)
+        if request.query.get("timestamps") == "true":
+            return await _stamped(request, job, path)
+        return web.FileResponse(path, headers={"Content-Type": "text/plain; charset=utf-8"})
+
+    async def delete_job(self, request: web.Request) -> web.Response:
+        service = self._services.get(request.match_info["service"])
+        if service is None and self._profile.delete_forbidden:
+            raise Rejected(403)
+        job = self._jobs.get(request.match_info["service"], request.match_info["job"])
+        if job is None:
+            raise Rejected(404)
+        await self._jobs.delete([job])
+        return web.Response(status=204)
+
+    def _service(self, request: web.Request) -> Service:
+        service = self._services.get(request.match_info["service"])
+        if service is None:
+            raise Rejected(404)
+        return service
+
+
+async def _stamped(request: web.Request, job: Job, path: Path) -> web.StreamResponse:
+    """Every line after the time of the job's start: the real ones are not kept."""
+    answer = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
+    await answer.prepare(request)
+    for block in _with_prefix(path, f"{job.started_at:%Y-%m-%dT%H:%M:%S.%f}000Z ".encode()):
+        await answer.write(block)
+    await answer.write_eof()
+    return answer
+
+
+def _with_prefix(path: Path, prefix: bytes) -> Iterator[bytes]:
+    """In blocks: neither a log nor one of its lines need fit into memory."""
+    starts = True
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            ends = block.endswith(b"\n")
+            body = block.removesuffix(b"\n").replace(b"\n", b"\n" + prefix)
+            yield (prefix if starts else b"") + body + (b"\n" if ends else b"")
+            starts = ends

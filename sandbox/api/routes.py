@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns HTTP requests into services and the state of the cluster: the routes of OSCAR's manager.
+
+Routes only; what they do is in services and jobs, how they answer is OSCAR's way: text errors,
+empty successes, 500 with an empty body for a panic. Called by up. Next: joblogs for the routes of
+jobs, chaos for those that are the sandbox's own.
+"""
+
+import asyncio
+import hmac
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from ..cluster.profiles import Profile
+from ..jobs.queue import Jobs
+from ..services import definitions
+from ..services.definitions import Panic, Provider, Rejected
+from ..services.job_requests import is_label
+from ..services.registry import Service, Services
+from ..storage.events import Notifier
+from ..storage.servers import Storage, StorageError
+from . import accounts, status_shapes
+from .accounts import Account
+from .budget import COSTS, Budget
+from .chaos import Chaos
+from .faults import Faults
+from .job_pages import Expired
+from .job_routes import JobLogs
+from .redirect import trailing_slash
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+BODY_LIMIT = 256 * 1024**2
+STATUS_FAILURE = "500"
+OWN = "/_sandbox/"
+WEBHOOK = f"{OWN}webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is fixed for the life of a sandbox."""
+
+    account: Account
+    provider: Provider
+    profile: Profile
+    status_shape: str
+    chaos: bool
+    webhook_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """OSCAR's manager over the parts of a sandbox."""
+
+    settings: Settings
+    services: Services
+    jobs: Jobs
+    joblogs: JobLogs
+    storage: Storage
+    notifier: Notifier
+    budget: Budget
+    faults: Faults
+
+    def application(self) -> web.Application:
+        middlewares = [trailing_slash, self._fail, self._guard]
+        app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
+        one = "/system/services/{service}"
+        routes = [
+            web.get("/health", self.health),
+            web.get("/system/services", self.list_services),
+            web.post("/system/services", self.create_service),
+            web.put("/system/services", self.update_service),
+            web.get(one, self.read_service),
+            web.delete(one, self.delete_service),
+            web.get(f"{one}/auth", self.forward_auth),
+            web.get("/system/logs", self.manager_log),
+            web.get("/system/status", self.status),
+            web.get("/system/config", self.config),
+            web.get("/system/info", self.info),
+            web.get("/system/quotas/user", self.own_quota),
+        ]
+        absent = self.settings.profile.absent_routes
+        app.add_routes([route for route in routes if route.path not in absent])
+        app.add_routes(self.joblogs.routes())
+        app.add_routes([web.post(WEBHOOK, self.webhook)])
+        if self.settings.chaos:
+            chaos = Chaos(self.services, self.jobs, self.joblogs, self.faults)
+            app.add_routes(chaos.routes(OWN.rstrip("/")))
+        return app
+
+    @web.middleware
+    async def _fail(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Do what a fault says, if one was asked for."""
+        if request.match_info.http_exception is None:
+            await request.read()  # what has arrived stays, should the caller give up meanwhile
+        own = request.path.startswith(OWN)
+        fault = None if own else self.faults.take(request.method, request.path)
+        if fault is None:
+            return await handler(request)
+        await asyncio.sleep(fault.delay_s)
+        if fault.cut == "before":
+            return _cut(request)
+        if fault.status and not fault.doubled:
+            return web.Response(status=fault.status, text=fault.body)
+        answer = await handler(request)
+        if fault.cut == "after":
+            return _cut(request)
+        if fault.doubled and isinstance(answer, web.Response):
+            text = fault.body + (answer.text or "")
+            return web.Response(status=fault.status or answer.status, text=text)
+        return answer
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Basic auth for /system, the manager's budget, and OSCAR's way to fail."""
+        if request.match_info.http_exception is not None:
+            return web.Response(status=404, text="404 page not found")
+        route = request.match_info.route.resource
+        canonical = route.canonical if route else ""
+        open_to_all = not request.path.startswith(("/system/", OWN))
+        if not (open_to_all or canonical.endswith("/auth") or canonical == WEBHOOK):
+            refusal = accounts.system(request.headers.get("Authorization"), self.settings.account)
+            if refusal:
+                return accounts.refuse(refusal)
+        await self.budget.spend(COSTS.get(f"{request.method} {canonical}", 0))
+        try:
+            return await handler(request)
+        except Rejected as error:
+            return web.Response(status=error.status, text=error.text)
+        except StorageError as error:
+            return web.Response(status=500, text=str(error))
+        except (Panic, Expired):
+            return web.Response(status=500)
+        except web.HTTPException:
+            raise
+        except Exception:
+            log.exception("%s %s panicked", request.method, request.path)
+            return web.Response(status=500)
+
+    async def health(self, _: web.Request) -> web.Response:
+        return web.Response(text="Ok")
+
+    async def list_services(self, _: web.Request) -> web.Response:
+        return _json([definitions.answer(service.definition) for service in self.services.all()])
+
+    async def read_service(self, request: web.Request) -> web.Response:
+        return _json(definitions.answer(self._service(request).definition))
+
+    async def create_service(self, request: web.Request) -> web.Response:
+        await self.services.create(await _body(request))
+        return web.Response(status=201)
+
+    async def update_service(self, request: web.Request) -> web.Response:
+        await self.services.update(await _body(request))
+        return web.Response(status=204)
+
+    async def delete_service(self, request: web.Request) -> web.Response:
+        name = request.match_info["service"]
+        await self.services.delete(name)
+        await self.jobs.delete(self.jobs.of(name))
+        return web.Response(status=204)
+
+    async def forward_auth(self, request: web.Request) -> web.Response:
+        header = request.headers.get("Authorization")
+        service = self.services.get(request.match_info["service"])
+        token = service.token if service else None
+        if "token" in request.query:
+            header = f"Bearer {request.query['token']}"
+        if accounts.system(header, self.settings.account) is None:
+            return web.Response()
+        refusal = accounts.job(header, token)
+        return accounts.refuse(refusal) if refusal else web.Response()
+
+    async def manager_log(self, _: web.Request) -> web.Response:
+        return web.Response(text="")
+
+    async def status(self, request: web.Request) -> web.StreamResponse:
+        shape = self.settings.status_shape
+        if shape == STATUS_FAILURE:
+            if self.settings.profile.status_kills:
+                return _cut(request)
+            reason = "the server could not find the requested resource (get nodes.metrics.k8s.io)"
+            return _json({"error": f"Error getting metrics info: {reason}"}, status=500)
+        snapshot = status_shapes.Snapshot(
+            tuple(self.jobs.nodes),
+            self.jobs.used(),
+            self.jobs.requested(),
+            self.jobs.phases(),
+            await self.storage.count(),
+        )
+        return _json(status_shapes.render(snapshot, shape))
+
+    async def config(self, _: web.Request) -> web.Response:
+        config = {
+            "name": "oscar",
+            "namespace": "oscar",
+            "services_namespace": definitions.NAMESPACE,
+            "controller_service_account": "oscar-sa",
+            "gpu_available": any(node.capacity.gpus for node in self.jobs.nodes),
+            "interLink_available": False,
+            "yunikorn_enable": False,
+            "kueue_enable": False,
+            "volume_enable": True,
+            "oidc_groups": [""],
+            "minio_quota_enabled": False,
+        }
+        provider = self.settings.provider.entry(hidden=False)
+        answer = {"minio_provider": provider, "allowed_image_repositories": []}
+        absent = self.settings.profile.absent_config
+        known = {key: value for key, value in config.items() if key not in absent}
+        rest = {key: value for key, value in answer.items() if key not in absent}
+        return _json({"config": known, **rest})
+
+    async def info(self, _: web.Request) -> web.Response:
+        return _json(
+            {
+                "version": self.settings.profile.version,
+                "git_commit": "sandbox",
+                "architecture": "amd64",
+                "kubernetes_version": "v1.31.0",
+            }
+        )
+
+    async def own_quota(self, _: web.Request) -> web.Response:
+        return web.Response(status=401, text="missing user identificator")
+
+    async def webhook(self, request: web.Request) -> web.Response:
+        expected = f"Bearer {self.settings.webhook_token}"
+        if not hmac.compare_digest(request.headers.get("Authorization", ""), expected):
+            return web.Response(status=401)
+        self.notifier.receive(await request.json())
+        return web.Response()
+
+    def _service(self, request: web.Request) -> Service:
+        name = request.match_info["service"]
+        if self.settings.profile.checks_names and not is_label(name):
+            raise Rejected(400, "invalid serviceName")
+        if (service := self.services.get(name)) is None:
+            raise Rejected(404)
+        return service
+
+
+def _cut(request: web.Request) -> web.Response:
+    """Close the connection; the answer goes nowhere."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+async def _body(request: web.Request) -> Any:
+    try:
+        return json.loads(await request.read())
+    except ValueError as error:
+        raise Rejected(400, f"The service specification is not valid: {error}") from error
+
+
+def _json(document: Any, status: int = 200) -> web.Response:
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return web.Response(status=status, text=text, content_type="application/json")

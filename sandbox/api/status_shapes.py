@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns nodes and jobs into the answer of GET /system/status, in any of OSCAR's six shapes.
+
+Pure. A is v3.1, B v3.3 to v3.6.2, C v3.6.3, D v3.6.4, E v3.6.5 to v3.7, F v4. CPU is in
+millicores in all of them, also in the fields that are named cores. Usage is what running jobs
+request: the sandbox has no metrics server. Next: api.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..cluster.job_record import Phase
+from ..cluster.resources import Node, Resources
+
+SHAPES = ("A", "B", "C", "D", "E", "F")
+CREATED = "2026-01-29T08:00:00Z"
+
+# Only A lists it (and B drops whichever node comes first, which is this one).
+CONTROL_PLANE = Node("control-plane", Resources(2000, 4 * 1024**3))
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The cluster at one moment; ``used`` and ``requested`` are by node name."""
+
+    nodes: tuple[Node, ...]
+    used: Mapping[str, Resources]
+    requested: Mapping[str, Resources]
+    phases: Mapping[Phase, int]
+    buckets: Mapping[str, int]
+
+    def measured(self) -> "Snapshot":
+        """Without the nodes of which the metrics server knows nothing."""
+        return replace(self, nodes=tuple(node for node in self.nodes if node.measured))
+
+    def free(self, node: Node) -> Resources:
+        return node.capacity - self.used.get(node.name, Resources())
+
+    def schedulable(self, node: Node) -> Resources:
+        return node.capacity - self.requested.get(node.name, Resources())
+
+
+class Unpaired(Exception):
+    """A and B pair nodes with metrics by position, and die if there are fewer of the latter."""
+
+
+def render(snapshot: Snapshot, shape: str) -> Any:
+    known = snapshot.measured()
+    if shape in ("A", "B") and known.nodes != snapshot.nodes:
+        raise Unpaired
+    if shape == "A":
+        return [_detail(snapshot, node) for node in (CONTROL_PLANE, *snapshot.nodes)]
+    if shape in ("B", "C", "D"):
+        return _flat(known, shape)
+    return _nested(known, shape)
+
+
+def _detail(snapshot: Snapshot, node: Node) -> dict[str, Any]:
+    """Per-node numbers as decimal strings, as A to D spell them."""
+    used, capacity = snapshot.used.get(node.name, Resources()), node.capacity
+    return {
+        "nodeName": node.name,
+        "cpuCapacity": str(capacity.cpu_millicores),
+        "cpuUsage": str(used.cpu_millicores),
+        "cpuPercentage": f"{100 * used.cpu_millicores / capacity.cpu_millicores:.2f}",
+        "memoryCapacity": str(capacity.memory_bytes),
+        "memoryUsage": str(used.memory_bytes),
+        "memoryPercentage": f"{100 * used.memory_bytes / capacity.memory_bytes:.2f}",
+    }
+
+
+def _flat(snapshot: Snapshot, shape: str) -> dict[str, Any]:
+    free = [snapshot.free(node) for node in snapshot.nodes]
+    details = [_detail(snapshot, node) for node in snapshot.nodes]
+    answer: dict[str, Any] = {
+        "numberNodes": len(snapshot.nodes),
+        "cpuFreeTotal": sum(room.cpu_millicores for room in free),
+        "cpuMaxFree": max((room.cpu_millicores for room in free), default=0),
+        "memoryFreeTotal": sum(room.memory_bytes for room in free),
+        "memoryMaxFree": max((room.memory_bytes for room in free), default=0),
+        "detail": details or None,
+    }
+    if shape == "B":
+        # OSCAR's own bug: the total is the capacity, whatever is used.
+        answer["memoryFreeTotal"] = sum(node.capacity.memory_bytes for node in snapshot.nodes)
+        return answer
+    for detail, node in zip(details, snapshot.nodes, strict=True):
+        detail.update(isInterLink=node.interlink, hasGPU=node.capacity.gpus > 0)
+        if shape == "D":
+            ready = "Unknown" if node.lost else "True"
+            detail["conditions"] = [{"type": "Ready", "status": ready}]
+    if shape == "D":
+        gpus = sum(node.capacity.gpus for node in snapshot.nodes)
+        answer.update(hasGPU=gpus > 0, gpusTotal=gpus)
+        answer["OSCAR"] = _oscar_d(snapshot)
+        answer["MinIO"] = {
+            "buckets": [
+                {"name": name, "policy_type": "private", "policy_json": "", "num_objects": count}
+                for name, count in snapshot.buckets.items()
+            ]
+        }
+    return answer
+
+
+def _oscar_d(snapshot: Snapshot) -> dict[str, Any]:
+    phases = snapshot.phases
+    return {
+        "deploymentName": "oscar",
+        "deploymentReady": True,
+        "deploymentInfo": {
+            "replicas": 1,
+            "readyReplicas": 1,
+            "availableReplicas": 1,
+            "unavailableReplicas": 0,
+            "strategy": "RollingUpdate",
+            "labels": {"app": "oscar"},
+            "creationTimestamp": CREATED,
+        },
+        "jobsCount": {
+            "active": phases.get(Phase.PENDING, 0) + phases.get(Phase.RUNNING, 0),
+            "succeeded": phases.get(Phase.SUCCEEDED, 0),
+            "failed": phases.get(Phase.FAILED, 0) + phases.get(Phase.EVICTED, 0),
+        },
+        "podsInfo": {"pods": None, **_pods(phases)},
+        "OIDC": {"enabled": False, "issuers": [""], "groups": [""]},
+    }
+
+
+def _pods(phases: Mapping[Phase, int]) -> dict[str, Any]:
+    states = {phase.value: phases.get(phase, 0) for phase in Phase if not phase.podless}
+    return {"total": sum(states.values()), "states": {**states, "Unknown": 0}}
+
+
+def _nested(snapshot: Snapshot, shape: str) -> dict[str, Any]:
+    metrics = _metrics([snapshot.free(node) for node in snapshot.nodes])
+    if shape == "F":
+        rooms = [snapshot.schedulable(node) for node in snapshot.nodes]
+        for kind, numbers in _schedulable(rooms).items():
+            metrics[kind].update(numbers)
+    metrics["gpu"] = {"total_gpu": sum(node.capacity.gpus for node in snapshot.nodes)}
+    return {
+        "cluster": {
+            "nodes_count": len(snapshot.nodes),
+            "metrics": metrics,
+            "nodes": [_node(snapshot, node, shape) for node in snapshot.nodes] or None,
+        },
+        "oscar": {
+            "deployment_name": "oscar",
+            "ready": True,
+            "deployment": {
+                "available_replicas": 1,
+                "ready_replicas": 1,
+                "replicas": 1,
+                "creation_timestamp": CREATED,
+                "strategy": "RollingUpdate",
+                "labels": {"app": "oscar"},
+            },
+            "jobs_count": sum(n for phase, n in snapshot.phases.items() if phase != "suspended"),
+            "pods": _pods(snapshot.phases),
+            "oidc": {"enabled": False, "issuers": [""], "groups": [""]},
+        },
+        "minio": {
+            "buckets_count": len(snapshot.buckets),
+            "total_objects": sum(snapshot.buckets.values()),
+        },
+    }
+
+
+def _metrics(free: list[Resources]) -> dict[str, dict[str, int]]:
+    return {
+        "cpu": {
+            "total_free_cores": sum(room.cpu_millicores for room in free),
+            "max_free_on_node_cores": max([0, *(room.cpu_millicores for room in free)]),
+        },
+        "memory": {
+            "total_free_bytes": sum(room.memory_bytes for room in free),
+            "max_free_on_node_bytes": max([0, *(room.memory_bytes for room in free)]),
+        },
+    }
+
+
+def _schedulable(rooms: list[Resources]) -> dict[str, dict[str, int]]:
+    return {
+        "cpu": {
+            "total_schedulable_cores": sum(room.cpu_millicores for room in rooms),
+            # Sic: OSCAR publishes the maximum of a node under this name.
+            "total_schedulable_on_node_cores": max([0, *(room.cpu_millicores for room in rooms)]),
+        },
+        "memory": {
+            "total_schedulable_bytes": sum(room.memory_bytes for room in rooms),
+            "max_schedulable_on_node_bytes": max([0, *(room.memory_bytes for room in rooms)]),
+        },
+    }
+
+
+def _node(snapshot: Snapshot, node: Node, shape: str) -> dict[str, Any]:
+    used = snapshot.used.get(node.name, Resources())
+    requested = snapshot.requested.get(node.name, Resources()) if shape == "F" else Resources()
+    cpu = {
+        "capacity_cores": node.capacity.cpu_millicores,
+        "usage_cores": used.cpu_millicores,
+        "request_cores": requested.cpu_millicores,
+    }
+    memory = {
+        "capacity_bytes": node.capacity.memory_bytes,
+        "usage_bytes": used.memory_bytes,
+        "request_bytes": requested.memory_bytes,
+    }
+    return {
+        "name": node.name,
+        # Go's omitempty: a key whose value is 0 is not there.
+        "cpu": {key: value for key, value in cpu.items() if value},
+        "memory": {key: value for key, value in memory.items() if value},
+        "gpu": node.capacity.gpus,
+        "is_interlink": node.interlink,
+        "status": "Unknown" if node.lost else "Ready",
+        "conditions": [{"type": "Ready", "status": not node.lost}],
+    }

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nodes that there are now: added, changed and removed while the sandbox runs.
+
+Called by chaos through jobs, which also ends the processes of a node that goes. See cluster for
+what a node is, throttle for slow ones.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from .resources import Node, parse_nodes
+
+
+class Nodes:
+    """All nodes by name, in order of arrival."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self._nodes = {node.name: node for node in nodes}
+        self._ever = len(nodes)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(tuple(self._nodes.values()))
+
+    def get(self, name: str) -> Node | None:
+        return self._nodes.get(name)
+
+    def add(self, text: str) -> tuple[Node, ...]:
+        """As `--nodes` declares them; a number is never given twice."""
+        added = parse_nodes(text, first=self._ever + 1)
+        self._ever += len(added)
+        self._nodes.update((node.name, node) for node in added)
+        return added
+
+    def change(self, name: str, **what: float | bool) -> Node:
+        node = replace(self._nodes[name], **what)  # type: ignore[arg-type]
+        self._nodes[name] = node
+        return node
+
+    def remove(self, name: str) -> None:
+        del self._nodes[name]

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns a bound job into its files, its environment and its process.
+
+What Kubernetes and OSCAR's manager put into a pod: /oscar/config, the mounted provider secrets,
+the variables, the command `echo $EVENT | /oscar/bin/supervisor`, the sidecar. The image's content
+is the host's, read-only, with the sandbox's own Python first in PATH. Called by jobs; see
+namespace.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from ..cluster.job_record import Job
+from ..cluster.profiles import Profile
+from ..process import containers, reaper
+from ..process.containers import Binding, View
+from ..services.definitions import Provider, function_config
+from ..services.registry import Service
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SIDECAR = "/run/sidecar"
+# A cluster's manager and storage do not starve when its nodes are busy.
+NICE = ("nice", "-n", "10")
+COMMAND = "echo $EVENT | /oscar/bin/supervisor"
+# OSCAR 3 mounts this file's folder, so the shell of a job with a mount always ends with 0; OSCAR 4
+# does not but still writes it, so it ends with an error unless the script makes /tmpfolder.
+FINISH_FOLDER = "/tmpfolder"  # noqa: S108 - the container's
+FINISH = ';echo "I finish" > /tmpfolder/finish-file;'
+FOLDERS = ("config", "secrets", "tmp", "tmpfolder", "workdir")
+WATCHDOG = {
+    "fprocess": "/oscar/bin/supervisor",
+    "max_inflight": "1",
+    "write_debug": "true",
+    "exec_timeout": "0",
+    "read_timeout": "300",
+    "write_timeout": "300",
+    "healthcheck_interval": "5",
+}
+IMAGE_ENVIRONMENT = {
+    "PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+    ":/sbin:/bin",
+    "HOME": "/tmp",  # noqa: S108 - the container's
+    "LANG": "C.UTF-8",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What the image of that name would hold: a host directory at a path in the container."""
+
+    name: str
+    source: Path
+    target: str
+
+
+def parse_image(text: str) -> Image:
+    name, _, rest = text.partition("=")
+    source, _, target = rest.rpartition(":")
+    if not name or not source or not target.startswith("/"):
+        raise ValueError(f"images are given as NAME=HOSTDIR:/PATH, got {text!r}")
+    directory = Path(source).resolve()
+    if not directory.is_dir():
+        raise ValueError(f"{source} of image {name} is not a directory")
+    return Image(name, directory, target)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What is the same for all pods of a sandbox."""
+
+    profile: Profile
+    images: tuple[Image, ...] = ()
+    mount_delay_s: float = 0.0
+    """How long after the job a mount starts; 0: the job waits for it."""
+
+
+class Pods:
+    """Processes of jobs below one state directory."""
+
+    def __init__(
+        self,
+        state: Path,
+        provider: Provider,
+        service: Callable[[str], Service | None],
+        manner: Manner,
+    ) -> None:
+        self._state = state
+        self._profile = manner.profile
+        self._mount_delay_s = manner.mount_delay_s
+        self._provider = provider
+        self._images = manner.images
+        self._service = service
+        self.fuse = False
+        self._programs = state / "bin"
+        self._write_programs()
+
+    def accept(self, job: Job, event: bytes) -> None:
+        """Keep the event until the job is forgotten: it may be long, and start more than once."""
+        directory = self._directory(job)
+        directory.mkdir(parents=True)
+        (directory / "event").write_bytes(event)
+
+    def start(self, job: Job) -> subprocess.Popen[bytes]:
+        service = self._service(job.service)
+        if service is None:
+            raise ValueError("the service is gone")
+        directory = self._directory(job)
+        self._write_files(directory, service)
+        argv = ["/bin/sh", "-c", COMMAND]
+        if service.mount_path:
+            argv = [*_python("-m", "sandbox.jobs.mount"), "/bin/sh", "-c", COMMAND + FINISH]
+        view = self._view(directory, service)
+        with (directory / "log").open("wb") as output:
+            process = subprocess.Popen(
+                [*NICE, *containers.container(view, argv)],
+                env=self._environment(job, service),
+                stdin=subprocess.PIPE if service.mount_path else subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        if process.stdin is not None:
+            process.stdin.write(json.dumps(self._mount_settings(service)).encode())
+            process.stdin.close()
+        return process
+
+    def log(self, job: Job) -> Path:
+        return self._directory(job) / "log"
+
+    def explain(self, job: Job, reason: str) -> None:
+        """A container that could not start has no output; the reason is all there is."""
+        self.log(job).write_text(f"{reason}\n", "utf-8")
+        self._tidy(job)
+
+    def end(self, job: Job, process: subprocess.Popen[bytes]) -> None:
+        """Whatever is left of the job's processes goes, then its files."""
+        reaper.end(process)
+        self._tidy(job)
+
+    def _tidy(self, job: Job) -> None:
+        """An ended job keeps its log, nothing else."""
+        for name in FOLDERS:
+            shutil.rmtree(self._directory(job) / name, ignore_errors=True)
+
+    def forget(self, job: Job) -> None:
+        shutil.rmtree(self._directory(job), ignore_errors=True)
+
+    def probe(self, *, without_fuse: bool = False) -> str:
+        """Empty if namespaces and FUSE work; sets ``fuse``. Raises OSError with bwrap's words if
+        there cannot be jobs at all."""
+        plain = View((), visible=self._visible(), cwd=str(CHECKOUT))
+        attempt = _run(containers.container(plain, ["/bin/true"]))
+        if attempt.returncode != 0:
+            raise OSError(attempt.stderr.strip() or f"bwrap ended with {attempt.returncode}")
+        if without_fuse:
+            return "it was told to do without"
+        if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+            return "/dev/fuse is not there or not readable and writable for this user"
+        view = View((), visible=self._visible(), cwd=str(CHECKOUT), fuse=True)
+        attempt = _run(
+            containers.container(view, [*_python("-m", "sandbox.jobs.mount"), "--probe"])
+        )
+        self.fuse = attempt.returncode == 0
+        return "" if self.fuse else (attempt.stdout + attempt.stderr).strip()
+
+    def _directory(self, job: Job) -> Path:
+        return self._state / "jobs" / job.name
+
+    def _write_programs(self) -> None:
+        here = Path(__file__).resolve().parent
+        self._programs.mkdir()
+        for name, module in (("supervisor", "supervisor"), ("fusermount3", "fusermount")):
+            command = shlex.join([sys.executable, "-I", str(here / f"{module}.py")])
+            path = self._programs / name
+            path.write_text(f'#!/bin/sh\nexec {command} "$@"\n', "utf-8")
+            path.chmod(0o755)
+
+    def _write_files(self, directory: Path, service: Service) -> None:
+        for name in FOLDERS:
+            (directory / name).mkdir()
+        config = yaml.safe_dump(
+            function_config(service.definition), sort_keys=False, allow_unicode=True
+        )
+        files = {
+            "config/script.sh": service.definition["script"],
+            "config/function_config.yaml": config,
+            "secrets/accessKey": self._provider.access_key,
+            "secrets/secretKey": self._provider.secret_key,
+            "memory": str(service.needs.memory_bytes),
+        }
+        for name, text in files.items():
+            (directory / name).write_text(text, "utf-8", newline="")
+
+    def _view(self, directory: Path, service: Service) -> View:
+        secrets = f"{containers.run_directory()}/secrets/providers/minio.default"
+        bindings = [
+            Binding(directory / "config", "/oscar/config"),
+            Binding(self._programs / "supervisor", "/oscar/bin/supervisor"),
+            Binding(directory / "secrets", secrets),
+            Binding(directory / "tmp", "/tmp", writable=True),  # noqa: S108 - the container's
+            Binding(directory / "workdir", "/workdir", writable=True),
+            Binding(directory / "memory", "/run/memory"),
+        ]
+        if service.mount_path:
+            bindings.append(Binding(self._programs, SIDECAR))
+            if self._profile.mount_always_succeeds:
+                bindings.append(Binding(directory / "tmpfolder", FINISH_FOLDER, writable=True))
+        bindings += [
+            Binding(image.source, image.target)
+            for image in self._images
+            if image.name == service.definition["image"]
+        ]
+        return View(
+            tuple(bindings),
+            hidden=(self._state,),
+            visible=self._visible(),
+            fuse=bool(service.mount_path) and self.fuse,
+            cwd=str(CHECKOUT) if service.mount_path else "/workdir",
+        )
+
+    def _environment(self, job: Job, service: Service) -> dict[str, str]:
+        """Nothing of the host's; later ones win, as in a pod."""
+        declared = service.definition["environment"]
+        event = (self._directory(job) / "event").read_bytes()
+        own = {
+            "OSCAR_SERVICE_NAME": service.name,
+            "OSCAR_SERVICE_TOKEN": service.token,
+            "OSCAR_SERVICE_BASE_PATH": f"/system/services/{service.name}/exposed",
+        }
+        return {
+            **IMAGE_ENVIRONMENT,
+            **declared["secrets"],
+            **declared["variables"],
+            **(own if self._profile.service_env else {}),
+            **WATCHDOG,
+            "EVENT": event.decode("utf-8", "replace"),
+            "JOB_UUID": job.name,
+            "RESOURCE_ID": job.node,
+        }
+
+    def _mount_settings(self, service: Service) -> Mapping[str, object]:
+        return {
+            "path": service.mount_path,
+            "options": str(service.definition["mount"].get("options") or "").split(),
+            "rclone": _beside_python("rclone"),
+            "sidecar": SIDECAR,
+            "fuse": self.fuse,
+            "delay_s": self._mount_delay_s,
+            "endpoint": self._provider.endpoint,
+            "access_key": self._provider.access_key,
+            "secret_key": self._provider.secret_key,
+        }
+
+    @staticmethod
+    def _visible() -> tuple[Path, ...]:
+        return (CHECKOUT, Path(sys.prefix), Path(sys.base_prefix))
+
+
+def _python(*arguments: str) -> list[str]:
+    return [sys.executable, "-E", "-s", *arguments]
+
+
+def _beside_python(name: str) -> str:
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.exists() else shutil.which(name) or name
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=20
+    )

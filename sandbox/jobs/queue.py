@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns submitted jobs into bound, running and ended ones, as Kubernetes would.
+
+A job that fits on no node waits without holding up those behind it. No thread belongs to a job: an
+ended process is noticed through its pidfd. A job ends early by delete, by the loss of its node or
+by suspension, and each is SIGKILL for all its processes. Called by api and chaos; processes are
+pod's business.
+"""
+
+import asyncio
+import logging
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import Protocol
+
+from ..cluster.job_record import Job, Phase, now
+from ..cluster.nodes import Nodes
+from ..cluster.resources import Resources, first_fit
+from .throttle import Throttle
+
+log = logging.getLogger(__name__)
+
+
+class Pods(Protocol):
+    """What jobs need to know about processes."""
+
+    def accept(self, job: Job, event: bytes) -> None: ...
+
+    def start(self, job: Job) -> subprocess.Popen[bytes]: ...
+
+    def explain(self, job: Job, reason: str) -> None: ...
+
+    def end(self, job: Job, process: subprocess.Popen[bytes]) -> None: ...
+
+    def forget(self, job: Job) -> None: ...
+
+
+class AlreadyExists(Exception):
+    """A job of this name exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fate:
+    """What becomes of a job whose pod is taken away, and how long nobody notices."""
+
+    phase: Phase
+    unnoticed_s: float = 0.0
+
+
+class Jobs:
+    """The queue, the nodes' bookkeeping, and the processes under way."""
+
+    def __init__(self, nodes: Nodes, pods: Pods, ttl_s: float | None = None) -> None:
+        self.nodes = nodes
+        self._pods = pods
+        self._ttl_s = ttl_s
+        self._jobs: dict[str, Job] = {}
+        self._pending: dict[str, None] = {}  # in order of arrival
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._fates: dict[str, _Fate] = {}
+        self._requested: dict[str, Resources] = {}
+        self._suspended: set[str] = set()
+        self._throttle = Throttle()
+
+    def submit(self, job: Job, event: bytes) -> None:
+        self._expire()
+        if job.name in self._jobs:
+            raise AlreadyExists(job.name)
+        self._pods.accept(job, event)
+        if job.service in self._suspended:
+            job = replace(job, phase=Phase.SUSPENDED)
+        self._jobs[job.name] = job
+        if job.phase is Phase.PENDING:
+            self._pending[job.name] = None
+            self.bind()
+
+    def get(self, service: str, name: str) -> Job | None:
+        self._expire()
+        job = self._jobs.get(name)
+        return job if job and job.service == service else None
+
+    def of(self, service: str) -> list[Job]:
+        self._expire()
+        return [job for job in self._jobs.values() if job.service == service]
+
+    def phases(self) -> Mapping[Phase, int]:
+        return Counter(job.phase for job in self._jobs.values())
+
+    def requested(self) -> Mapping[str, Resources]:
+        """Requests of bound jobs that have not ended, by node."""
+        return dict(self._requested)
+
+    def used(self) -> Mapping[str, Resources]:
+        """What running jobs request, by node: stands in for a metrics server."""
+        used: dict[str, Resources] = {}
+        for name in self._tasks:
+            job = self._jobs.get(name)
+            if job and job.phase is Phase.RUNNING:
+                used[job.node] = used.get(job.node, Resources()) + job.needs
+        return used
+
+    async def delete(self, jobs: Iterable[Job]) -> None:
+        """Forget the jobs at once and end their processes; returns when they are gone."""
+        ending = []
+        for job in jobs:
+            self._jobs.pop(job.name, None)
+            self._pending.pop(job.name, None)
+            self._fates.pop(job.name, None)
+            task = self._tasks.get(job.name)
+            if task is None:
+                self._pods.forget(job)
+            else:
+                task.cancel()
+                ending.append(task)
+        await asyncio.gather(*ending, return_exceptions=True)
+
+    async def close(self) -> None:
+        self._pending.clear()
+        await self.delete(list(self._jobs.values()))
+
+    def evict(self, node: str, unnoticed_s: float = 0.0) -> int:
+        """Kill the processes of the node's jobs now; their pods go when it is noticed."""
+        taken = self.on(node)
+        for name in taken:
+            self._take(self._jobs[name], _Fate(Phase.EVICTED, unnoticed_s))
+        return len(taken)
+
+    def on(self, node: str) -> list[str]:
+        """Bound to the node and not ended."""
+        alive = (self._jobs[name] for name in self._tasks if name in self._jobs)
+        return [job.name for job in alive if job.node == node]
+
+    def suspend(self, service: str) -> None:
+        """Take the pods of the service's jobs away, and give new ones none."""
+        self._suspended.add(service)
+        for job in self.of(service):
+            if job.name in self._tasks:
+                self._take(job, _Fate(Phase.SUSPENDED))
+            elif job.phase is Phase.PENDING:
+                self._pending.pop(job.name, None)
+                self._jobs[job.name] = replace(job, phase=Phase.SUSPENDED)
+
+    def release(self, service: str) -> None:
+        """From the start, each."""
+        self._suspended.discard(service)
+        for job in self.of(service):
+            if job.phase is Phase.SUSPENDED:
+                self._jobs[job.name] = replace(job, phase=Phase.PENDING)
+                self._pending[job.name] = None
+        self.bind()
+
+    def slow(self, node: str, speed: float) -> None:
+        self.nodes.change(node, speed=speed)
+        for name, process in self._processes.items():
+            if (job := self._jobs.get(name)) and job.node == node:
+                self._throttle.set(process.pid, speed)
+
+    def advance(self, seconds: float) -> None:
+        """Age what has ended, and only that."""
+        for job in self._jobs.values():
+            if job.expires_at:
+                sooner = job.expires_at - timedelta(seconds=seconds)
+                self._jobs[job.name] = replace(job, expires_at=sooner)
+
+    def bind(self) -> None:
+        """Start whatever fits, oldest first."""
+        hopeless: set[Resources] = set()
+        for name in list(self._pending):
+            job = self._jobs[name]
+            if job.needs in hopeless:
+                continue
+            node = first_fit(self.nodes, self._requested, job.needs)
+            if node is None:
+                hopeless.add(job.needs)
+                continue
+            del self._pending[name]
+            self._requested[node] = self._requested.get(node, Resources()) + job.needs
+            bound = replace(job, node=node, bound_at=now())
+            self._jobs[name] = bound
+            task = self._tasks[name] = asyncio.create_task(self._live(bound))
+            task.add_done_callback(partial(self._left, bound))
+
+    def _expire(self) -> None:
+        moment = now()
+        for job in list(self._jobs.values()):
+            if job.expires_at and job.expires_at <= moment and job.name not in self._tasks:
+                del self._jobs[job.name]
+                self._pods.forget(job)
+
+    def _take(self, job: Job, fate: _Fate) -> None:
+        if not self._tasks[job.name].done():
+            self._fates[job.name] = fate
+            self._tasks[job.name].cancel()
+
+    async def _live(self, job: Job) -> None:
+        try:
+            await self._run(job)
+        except asyncio.CancelledError:
+            if (fate := self._fates.get(job.name)) is not None:
+                await asyncio.sleep(fate.unnoticed_s)
+
+    def _left(self, job: Job, _: asyncio.Task[None]) -> None:
+        """A task is over, also one that was cancelled before it began."""
+        del self._tasks[job.name]
+        self._requested[job.node] -= job.needs
+        fate = self._fates.pop(job.name, None)
+        if job.name not in self._jobs:
+            self._pods.forget(job)
+        elif fate is not None:
+            self._change(job, fate.phase)
+            if fate.phase is Phase.SUSPENDED:
+                self._resuspend(job)
+        self.bind()
+
+    def _resuspend(self, job: Job) -> None:
+        """A suspended job starts anew; it may have been released while its pod was ending."""
+        if job.service in self._suspended:
+            return
+        self._jobs[job.name] = replace(self._jobs[job.name], phase=Phase.PENDING)
+        self._pending[job.name] = None
+
+    async def _run(self, job: Job) -> None:
+        if not job.startable:
+            await asyncio.Event().wait()  # until it is deleted
+        try:
+            process = self._pods.start(job)
+        except (OSError, ValueError) as error:
+            # Such as an event that is too long for an environment variable.
+            self._pods.explain(job, f"exec /bin/sh: {error}")
+            self._change(job, Phase.FAILED)
+            return
+        self._processes[job.name] = process
+        node = self.nodes.get(job.node)
+        self._throttle.set(process.pid, node.speed if node else 1.0)
+        self._change(job, Phase.RUNNING)
+        try:
+            status = await _ended(process)
+        finally:
+            self._throttle.set(process.pid, 1.0)
+            self._processes.pop(job.name, None)
+            await asyncio.shield(asyncio.to_thread(self._pods.end, job, process))
+        if job.lag_s and job.name in self._jobs:
+            self._jobs[job.name] = replace(self._jobs[job.name], finished_at=now())
+            age_s = (now() - job.created_at).total_seconds()
+            await asyncio.sleep(job.lag_s - age_s % job.lag_s)
+        self._change(job, Phase.SUCCEEDED if status == 0 else Phase.FAILED)
+
+    def _change(self, job: Job, phase: Phase) -> None:
+        known = self._jobs.get(job.name)
+        if known is None:
+            return  # deleted meanwhile
+        changed = _changed(known, phase)
+        if phase.final and changed.finished_at and self._ttl_s is not None:
+            expires_at = changed.finished_at + timedelta(seconds=self._ttl_s)
+            changed = replace(changed, expires_at=expires_at)
+        self._jobs[job.name] = changed
+        log.info("%s is %s on %s", job.name, phase, job.node)
+
+
+def _changed(job: Job, phase: Phase) -> Job:
+    moment = now()
+    if phase is Phase.SUSPENDED:
+        return replace(job, phase=phase, bound_at=None, started_at=None, finished_at=None)
+    if phase.final:
+        started, finished = job.started_at or moment, job.finished_at or moment
+        return replace(job, phase=phase, started_at=started, finished_at=finished)
+    return replace(job, phase=phase, started_at=moment)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+async def _ended(process: subprocess.Popen[bytes]) -> int:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+    descriptor = os.pidfd_open(process.pid)
+    loop.add_reader(descriptor, _resolve, ended)
+    try:
+        await ended
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+    return process.wait()

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ends jobs: a running one on demand, and those that outlived a killed sandbox.
+
+For the latter it is a program of its own that waits for the end of its stdin.
+bwrap ties itself to its parent only after it has started, so a SIGKILL in that very millisecond
+leaves a job running without a parent. `up` holds the other end of stdin: it says goodbye when it
+ends in order, and an end without goodbye means it was killed. Only processes with something below
+the given state directory, whose sandbox is gone, are touched. Called by pod, storage, up and state.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+GOODBYE = b"goodbye"
+WATCH_S = 2.0
+END_WAIT_S = 5.0
+
+
+def start(state: Path) -> subprocess.Popen[bytes]:
+    """A reaper that outlives this process, whatever ends it."""
+    return subprocess.Popen(
+        [sys.executable, "-E", "-s", "-m", "sandbox.process.reaper", str(state)],
+        cwd=Path(__file__).resolve().parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def dismiss(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        process.communicate(GOODBYE)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a running job; returns when all of its processes are gone.
+
+    Killing bwrap alone would leave the ending of its namespace for later, or, while it is still
+    starting, for never: so it is stopped, its child killed, then itself.
+    """
+    if process.poll() is None:
+        os.kill(process.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        for child in _children(process.pid):
+            _kill_and_wait(child)
+        process.kill()
+    process.wait()
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+        return [int(word) for word in words]
+    return []
+
+
+def _kill_and_wait(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            gone = select.poll()
+            gone.register(descriptor, select.POLLIN)
+            gone.poll(END_WAIT_S * 1000)
+        finally:
+            os.close(descriptor)
+
+
+def reap(state: Path) -> None:
+    """Kill the bwraps of orphaned jobs; the kernel ends the rest of their namespaces."""
+    for pid in _orphans(state):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _orphans(state: Path) -> list[int]:
+    """What was started in this directory and does not descend from a living sandbox."""
+    inside = f"{state}/".encode()
+    parents: dict[int, int] = {}
+    sandboxes: set[int] = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if words[0].endswith(b"bwrap") and any(inside in word for word in words):
+                parents[int(entry.name)] = _parent(entry)
+            elif words[1:4] == [b"-m", b"sandbox", b"up"]:
+                sandboxes.add(int(entry.name))
+    return [pid for pid in parents if _root(pid, parents) not in sandboxes]
+
+
+def _root(pid: int, parents: dict[int, int]) -> int:
+    """The first ancestor that is no job's process."""
+    while pid in parents:
+        pid = parents[pid]
+    return pid
+
+
+def _parent(entry: Path) -> int:
+    text = (entry / "stat").read_text("utf-8", "replace")
+    return int(text.rpartition(")")[2].split()[1])
+
+
+def main(argv: list[str]) -> int:
+    state = Path(argv[0])
+    if sys.stdin.buffer.read() == GOODBYE:
+        return 0
+    deadline = time.monotonic() + WATCH_S
+    while time.monotonic() < deadline:
+        reap(state)
+        time.sleep(0.05)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

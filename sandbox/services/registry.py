@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns service definitions into services: tokens, buckets, folder markers, notifications.
+
+Called by api. Which bucket may exist beforehand, which is made and which goes with the service, and
+what becomes of tokens, is the release's rule. Definitions live as long as the sandbox. Next: events
+for what triggers.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from ..cluster.profiles import FlatPath, Profile
+from ..cluster.resources import Resources
+from ..storage.events import Notifier, Trigger
+from ..storage.servers import Storage, StorageError
+from . import definitions
+from .definitions import Definition, Panic, Provider, Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A deployed service."""
+
+    name: str
+    token: str = field(repr=False)
+    needs: Resources
+    definition: Definition = field(repr=False)
+
+    @property
+    def mount_path(self) -> str:
+        return str(self.definition["mount"].get("path") or "").strip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The release, and whether it restarts the storage at every creation and deletion."""
+
+    profile: Profile
+    storage_restarts: bool = False
+
+
+class Services:
+    """All services by name, with their side effects on the storage."""
+
+    def __init__(
+        self, storage: Storage, notifier: Notifier, provider: Provider, rules: Rules
+    ) -> None:
+        self._storage = storage
+        self._notifier = notifier
+        self._provider = provider
+        self._profile = rules.profile
+        self._restarts = rules.storage_restarts
+        self._services: dict[str, Service] = {}
+        # One change at a time: bucket checks and creations of two services must not interleave.
+        self._changing = asyncio.Lock()
+
+    def get(self, name: str) -> Service | None:
+        return self._services.get(name)
+
+    def all(self) -> list[Service]:
+        return [self._services[name] for name in sorted(self._services)]
+
+    async def rotate(self, service: Service, *, webhook: bool) -> None:
+        """A new token, of which the storage learns or not."""
+        token = secrets.token_hex(32)
+        self._services[service.name] = replace(
+            service, token=token, definition={**service.definition, "token": token}
+        )
+        if webhook:
+            await self._notifier.register(service.name, token)
+
+    async def create(self, raw: object) -> None:
+        service = self._parse(raw, secrets.token_hex(32))
+        async with self._changing:
+            if service.name in self._services:
+                status = self._profile.taken_name_status
+                raise Rejected(status, f"A service with name '{service.name}' already exists")
+            self._services[service.name] = service
+            made: set[str] = set()
+            try:
+                await self._notifier.register(service.name, service.token)
+                await self._notifier.replace(service.name, await self._provide(service, made))
+            except (Rejected, StorageError) as error:
+                del self._services[service.name]
+                await self._notifier.unregister(service.name)
+                # OSCAR leaves what it made behind when the reason was "already exists".
+                if "already exists" not in str(error):
+                    await self._remove_buckets(made)
+                raise
+            await self._restart()
+
+    async def update(self, raw: object) -> None:
+        async with self._changing:
+            name = str(raw.get("name", "")) if isinstance(raw, dict) else ""
+            old = self.get(name)
+            kept_token = old.token if old and self._profile.keeps_token else None
+            service = self._parse(raw, kept_token or secrets.token_hex(32))
+            if old is None:
+                raise Rejected(404)
+            # The admin's PUT takes the owner from the body, and an omitted one is lost.
+            owner = raw.get("owner", "") if isinstance(raw, dict) else ""
+            service = replace(service, definition={**service.definition, "owner": owner})
+            self._services[name] = service
+            fresh = await self._provide_new(service)
+            if service.token != old.token and (fresh or self._profile.webhook_follows):
+                await self._notifier.register(name, service.token)
+            triggers = set(_triggers(service))
+            if self._profile.own_buckets_only:
+                # A folder that is new in a bucket that exists gets no notification.
+                known = self._notifier.of(name)
+                triggers = {each for each in triggers if each.bucket in fresh or each in known}
+            await self._notifier.replace(name, triggers)
+
+    async def delete(self, name: str) -> None:
+        async with self._changing:
+            service = self._services.pop(name, None)
+            if service is None:
+                raise Rejected(404)
+            await self._notifier.unregister(name)
+            mounted: set[str] = set()
+            if self._profile.keeps_mounted_buckets:
+                mounted = {_bucket(other.mount_path) for other in self.all()}
+            await self._remove_buckets(_own_buckets(service) - mounted)
+            await self._restart()
+
+    async def _restart(self) -> None:
+        if self._restarts:
+            await self._storage.restart()
+
+    def _parse(self, raw: object, token: str) -> Service:
+        stored = definitions.normalise(raw, token, self._provider, self._profile)
+        return Service(stored["name"], token, definitions.needs(stored), stored)
+
+    async def _provide(self, service: Service, made: set[str]) -> set[Trigger]:
+        """Make the buckets and folders; ``made`` tells the caller how far it came."""
+        for bucket, folder in _places(service):
+            fresh = bucket in made or await self._storage.make_bucket(bucket)
+            if not fresh and self._profile.own_buckets_only:
+                raise Rejected(500, f'the bucket "{bucket}" already exists')
+            if fresh:
+                made.add(bucket)
+            if folder:
+                await self._mark(bucket, folder)
+            elif self._profile.flat_path is FlatPath.PANIC:
+                raise Panic
+        await self._provide_mount(service)
+        return set(_triggers(service))
+
+    async def _provide_new(self, service: Service) -> set[str]:
+        """As for a PUT; the buckets that were made."""
+        fresh: set[str] = set()
+        for bucket, folder in _places(service):
+            if await self._storage.make_bucket(bucket):
+                fresh.add(bucket)
+            if folder and (bucket in fresh or not self._profile.own_buckets_only):
+                await self._mark(bucket, folder)
+        await self._provide_mount(service)
+        return fresh
+
+    async def _provide_mount(self, service: Service) -> None:
+        bucket, _, folder = service.mount_path.partition("/")
+        if not bucket or not self._profile.makes_mount_bucket:
+            return
+        if await self._storage.make_bucket(bucket) and folder:
+            await self._mark(bucket, folder)
+
+    async def _mark(self, bucket: str, folder: str) -> None:
+        key = f"{folder}/"
+        await self._notifier.arrival(bucket, key, self._storage.put_marker(bucket, key))
+
+    async def _remove_buckets(self, buckets: Iterable[str]) -> None:
+        for bucket in sorted(buckets):
+            await self._storage.remove_bucket(bucket)
+
+
+def _places(service: Service) -> list[tuple[str, str]]:
+    """Bucket and folder of each input and output."""
+    entries = (*service.definition["input"], *service.definition["output"])
+    return [(bucket, folder) for bucket, _, folder in (e["path"].partition("/") for e in entries)]
+
+
+def _triggers(service: Service) -> list[Trigger]:
+    paths = [entry["path"].partition("/") for entry in service.definition["input"]]
+    return [Trigger(service.name, bucket, f"{folder}/") for bucket, _, folder in paths if folder]
+
+
+def _bucket(path: str) -> str:
+    return path.partition("/")[0]
+
+
+def _own_buckets(service: Service) -> set[str]:
+    return {bucket for bucket, _ in _places(service)}

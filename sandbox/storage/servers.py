@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns an S3 endpoint into the sandbox's buckets; by itself one that somebody else runs.
+
+`--storage s3=URL` uses this class as it is: nothing is started, nothing is ended, and nobody tells
+the sandbox what is written there. Servers of the sandbox's own build on it (see seaweedfs,
+minio_server). Next: events for what becomes of written objects.
+"""
+
+import asyncio
+import io
+import logging
+import os
+import secrets
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import urllib3
+from minio import Minio
+from minio.deleteobjects import DeleteObject
+from minio.error import MinioException, S3Error
+from urllib3.exceptions import HTTPError
+
+from ..process import containers, reaper
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+REGION = "us-east-1"
+START_TIMEOUT_S = 20.0
+ANSWER_TIMEOUT_S = 10.0
+
+
+class StorageError(Exception):
+    """The S3 server did not come up, or refused something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What opens the storage."""
+
+    access: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """Where the storage finds OSCAR's manager."""
+
+    url: str
+    webhook_token: str = field(repr=False)
+
+    def job(self, service: str) -> str:
+        return f"{self.url}/job/{service}"
+
+    @property
+    def webhook(self) -> str:
+        return f"{self.url}/_sandbox/webhook"
+
+
+class Storage:
+    """A running S3 endpoint."""
+
+    def __init__(self, url: str, keys: Keys) -> None:
+        self.url = url.rstrip("/")
+        self.access_key = keys.access
+        self.secret_key = keys.secret
+        parts = urlsplit(self.url)
+        # A MinIO that restarts answers 503 with Retry-After: 60, and is back in one second.
+        retries = urllib3.Retry(
+            total=5, backoff_factor=0.1, status_forcelist=[503], respect_retry_after_header=False
+        )
+        self.client = Minio(
+            parts.netloc,
+            access_key=keys.access,
+            secret_key=keys.secret,
+            secure=parts.scheme == "https",
+            region=REGION,
+            http_client=urllib3.PoolManager(timeout=ANSWER_TIMEOUT_S, retries=retries),
+        )
+
+    async def start(self, manager: Manager) -> None:
+        await self.do(self.client.list_buckets)
+        log.warning(
+            "nobody tells the sandbox what is written to %s: objects there trigger no service, "
+            "POST /job is all that starts jobs",
+            self.url,
+        )
+
+    async def restart(self) -> None:
+        """Down and up again; somebody else's storage is left alone."""
+
+    def stop(self) -> None:
+        """Nothing of it is the sandbox's."""
+
+    async def make_bucket(self, bucket: str) -> bool:
+        """False if it exists."""
+
+        def make() -> bool:
+            if self.client.bucket_exists(bucket):
+                return False
+            self.client.make_bucket(bucket)
+            return True
+
+        return await self.do(make)
+
+    async def remove_bucket(self, bucket: str) -> None:
+        """With all its objects."""
+
+        def remove() -> None:
+            found = self.client.list_objects(bucket, recursive=True)
+            condemned = (DeleteObject(str(item.object_name)) for item in found)
+            for failure in self.client.remove_objects(bucket, condemned):
+                raise StorageError(f"cannot delete {bucket}/{failure.name}: {failure.message}")
+            self.client.remove_bucket(bucket)
+
+        await self.do(lambda: unless_gone(remove))
+
+    async def put_marker(self, bucket: str, key: str) -> None:
+        await self.do(lambda: self.client.put_object(bucket, key, io.BytesIO(), 0))
+
+    async def count(self) -> dict[str, int]:
+        """Objects with content per bucket, at most the first page of each, as OSCAR counts."""
+
+        def one(bucket: str) -> int:
+            page = self.client.list_objects(bucket, recursive=True)
+            return sum(1 for _, item in zip(range(1000), page, strict=False) if item.size)
+
+        def count() -> dict[str, int]:
+            return {bucket.name: one(bucket.name) for bucket in self.client.list_buckets()}
+
+        return await self.do(count)
+
+    async def do(self, call: Callable[[], T]) -> T:
+        """A call of a client library, in a thread, its errors translated."""
+        try:
+            return await asyncio.to_thread(call)
+        except (MinioException, HTTPError, ValueError) as error:
+            raise StorageError(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A server's command line, environment and directory."""
+
+    argv: Sequence[str]
+    environment: dict[str, str] = field(repr=False)
+    directory: Path
+    port: int
+
+
+class Server(Storage):
+    """An S3 server of the sandbox's own, in a namespace of its own: it dies with the sandbox
+    however that ends, and its sockets in /tmp are nobody else's. It binds to loopback."""
+
+    _process: subprocess.Popen[bytes] | None = None
+    _program: Program | None = None
+
+    async def restart(self) -> None:
+        self.stop()
+        if self._program is not None:
+            await self.run(self._program)
+
+    async def run(self, program: Program) -> None:
+        """Start the program and wait until S3 answers."""
+        self._program = program
+        visible = (program.directory, Path(program.argv[0]))
+        log_path = program.directory / "server.log"
+        with log_path.open("ab") as output:
+            self._process = subprocess.Popen(
+                containers.private_tmp(program.argv, visible=visible),
+                env={"PATH": os.environ.get("PATH", os.defpath), **program.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if _listens(program.port) and await self._answers():
+                return
+            await asyncio.sleep(0.02)
+        tail = log_path.read_text("utf-8", "replace")[-500:]
+        raise StorageError(f"the S3 server did not answer in {START_TIMEOUT_S:.0f} s: {tail}")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            reaper.end(self._process)
+
+    async def _answers(self) -> bool:
+        try:
+            await self.do(self.client.list_buckets)
+        except StorageError:
+            return False
+        return True
+
+
+def free_ports(count: int, twin: int = 0) -> list[int]:
+    """Ports that are free, and with ``twin`` also the ones that far above them; all held open
+    until all are found."""
+    held: list[socket.socket] = []
+    ports: list[int] = []
+    try:
+        while len(ports) < count:
+            port = 20_000 + secrets.randbelow(12_000)
+            pair = [_try_bind(each) for each in {port, port + twin}]
+            held += [sock for sock in pair if sock]
+            if all(pair):
+                ports.append(port)
+    finally:
+        for sock in held:
+            sock.close()
+    return ports
+
+
+def unless_gone(change: Callable[[], None]) -> None:
+    """A bucket that somebody else has deleted needs no change."""
+    try:
+        change()
+    except S3Error as error:
+        if error.code != "NoSuchBucket":
+            raise
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _try_bind(port: int) -> socket.socket | None:
+    sock = socket.socket()
+    try:
+        sock.bind(("127.0.0.1", port))
+    except OSError:
+        sock.close()
+        return None
+    return sock

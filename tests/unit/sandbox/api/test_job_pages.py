@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lists of jobs: pages, and all at once."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sandbox.api.job_pages import BadToken, Expired, read, render
+from sandbox.cluster.job_record import Job, Phase
+from sandbox.cluster.profiles import V35, V41
+from sandbox.cluster.resources import Resources
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, 999_999, UTC)
+STAMP = "2026-01-02T03:04:05Z"
+RUNNING = Job(
+    "a", "s", Resources(), Phase.RUNNING, "node-1", created_at=MOMENT, bound_at=MOMENT,
+    started_at=MOMENT,
+)  # fmt: skip
+
+
+def job(name: str, phase: Phase = Phase.PENDING) -> Job:
+    return Job(name, "s", Resources(), phase, created_at=MOMENT)
+
+
+def page(jobs: list[Job], token: str = "", size: int = 70) -> dict[str, Any]:
+    return render(jobs, replace(read(token, 0), size=size), V41)
+
+
+def test_pages_follow_the_name_and_cover_all_once() -> None:
+    jobs = [job(f"s-{number:03}") for number in reversed(range(10))]
+    seen: list[str] = []
+    token = ""
+    while True:
+        answer = page(jobs, token, size=4)
+        seen += answer["jobs"]
+        if "next_page" not in answer:
+            break
+        token = answer["next_page"]
+    assert seen == [f"s-{number:03}" for number in range(10)]
+
+
+def test_a_full_last_page_is_the_last() -> None:
+    assert "next_page" not in page([job("a"), job("b")], size=2)
+
+
+def test_times_that_have_not_come_are_not_there() -> None:
+    assert page([RUNNING, job("b")])["jobs"] == {
+        "a": {"status": "Running", "creation_time": STAMP, "start_time": STAMP},
+        "b": {"status": "Pending"},
+    }
+
+
+def test_before_pages_all_come_at_once_and_were_created_when_they_were_made() -> None:
+    jobs = [RUNNING, *(job(f"b{number:03}") for number in range(100))]
+    answer = render(jobs, read("", 0), V35)
+    assert len(answer) == 101
+    assert answer["b000"] == {"status": "Pending", "creation_time": STAMP}
+
+
+@pytest.mark.parametrize("phase", [Phase.SUSPENDED, Phase.EVICTED])
+def test_of_a_job_without_a_pod_little_is_told(phase: Phase) -> None:
+    lost = replace(RUNNING, phase=phase, finished_at=MOMENT)
+    assert page([lost])["jobs"] == {"a": {"status": "Suspended"}}
+    assert render([lost], read("", 0), V35) == {"a": {"status": "", "creation_time": STAMP}}
+
+
+@pytest.mark.parametrize("token", ["x", "e30", "W10", "é"])
+def test_a_foreign_token_is_refused(token: str) -> None:
+    with pytest.raises(BadToken):
+        read(token, 0)
+
+
+def test_a_token_expires_with_its_era() -> None:
+    token = page([job("a"), job("b")], size=1)["next_page"]
+    assert read(token, 0).after == "a"
+    with pytest.raises(Expired):
+        read(token, 1)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A POST /job becomes a job: its name, and whose storage secret it mounts."""
+
+import json
+from typing import Any
+
+import pytest
+
+from sandbox.cluster.profiles import V35, V37, V41, Profile
+from sandbox.services.definitions import Panic, Provider, Rejected, needs, normalise
+from sandbox.services.job_requests import Request, job_of, principal, secret_of
+from sandbox.services.registry import Service
+
+PROVIDER = Provider("http://127.0.0.1:1", "key", "secret")
+
+
+def service(profile: Profile = V41, **keys: Any) -> Service:
+    raw = {"name": "target", "image": "i", "script": "true", **keys}
+    stored = normalise(raw, "t" * 64, PROVIDER, profile)
+    return Service("target", "t" * 64, needs(stored), stored)
+
+
+def record(**parameters: Any) -> bytes:
+    return json.dumps({"Records": [{"requestParameters": parameters}]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "user"),
+    [
+        (record(principalId="u", sourceIPAddress="1"), "u"),
+        (record(principalId="u"), ""),
+        (record(principalId=1, sourceIPAddress="1"), ""),
+        (b'{"Records":[]}', ""),
+        (b'{"Records":1}', ""),
+        (b"[]", ""),
+        (b"no json", ""),
+        (b"\xff", ""),
+    ],
+)
+def test_the_user_of_an_event(body: bytes, user: str) -> None:
+    assert principal(body) == user
+
+
+@pytest.mark.parametrize(
+    ("profile", "user", "secret"),
+    [
+        (V35, "", "cluster_admin"),
+        (V35, "minio", "minio"),
+        (V35, "u", "u"),
+        (V37, "", "minio"),
+        (V41, "", "minio"),
+        (V41, "cluster_admin", "minio"),
+        (V41, "minio", "minio"),
+        (V41, "u", "u"),
+    ],
+)
+def test_whose_secret_a_job_mounts(profile: Profile, user: str, secret: str) -> None:
+    assert secret_of(service(profile), user, profile) == secret
+
+
+@pytest.mark.parametrize(("profile", "kept"), [(V35, False), (V37, False), (V41, True)])
+def test_who_may_choose_the_name(profile: Profile, kept: bool) -> None:
+    body = record(principalId="minio", sourceIPAddress="1")
+    job = job_of(service(profile), Request(body, "mine"), profile)
+    assert (job.name == "mine") is kept
+    assert kept or job.name.startswith("target-")
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [({}, "Upper"), ({}, "x" * 64), ({}, "a_b"), ({"labels": {"a": "b c"}}, "fine")],
+)
+def test_what_kubernetes_refuses(keys: dict[str, Any], name: str) -> None:
+    with pytest.raises(Rejected, match="invalid"):
+        job_of(service(**keys), Request(b"{}", name), V41)
+
+
+def test_a_mount_without_an_id_panics_before_3_6_5() -> None:
+    mounted = service(V35, mount={"storage_provider": "minio", "path": "b"})
+    with pytest.raises(Panic):
+        job_of(mounted, Request(b"{}"), V35)

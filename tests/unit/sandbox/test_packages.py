@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The layout of the sandbox: what each package may import and touch, and how large a module is."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+HERE = ROOT / "sandbox"
+MODULES = {
+    ".".join(path.relative_to(HERE).with_suffix("").parts): path for path in HERE.rglob("*.py")
+}
+TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in MODULES.items()}
+# A package imports itself and what stands behind it here.
+ORDER = ["__main__", "up", "handle", "state", "api", "jobs", "services", "storage", "cluster"]
+ORDER += ["process"]
+# The packages that may import what touches the world outside the process.
+TOUCH = {
+    "aiohttp": {"api", "up"},
+    "minio": {"handle", "jobs", "storage"},
+    "requests": {"handle"},
+    "socket": {"jobs", "storage"},
+    "subprocess": {"__main__", "handle", "jobs", "process", "storage"},
+}
+# Programs that run inside a job and import nothing of the sandbox but each other.
+PROGRAMS = {"jobs.supervisor", "jobs.mount", "jobs.fusermount"}
+
+
+def package_of(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def imports(module: str) -> Iterator[str]:
+    """The full names that a module imports; those of the sandbox start with a dot."""
+    here = module.split(".")
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module or ""
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                target = [*here[: -node.level], *(node.module or "").split("."), alias.name]
+                yield "." + ".".join(part for part in target if part)
+
+
+def own(module: str) -> set[str]:
+    """The modules of the sandbox that a module imports."""
+    names = [name[1:] for name in imports(module) if name.startswith(".")]
+    return {name if name in MODULES else name.rpartition(".")[0] for name in names}
+
+
+def foreign(module: str) -> set[str]:
+    return {name.partition(".")[0] for name in imports(module) if not name.startswith(".")}
+
+
+EVERY = pytest.mark.parametrize("module", sorted(set(MODULES) - {"__init__"}))
+
+
+@EVERY
+def test_a_module_imports_only_packages_below_its_own(module: str) -> None:
+    allowed = set(ORDER[ORDER.index(package_of(module)) :])
+    assert {name for name in own(module) if package_of(name) not in allowed} == set()
+    assert foreign(module) & {"sandbox", "coordinator"} == set()
+
+
+def test_imports_form_no_circle() -> None:
+    TopologicalSorter({module: own(module) - {module} for module in MODULES}).prepare()
+
+
+@EVERY
+def test_only_some_packages_touch_the_world_outside(module: str) -> None:
+    touched = foreign(module) & set(TOUCH)
+    assert {name for name in touched if package_of(module) not in TOUCH[name]} == set()
+
+
+@pytest.mark.parametrize("module", sorted(PROGRAMS))
+def test_a_program_of_the_job_imports_nothing_of_the_sandbox(module: str) -> None:
+    assert own(module) <= PROGRAMS
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_module_says_what_it_is_for_and_is_short(module: str) -> None:
+    assert ast.get_docstring(TREES[module])
+    assert MODULES[module].read_text("utf-8").count("\n") <= 300
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_function_fits_on_a_screen(module: str) -> None:
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 40, node.name
+
+
+@pytest.mark.parametrize("package", [name for name in ORDER if (HERE / name).is_dir()])
+def test_a_package_says_what_belongs_in_it_and_stays_small(package: str) -> None:
+    assert "\n\n" in (ast.get_docstring(TREES[f"{package}.__init__"]) or "")
+    assert len(list((HERE / package).glob("*.py"))) <= 12
+
+
+def test_no_module_has_the_name_of_a_module_of_the_coordinator() -> None:
+    theirs = {path.name for path in (ROOT / "coordinator").rglob("*.py")}
+    ours = {path.name for path in MODULES.values()}
+    assert ours & theirs <= {"__init__.py", "__main__.py"}
