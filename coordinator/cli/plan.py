@@ -50,7 +50,7 @@ def _cut_index(arguments: argparse.Namespace) -> int:
         raise ConfigError(["plan --index: also needs --slots, a number of at least 1"])
     rules, cost = _read_rules(arguments)
     index = _read_index(arguments.index, rules)
-    chunks, choice = choose_chunks(index, min(arguments.slots, max(1, index.items)), rules, cost)
+    chunks, choice = choose_chunks(index, arguments.slots, rules, cost)
     if arguments.json:
         print(json.dumps(write_cut(index, chunks, choice), indent=2))
     else:

@@ -144,6 +144,7 @@ def test_every_strategy_can_be_tried(files: Files, index: str, strategy: str) ->
     assert covered[0][0] == 1
     assert covered[-1][1] == 100
     assert told["strategy"]["cost"]["source"] == "the arguments"
+    assert strategy in {"auto", told["strategy"]["name"]}
 
 
 def test_auto_shows_its_candidates_and_their_times(files: Files, index: str) -> None:

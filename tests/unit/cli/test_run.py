@@ -17,11 +17,14 @@ from typing import Any
 import pytest
 
 from coordinator.batch import Clients
+from coordinator.cli import deploy as deploy_verb
+from coordinator.cli import plan as plan_verb
 from coordinator.cli import run as run_verb
 from coordinator.cli.logs import start_log
 from coordinator.cli.main import main
 from coordinator.config.load import Config
 from coordinator.drive.submission import Clock
+from coordinator.model.access import ClusterAccess
 from coordinator.model.errors import BatchError, ClusterError, ConfigError, Ending, StorageError
 from coordinator.model.run import Report
 from tests.unit.fakes import FakeBucket, FakeOscar
@@ -156,6 +159,55 @@ def test_sigterm_leaves_a_report_as_ctrl_c_does(
     assert (code, report["ending"]) == (130, "interrupted")
     (folder,) = (tmp_path / "out").iterdir()
     assert json.loads((folder / "report.json").read_text()) == report
+
+
+@pytest.mark.usefixtures("_own_handler")
+def test_a_verb_without_a_report_ends_with_the_code_of_an_interruption(tmp_path: Path) -> None:
+    with manager({}) as cluster:
+        cluster.on_request = lambda: os.kill(os.getpid(), signal.SIGTERM)
+        url = cluster.oscar._access.url
+        config = {**CONFIG, "oscar_cluster": {**CONFIG["oscar_cluster"], "url": url}}
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps(config))
+        assert main(["capacity", str(path)]) == 130
+
+
+def test_plan_starts_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = world.run(dry_run=True)
+    asked: list[bool] = []
+
+    def run_config(_path: Path, *, dry_run: bool) -> tuple[Report, Any]:
+        asked.append(dry_run)
+        return report, world.files
+
+    monkeypatch.setattr(plan_verb, "run_config", run_config)
+    assert main(["plan", str(world.path), "--json"]) == 0
+    assert asked == [True]
+    assert json.loads(capsys.readouterr().out)["run"] == report.run_id
+
+
+@pytest.mark.parametrize("option", [["--headroom", "0.1"], ["--quota", "file"]])
+def test_options_of_saved_answers_are_refused_beside_a_config(
+    world: World, capsys: pytest.CaptureFixture[str], option: list[str]
+) -> None:
+    world.path.write_text(json.dumps(CONFIG))
+    assert main(["capacity", str(world.path), *option]) == 2
+    assert "belong to --status and --service" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("options", "verify"), [([], True), (["--insecure"], False)])
+def test_deploy_verifies_the_certificate_unless_told(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], verify: bool
+) -> None:
+    accesses: list[ClusterAccess] = []
+    monkeypatch.setattr(deploy_verb, "OscarClient", accesses.append)
+    monkeypatch.setattr(deploy_verb, "deploy", lambda *_: iter(["done"]))
+    for name, value in {"URL": "https://oscar", "TOKEN": "canary"}.items():
+        monkeypatch.setenv(f"OSCAR_BATCH_OSCAR_{name}", value)
+    assert main(["deploy", "x.yaml", *options]) == 0
+    assert [access.verify for access in accesses] == [verify]
 
 
 @pytest.mark.usefixtures("_own_handler")

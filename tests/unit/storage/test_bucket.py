@@ -190,6 +190,12 @@ def test_lines_are_written_whole_with_their_digest(s3: S3, count: int) -> None:
     assert found == written.metadata
 
 
+def test_lines_that_are_not_stored_as_they_were_written_are_an_error(s3: S3) -> None:
+    s3.after = lambda method, key: s3.objects.update(index=b"ab\n") if method == "PUT" else None
+    with pytest.raises(StorageError, match=r"could not write data/index .*reads back"):
+        s3.bucket().write_lines("index", [b"xy\n"], "text/plain")
+
+
 def test_an_object_is_copied_on_the_server(s3: S3) -> None:
     s3.objects["a"] = b"x"
     bucket = s3.bucket()
