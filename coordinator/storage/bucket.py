@@ -14,13 +14,16 @@ from ..model.access import StorageAccess
 from ..model.object_columns import ObjectColumns
 from .client import DELAYS_S, S3Client, status_of
 from .conditional import honours_condition, put_new
-from .listing import STREAMS, list_objects
-from .pages import ListQuery
+from .listing import list_objects
+from .pages import ListQuery, PageSource, Tuning
 from .retry import Sleep
 from .upload import IncompleteWrite, Written, upload, verify
 
 # What one request reads of an object that is read piece by piece.
 PIECE_BYTES = 1024 * 1024
+
+
+DEFAULT_TUNING = Tuning()
 
 
 class Bucket:
@@ -33,18 +36,22 @@ class Bucket:
         *,
         delays_s: Sequence[float] = DELAYS_S,
         sleep: Sleep = time.sleep,
+        tuning: Tuning = DEFAULT_TUNING,
     ) -> None:
         """Opens no connection. A failing request is repeated after each of the delays."""
         self.name = name
-        self._sleep = sleep
+        self._sleep, self._tuning = sleep, tuning
+        # The listings side by side, the list of their folders, and the upload of the index.
+        connections = tuning.streams + 2
         self._client = S3Client(
-            access, name, connections=STREAMS + 2, delays_s=delays_s, sleep=sleep
+            access, name, connections=connections, delays_s=delays_s, sleep=sleep
         )
 
     def list_objects(self, query: ListQuery) -> Iterator[ObjectColumns]:
         """All objects of a folder, in listing order, in batches."""
         with self._client.translate_errors("list", query.prefix):
-            yield from list_objects(self._fetch_page, query)
+            source = PageSource(self._fetch_page, self._sleep, time.monotonic, self._tuning)
+            yield from list_objects(source, query)
 
     def read_pieces(self, key: str) -> Iterator[bytes]:
         """An object's content in pieces. The object must not change meanwhile."""

@@ -1,136 +1,136 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder → its objects, its subfolders listed side by side and merged back into listing order.
+"""A folder → its objects in listing order, subfolders listed side by side where that pays.
 
-A server gives the pages of one listing one after the other, and most of the time is its own: so
-several listings at once are faster, each of a folder of its own. The folders are those that `/`
-tells from each other, at a level at which they are neither tiny nor huge. Where that cannot be
-said safely, or would not pay, the listing stays one. Called by `storage`. Next: `selection`.
+A server sends the pages of one listing one after the other, and most of the time is spent waiting
+for them. Several listings at the same time wait together, each of a folder of its own; their
+objects are put back into listing order. The folders are those of one level of `/`, at which they
+are neither tiny nor huge. Where that cannot be said safely, or pages come fast, there is one
+listing.
 """
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import inf
 
 from ..model.object_columns import ObjectColumns, PackedColumns
 from .page import Page
-from .pages import Fetch, ListQuery, check_order, fetch_first_page, fetch_pages
+from .pages import ListQuery, PageSource, check_order, fetch_first_page, fetch_pages
 from .prefetch import Prefetch
 
-# Listings at once, and how many objects of each may wait for those before it. Their pages are kept
-# small: all in all, memory stays within a tenth of that of one listing.
-STREAMS = 3
-ROOM = 12_000
-# Folders of about so many objects are best: smaller ones cost more requests, of larger ones only
-# the beginning is listed while others are.
-FOLDER = 24_000
-# Folders are large enough if a page meets so many at the most: smaller ones cost a request each
-# and yield less than a quarter of a page.
-_FOLDERS_A_PAGE = 4
-# After so many folders it is looked at again.
-_SEEN = 32
-# A level with more pages of folders than this is not divided: the list of them is held.
-_LEVEL_PAGES = 8
-
-Sleep = Callable[[float], None]
+NO_OBJECTS = ObjectColumns([], [])
 
 
-def list_objects(
-    fetch: Fetch, folder: ListQuery, *, sleep: Sleep = time.sleep
-) -> Iterator[ObjectColumns]:
+def list_objects(source: PageSource, query: ListQuery) -> Iterator[ObjectColumns]:
     """All objects of a folder, in listing order, each once."""
-    first = fetch_first_page(fetch, folder, sleep)
+    started_s = source.clock()
+    first = fetch_first_page(source, query)
+    waited_s = source.clock() - started_s
     division = None
-    # A server that lists on by itself (MinIO) has nothing to do at once that it does not do anyway.
-    if folder.recursive and first.token and not first.listed_ahead:
-        division = _divided(fetch, folder, sleep, first.objects().keys)
-    source = division.batches() if division else _straight(fetch, folder, sleep, first)
-    with closing(source):
-        yield from check_order(source)
+    if query.recursive and first.token and waited_s >= source.tuning.least_wait_s:
+        division = _find_division(source, query, first.objects().keys)
+    batches = division.list_batches() if division else _list_straight(source, query, first)
+    with closing(batches):
+        yield from check_order(batches)
 
 
-def _straight(
-    fetch: Fetch, folder: ListQuery, sleep: Sleep, first: Page
+def _list_straight(
+    source: PageSource, query: ListQuery, first: Page
 ) -> Generator[ObjectColumns, None, None]:
-    """One listing; the next page is fetched while one is read."""
-    with closing(Prefetch(fetch_pages(fetch, folder, sleep, first=first))) as ahead:
-        for page in ahead:
-            yield page.objects(times=folder.times)
+    """One listing; the next page is fetched while one is parsed."""
+    with closing(Prefetch(fetch_pages(source, query, first=first))) as pages:
+        for page in pages:
+            yield page.objects(times=query.times)
 
 
-def _divided(fetch: Fetch, folder: ListQuery, sleep: Sleep, keys: list[bytes]) -> _Division | None:
-    """The division at the best level, if there is any; `keys` are those of the first page.
+def _find_division(
+    source: PageSource, query: ListQuery, keys: list[bytes]
+) -> _DividedListing | None:
+    """The listing by folders of the best level, if there is one; `keys` are of the first page.
 
     It is the highest level whose folders are not too large, going by the folders of the first
-    page and by how many others lie beside them.
+    page and by how many others are beside them.
     """
-    start = len(folder.prefix.encode())
+    start = len(query.prefix.encode())
     names = [key[start:].split(b"/")[:-1] for key in keys]
     depth, size = 0, float(len(keys))
     while True:
         met = {tuple(name[: depth + 1]) for name in names if len(name) > depth}
-        if not 0 < len(met) <= _FOLDERS_A_PAGE:
+        if not 0 < len(met) <= source.tuning.folders_a_page:
             break
         depth, size = depth + 1, len(keys) / len(met)
     path = next((name[:depth] for name in names if len(name) >= depth), [])
     while depth:
         below = b"".join(name + b"/" for name in path[: depth - 1])
-        # A name that is no Unicode cannot be asked for; what is asked for instead is empty.
-        level = _level(fetch, folder, sleep, folder.prefix + below.decode(errors="replace"))
-        size *= inf if level is None else sum(isinstance(part, str) for part in level)
-        if level and size > FOLDER:
-            folders = [part for part in level if isinstance(part, str)]
-            if len(folders) > 1 and _allowed(fetch, replace(folder, prefix=folders[0]), sleep):
-                return _Division(fetch, folder, sleep, depth, len(keys))
+        # A name that is not Unicode cannot be requested; what is requested instead is empty.
+        level = _read_level(source, query, query.prefix + below.decode(errors="replace"))
+        folders = [part.folder for part in level or () if part.folder]
+        size *= inf if level is None else len(folders)
+        if level and size > source.tuning.folder_objects:
+            if len(folders) > 1 and _may_list(source, replace(query, prefix=folders[0])):
+                return _DividedListing(source, query, depth, len(keys))
             return None
         depth -= 1
     return None
 
 
-def _allowed(fetch: Fetch, folder: ListQuery, sleep: Sleep) -> bool:
+def _may_list(source: PageSource, query: ListQuery) -> bool:
     """Whether a subfolder may be listed: a policy may allow the one above alone."""
     try:
-        fetch_first_page(fetch, folder, sleep)
-    except Exception:  # one listing may do without it, and meets what is really wrong
+        fetch_first_page(source, query)
+    except Exception:  # one listing needs no subfolder, and reports what is really wrong
         return False
     return True
 
 
-def _level(
-    fetch: Fetch, folder: ListQuery, sleep: Sleep, prefix: str
-) -> list[ObjectColumns | str] | None:
-    """What lies directly below a prefix, in listing order: objects, and the folders between them.
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A stretch of a level in listing order: one folder, or objects between two folders."""
+
+    folder: str = ""
+    objects: ObjectColumns = NO_OBJECTS
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """The batches of one part, in memory or on their way."""
+
+    batches: Iterator[PackedColumns]
+    folders: int = 0
+    close: Callable[[], None] = lambda: None
+
+
+def _read_level(source: PageSource, query: ListQuery, prefix: str) -> list[_Part] | None:
+    """What lies directly below a prefix, in listing order.
 
     None if there is too much of it, if its order or a folder's name is in doubt, or if the server
-    refuses: one listing may do without it, and meets what is really wrong.
+    refuses: one listing needs no level, and reports what is really wrong.
     """
-    here = replace(folder, prefix=prefix, recursive=False)
+    here = replace(query, prefix=prefix, recursive=False)
     try:
-        found = list(islice(fetch_pages(fetch, here, sleep, small=True), _LEVEL_PAGES))
+        pages = fetch_pages(source, here, small=True)
+        found = list(islice(pages, source.tuning.level_pages))
         if found[-1].token or not all(page.url_encoded for page in found):
             return None
-        batches = [page.objects(times=folder.times) for page in found]
+        batches = [page.objects(times=query.times) for page in found]
         folders = [name.decode() for page in found for name in page.folders]
     except Exception:  # see above
         return None
-    return _merged(ObjectColumns.join(batches), folders, prefix)
+    return _merge_level(ObjectColumns.join(batches), folders, prefix)
 
 
-def _merged(
-    objects: ObjectColumns, folders: list[str], prefix: str
-) -> list[ObjectColumns | str] | None:
+def _merge_level(objects: ObjectColumns, folders: list[str], prefix: str) -> list[_Part] | None:
     """The objects and the folders of a level in listing order; None if that is in doubt.
 
     Servers order by bytes, as `a-b` < `a/` < `a0`, or folder by folder, as `a/` < `a-b` < `a0`.
     """
     start = len(prefix.encode())
-    if any(b"/" in key[start:] for key in objects.keys):  # a folder in disguise
+    if any(b"/" in key[start:] for key in objects.keys):  # an object whose key ends with /
         return None
     for folder in folders:
         name = folder[len(prefix) :]
@@ -140,76 +140,72 @@ def _merged(
     in_doubt = names != sorted(names, key=lambda name: name.split(b"/"))
     if in_doubt or len(set(names)) < len(names) or objects.keys != sorted(objects.keys):
         return None
-    found: list[ObjectColumns | str] = []
+    found: list[_Part] = []
     done = 0
     for folder in sorted(folders, key=str.encode):
-        place = bisect_left(objects.keys, folder.encode())
-        found += [objects.slice(done, place), folder]
-        done = place
-    found.append(objects.slice(done, len(objects)))
-    return [part for part in found if part]
+        position = bisect_left(objects.keys, folder.encode())
+        found += [_Part(objects=objects.slice(done, position)), _Part(folder)]
+        done = position
+    found.append(_Part(objects=objects.slice(done, len(objects))))
+    return [part for part in found if part.folder or part.objects.keys]
 
 
-class _Division:
-    """One walk over a folder by the subfolders at some depth."""
+class _DividedListing:
+    """One listing of a folder by the subfolders of some depth."""
 
-    def __init__(
-        self, fetch: Fetch, folder: ListQuery, sleep: Sleep, depth: int, page_keys: int
-    ) -> None:
-        self._fetch, self._folder, self._sleep = fetch, folder, sleep
+    def __init__(self, source: PageSource, query: ListQuery, depth: int, page_keys: int) -> None:
+        self._source, self._query, self._tuning = source, query, source.tuning
         self._depth, self._page_keys = depth, page_keys
         self._folders = self._objects = 0
 
-    def batches(self) -> Generator[ObjectColumns, None, None]:
+    def list_batches(self) -> Generator[ObjectColumns, None, None]:
         """All objects, in listing order."""
-        waiting: deque[Iterator[PackedColumns]] = deque()
-        parts = Prefetch(self._parts(self._folder.prefix, 0), room=STREAMS)
+        waiting: deque[_Stretch] = deque()
+        parts = Prefetch(self._find_parts(self._query.prefix, 0), most_weight=self._tuning.streams)
         try:
             for part in parts:
-                waiting.append(self._begun(part))
-                if len(waiting) == STREAMS:
-                    yield from self._first(waiting)
+                waiting.append(self._start(part))
+                if len(waiting) == self._tuning.streams:
+                    yield from self._use_first(waiting)
             while waiting:
-                yield from self._first(waiting)
+                yield from self._use_first(waiting)
         finally:
-            for each in (parts, *waiting):
-                if isinstance(each, Prefetch):
-                    each.close()
+            parts.close()
+            for stretch in waiting:
+                stretch.close()
 
-    def _parts(self, prefix: str, depth: int) -> Iterator[ObjectColumns | str]:
-        """What lies below a prefix, in listing order: objects, and folders to be listed."""
-        level = None
-        if depth < self._depth:
-            level = _level(self._fetch, self._folder, self._sleep, prefix)
+    def _find_parts(self, prefix: str, depth: int) -> Iterator[_Part]:
+        """What lies below a prefix, in listing order, down to the folders that are listed."""
+        level = _read_level(self._source, self._query, prefix) if depth < self._depth else None
         if level is None:
-            yield prefix
+            yield _Part(prefix)
             return
         for part in level:
-            if isinstance(part, ObjectColumns):
-                yield part
+            if part.folder:
+                yield from self._find_parts(part.folder, depth + 1)
             else:
-                yield from self._parts(part, depth + 1)
+                yield part
 
-    def _begun(self, part: ObjectColumns | str) -> Iterator[PackedColumns]:
-        if isinstance(part, ObjectColumns):
-            return iter([PackedColumns(part)])
-        return Prefetch(self._listed(part), room=ROOM, weigh=len)
+    def _start(self, part: _Part) -> _Stretch:
+        if not part.folder:
+            return _Stretch(iter([PackedColumns(part.objects)]))
+        pages = self._list_folder(part.folder)
+        prefetch = Prefetch(pages, most_weight=self._tuning.buffer_objects, weigh=len)
+        return _Stretch(prefetch, folders=1, close=prefetch.close)
 
-    def _listed(self, prefix: str) -> Iterator[PackedColumns]:
-        folder = replace(self._folder, prefix=prefix)
-        for page in fetch_pages(self._fetch, folder, self._sleep, small=True):
-            yield PackedColumns(page.objects(times=folder.times))
+    def _list_folder(self, prefix: str) -> Iterator[PackedColumns]:
+        query = replace(self._query, prefix=prefix)
+        for page in fetch_pages(self._source, query, small=True):
+            yield PackedColumns(page.objects(times=query.times))
 
-    def _first(self, waiting: deque[Iterator[PackedColumns]]) -> Iterator[ObjectColumns]:
-        """All of the first that waits; until it is through it counts as waiting."""
-        for batch in waiting[0]:
+    def _use_first(self, waiting: deque[_Stretch]) -> Iterator[ObjectColumns]:
+        """All batches of the first that waits; until it ends it counts as waiting."""
+        for batch in waiting[0].batches:
             self._objects += len(batch)
             yield batch.unpack()
-        if not isinstance(waiting.popleft(), Prefetch):
-            return
-        self._folders += 1
-        if self._folders == _SEEN:
-            # The other folders may be far smaller than the first ones: then go by larger ones.
-            if self._objects * _FOLDERS_A_PAGE < self._folders * self._page_keys:
+        self._folders += waiting.popleft().folders
+        if self._folders == self._tuning.review_folders:
+            # The other folders may be far smaller than the first ones: then list larger ones.
+            if self._objects * self._tuning.folders_a_page < self._folders * self._page_keys:
                 self._depth = max(1, self._depth - 1)
             self._folders = self._objects = 0

@@ -5,13 +5,12 @@ A page is read in two steps: its envelope (all but the entries: tiny, by a real 
 is what asking for the next page needs, and its entries, by one regular expression that builds no
 object per key. The expression knows what every server agrees on and no more; a page on which it
 does not account for every entry goes to the XML parser as a whole. So a new dialect can make a
-listing slower, never wrong. Pure. Called by `walk`. Next: `selection`.
+listing slower, never wrong.
 """
 
 from __future__ import annotations
 
 import re
-from base64 import b64decode
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree
@@ -49,14 +48,6 @@ class Page:
     """Where the entries are in the body; empty where only the XML parser can tell."""
     folders: list[bytes]
     """The folders below, where the listing ends at a delimiter."""
-
-    @property
-    def listed_ahead(self) -> bool:
-        """Whether the server itself lists on in the background, as MinIO says in its tokens."""
-        try:
-            return b"[minio_cache:" in b64decode(self.token)
-        except ValueError:
-            return False
 
     def objects(self, *, times: bool = False) -> ObjectColumns:
         """The page's objects. Raises Malformed."""

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A way to fetch one page → all pages of one listing, checked.
+"""A folder → all pages of its listing, checked.
 
-What a server or the network can do to a listing ends in one of two ways: the page is asked for
-again, or the walk fails and says why. It never ends early as if the folder were shorter. Called
-by `parallel`. Next: `parallel`.
+What a server or the network can do to a listing ends in one of two ways: the page is requested
+again, or the listing fails and says why. It never ends early as if the folder were shorter.
 """
 
 from __future__ import annotations
@@ -16,18 +15,52 @@ from operator import lt
 from ..model.errors import clean_text
 from ..model.object_columns import ObjectColumns
 from .page import MalformedPage, Page, parse_page
+from .retry import Sleep, retry
 
-Fetch = Callable[[Mapping[str, str]], bytes]
-
-# Pauses before a malformed page is asked for again. (Pages that do not come are `storage`'s.)
-AGAIN_S = (0.5, 2.0, 8.0)
-# A page is asked to have this many keys and about this many bytes. MinIO and AWS send 1,000 keys
-# at the most whatever is asked; SeaweedFS sends up to 10,000, and costs less per key then.
-LEAST_KEYS = 1_000
-MOST_KEYS = 7_000
-# The largest page that servers may send, as far as is known: SeaweedFS has 10,000 keys at the most.
+# Before a malformed page is requested again. (Requests without an answer are `client`'s matter.)
+MALFORMED_DELAYS_S = (0.5, 2.0, 8.0)
+# The largest page that a server is known to send: SeaweedFS 4.48 has 10,000 keys at most.
 _LARGEST_KEYS = 9_999
-PAGE_BYTES = 1536 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Every number that decides how a folder is listed; tests pass small ones."""
+
+    least_keys: int = 1_000
+    """Keys of a page at least. MinIO and Amazon S3 send no more than 1,000 whatever is asked."""
+    most_keys: int = 7_000
+    """Keys of a page at most. SeaweedFS sends up to 10,000, and costs less per key then."""
+    page_bytes: int = 1536 * 1024
+    """About as large may a page be."""
+    least_wait_s: float = 0.0
+    """Folders are listed side by side only if a page of `least_keys` takes longer than this."""
+    streams: int = 3
+    """Folders that are listed at the same time."""
+    buffer_objects: int = 12_000
+    """Objects of each that may wait for those of the folders before it."""
+    folder_objects: int = 24_000
+    """Folders of about so many objects are best. Smaller ones cost more requests; of larger ones
+    only the beginning is listed while others are."""
+    folders_a_page: int = 4
+    """Folders are large enough if a page meets so many at most. Smaller ones cost a request each
+    and yield less than a quarter of a page."""
+    review_folders: int = 32
+    """After so many folders their size is looked at again."""
+    level_pages: int = 8
+    """A level with more pages of folders than this is not divided: its folders are held in
+    memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageSource:
+    """Where pages come from."""
+
+    fetch: Callable[[Mapping[str, str]], bytes]
+    """The body of the answer to a query."""
+    sleep: Sleep
+    clock: Callable[[], float]
+    tuning: Tuning
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +85,33 @@ class ListQuery:
         return asked | ({"continuation-token": token} if token else {})
 
 
-def fetch_first_page(fetch: Fetch, folder: ListQuery, sleep: Callable[[float], None]) -> Page:
+def fetch_first_page(source: PageSource, query: ListQuery) -> Page:
     """The first page of a folder."""
-    return _page(fetch, folder, "", LEAST_KEYS, sleep)
+    return _fetch_page(source, query, "", source.tuning.least_keys)
 
 
 def fetch_pages(
-    fetch: Fetch,
-    folder: ListQuery,
-    sleep: Callable[[float], None],
-    *,
-    first: Page | None = None,
-    small: bool = False,
+    source: PageSource, query: ListQuery, *, first: Page | None = None, small: bool = False
 ) -> Iterator[Page]:
-    """All pages of a folder, of which the first may be at hand; `small` where many are held."""
-    found = first or fetch_first_page(fetch, folder, sleep)
+    """All pages of a folder; `first` if it is known; `small` ones where many are in memory."""
+    found = first or fetch_first_page(source, query)
     yield found
-    token = ""
-    landmark, steps, leap = "", 0, 1
+    # A circle of tokens is found without keeping them all: every token is compared with the one
+    # before it and with one that is kept for ever longer.
+    token = kept = ""
+    steps, renew_at = 0, 1
     while found.token:
-        # A cycle of tokens is noticed without keeping them all: by a landmark ever further on.
         steps += 1
-        if found.token in {token, landmark}:
-            where = clean_text(found.token, 80)
+        if found.token in {token, kept}:
+            shown = clean_text(found.token, 80)
             raise MalformedPage(
-                f"it sent the continuation token {where!r} twice: the list is a circle"
+                f"it sent the continuation token {shown!r} twice: the list is a circle"
             )
-        if steps == leap:
-            landmark, leap = found.token, leap * 2
+        if steps == renew_at:
+            kept, renew_at = found.token, renew_at * 2
         token = found.token
-        asked = LEAST_KEYS if small else _next_size(found)
-        found = _page(fetch, folder, _sendable(found), asked, sleep)
+        keys = source.tuning.least_keys if small else _choose_page_keys(source.tuning, found)
+        found = _fetch_page(source, query, _restore_token(found), keys)
         yield found
 
 
@@ -96,67 +125,66 @@ def check_order(batches: Iterable[ObjectColumns]) -> Iterator[ObjectColumns]:
             yield each
 
 
-def _page(
-    fetch: Fetch, folder: ListQuery, token: str, asked: int, sleep: Callable[[float], None]
-) -> Page:
+def _fetch_page(source: PageSource, query: ListQuery, token: str, keys: int) -> Page:
     """The page at a token. One that is full and is said to be the last is not believed at once.
 
-    SeaweedFS takes a list for complete if a page is filled up below an object `a` that has `a/b`
-    beside it and is the last of its folder. A larger page shows whether there is more.
+    SeaweedFS 4.48 says that a list is complete if a page is filled up below an object `a` that
+    has `a/b` beside it and is the last of its folder. A larger page shows whether there is more.
     """
-    found = _one(fetch, folder.query(token, asked), sleep)
-    while folder.recursive and not found.token and _count(found) >= asked:
-        before, asked = _count(found), asked * 2
-        found = _one(fetch, folder.query(token, asked), sleep)
-        if _count(found) <= before:
+    found = _fetch_well_formed(source, query.query(token, keys))
+    while query.recursive and not found.token and _count_keys(found) >= keys:
+        before, keys = _count_keys(found), keys * 2
+        found = _fetch_well_formed(source, query.query(token, keys))
+        if _count_keys(found) <= before:
             break
-        if not found.token and _count(found) > _LARGEST_KEYS:
+        if not found.token and _count_keys(found) > _LARGEST_KEYS:
             end = clean_text(found.objects().keys[-1].decode(errors="replace"), 120)
             raise MalformedPage(f"it says that its list ends at {end!r}, and there may be more")
     return found
 
 
-def _sendable(found: Page) -> str:
+def _restore_token(found: Page) -> str:
     """The token as the server has it.
 
-    SeaweedFS's is the last key itself, in which XML has U+FFFD for a control character, whatever
-    the encoding asked for; sent back so, it would point elsewhere.
+    SeaweedFS 4.48 sends the last key itself, with U+FFFD for every control character, also where
+    url encoding was requested; sent back like this, the token would point elsewhere.
     """
     if "\ufffd" not in found.token:
         return found.token
     for end in (*found.objects().keys[-1:], *found.folders[-1:]):
         last = end.decode(errors="replace")
-        if len(last) == len(found.token) and all(map(_alike, last, found.token)):
+        if len(last) == len(found.token) and all(map(_may_be_shown_as, last, found.token)):
             return last
     raise MalformedPage(
         f"its continuation token {clean_text(found.token, 80)!r} cannot be sent back"
     )
 
 
-def _alike(sent: str, shown: str) -> bool:
+def _may_be_shown_as(sent: str, shown: str) -> bool:
     return shown in {sent, "\ufffd"}
 
 
-def _one(fetch: Fetch, query: Mapping[str, str], sleep: Callable[[float], None]) -> Page:
-    for pause in (*AGAIN_S, None):
-        try:
-            return parse_page(fetch(query))
-        except MalformedPage as error:
-            if pause is None:
-                tries = len(AGAIN_S) + 1
-                raise MalformedPage(f"{error}; asked {tries} times for the same page") from error
-            sleep(pause)
-    raise AssertionError("unreachable")
+def _fetch_well_formed(source: PageSource, query: Mapping[str, str]) -> Page:
+    try:
+        return retry(
+            lambda _: parse_page(source.fetch(query)),
+            delays_s=MALFORMED_DELAYS_S,
+            repeatable=lambda error: isinstance(error, MalformedPage),
+            sleep=source.sleep,
+        )
+    except MalformedPage as error:
+        tries = len(MALFORMED_DELAYS_S) + 1
+        raise MalformedPage(f"{error}; requested {tries} times") from error
 
 
-def _count(found: Page) -> int:
+def _count_keys(found: Page) -> int:
     return found.body.count(b"</Key>")
 
 
-def _next_size(found: Page) -> int:
+def _choose_page_keys(tuning: Tuning, found: Page) -> int:
     """How many keys the next page may have, going by the bytes of this one."""
-    fitting = PAGE_BYTES * _count(found) // len(found.body)
-    return min(max(fitting, LEAST_KEYS), MOST_KEYS)
+    fitting = tuning.page_bytes * _count_keys(found) // len(found.body)
+    return min(max(fitting, tuning.least_keys), tuning.most_keys)
 
 
 def _check_order(last: bytes, keys: list[bytes]) -> None:

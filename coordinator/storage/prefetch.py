@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Ahead`: an iterator that a thread works off while its values are used.
-
-Called by `parallel`. Next: `parallel`.
-"""
+"""`Prefetch`: an iterator whose values a thread fetches before they are needed."""
 
 from __future__ import annotations
 
@@ -17,19 +14,19 @@ T = TypeVar("T")
 class Prefetch(Iterator[T], Generic[T]):
     """The same values in the same order; an error arrives where its value would.
 
-    What waits to be used weighs `room` at the most, and one value may always wait.
+    The values that wait weigh `most_weight` at most; one value may always wait.
     """
 
     def __init__(
-        self, source: Iterator[T], *, room: int = 1, weigh: Callable[[T], int] = lambda _: 1
+        self, source: Iterator[T], *, most_weight: int = 1, weigh: Callable[[T], int] = lambda _: 1
     ) -> None:
-        self._room, self._weigh = room, weigh
+        self._most_weight, self._weigh = most_weight, weigh
         self._ready: deque[T] = deque()
         self._weight = 0
         self._error: BaseException | None = None
         self._ended = self._closed = False
         self._changed = threading.Condition()
-        threading.Thread(target=self._run, args=(source,), name="ahead", daemon=True).start()
+        threading.Thread(target=self._run, args=(source,), name="prefetch", daemon=True).start()
 
     def __next__(self) -> T:
         with self._changed:
@@ -45,7 +42,7 @@ class Prefetch(Iterator[T], Generic[T]):
         raise StopIteration
 
     def close(self) -> None:
-        """Lets the thread end. Not waited for: it may be in a request whose end nobody needs."""
+        """Lets the thread end, without waiting: it may be in a request that takes long."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -66,7 +63,9 @@ class Prefetch(Iterator[T], Generic[T]):
         weight = self._weigh(value)
         with self._changed:
             self._changed.wait_for(
-                lambda: self._closed or not self._ready or self._weight + weight <= self._room
+                lambda: (
+                    self._closed or not self._ready or self._weight + weight <= self._most_weight
+                )
             )
             if not self._closed:
                 self._ready.append(value)

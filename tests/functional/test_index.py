@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -14,14 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from minio.error import S3Error
 
+from bench.relay import delayed
 from coordinator.index.builder import IndexBuilder
 from coordinator.index.selection import MARKERS, ItemFilter
 from coordinator.model.items import Index
 from coordinator.model.selection import Rules
-from coordinator.storage import listing as parallel
-from coordinator.storage import pages as walk
 from coordinator.storage.bucket import Bucket
-from coordinator.storage.pages import ListQuery
+from coordinator.storage.pages import ListQuery, Tuning
 from coordinator.storage.upload import PART_BYTES
 from tests.functional.servers import Server
 
@@ -101,19 +101,23 @@ def listed(kind: str, keys: list[str]) -> list[str]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(keys=st.lists(KEYS, unique=True, max_size=12))
-@pytest.mark.parametrize("pages", ["large pages", "small pages", "by folders"])
+@pytest.mark.parametrize(
+    "tuning",
+    [
+        pytest.param(Tuning(), id="large pages"),
+        pytest.param(Tuning(least_keys=2, most_keys=2, least_wait_s=60), id="small pages"),
+        pytest.param(
+            Tuning(least_keys=2, most_keys=2, folder_objects=0, least_wait_s=0), id="by folders"
+        ),
+    ],
+)
 def test_index_and_skipped_are_the_bucket_in_its_order(
-    server: Server, keys: list[str], pages: str, monkeypatch: pytest.MonkeyPatch
+    server: Server, keys: list[str], tuning: Tuning
 ) -> None:
-    if pages != "large pages":
-        monkeypatch.setattr(walk, "LEAST_KEYS", 2)
-        monkeypatch.setattr(walk, "MOST_KEYS", 2)
-    if pages == "by folders":
-        monkeypatch.setattr(parallel, "FOLDER", 0)
     name = f"h-{uuid4().hex[:12]}"
     server.client.make_bucket(name)
     bucket = listed(server.kind, stored(server, name, keys))
-    lines, index = build(Bucket(server.access, name), Rules(), "state/index.txt")
+    lines, index = build(Bucket(server.access, name, tuning=tuning), Rules(), "state/index.txt")
     skipped = {each.key for each in index.skipped}
     assert [line.decode() for line in lines] == [
         key for key in bucket if key not in skipped and not key.endswith("/")
@@ -144,27 +148,27 @@ def test_what_a_server_shows_to_no_lister(server: Server, bucket: Bucket) -> Non
     assert build(bucket, Rules(), "state/index.txt")[0] == [b"a", b"b"]
 
 
-def test_folders_are_listed_side_by_side_where_that_pays(
-    server: Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("delay_s", [0.0, 0.05], ids=["near", "far"])
+def test_folders_are_listed_side_by_side_where_pages_take_long(
+    server: Server, bucket: Bucket, delay_s: float
 ) -> None:
-    monkeypatch.setattr(walk, "LEAST_KEYS", 50)
-    monkeypatch.setattr(parallel, "FOLDER", 200)
     names = [f"in/{i // 100}/{i:04d}" for i in range(600)]
     server.fill(bucket.name, names)
-    request, asked = bucket._client.request, set()
+    asked = set()
+    tuning = Tuning(least_keys=50, folder_objects=200, least_wait_s=0.04)
+    with delayed(server.access.url, delay_s) as url:
+        there = Bucket(replace(server.access, url=url), bucket.name, tuning=tuning)
+        request = there._client.request
 
-    def noted(method: str, key: str | None = None, **options: Any) -> Any:
-        asked.add((options.get("query") or {}).get("prefix"))
-        return request(method, key, **options)
+        def noted(method: str, key: str | None = None, **options: Any) -> Any:
+            asked.add((options.get("query") or {}).get("prefix"))
+            return request(method, key, **options)
 
-    bucket._client.request = noted  # type: ignore[method-assign]
-    found = [
-        key.decode() for objects in bucket.list_objects(ListQuery("in/")) for key in objects.keys
-    ]
-    assert found == names
+        there._client.request = noted  # type: ignore[method-assign]
+        batches = there.list_objects(ListQuery("in/"))
+        assert [key.decode() for batch in batches for key in batch.keys] == names
     folders = {f"in/{i}/" for i in range(6)}
-    # MinIO lists ahead by itself.
-    assert asked == ({"in/"} if server.kind == "minio" else {"in/", *folders})
+    assert asked == ({"in/", *folders} if delay_s else {"in/"})
 
 
 def test_many_pages_come_whole_and_in_order(server: Server, bucket: Bucket) -> None:

@@ -15,11 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from coordinator.model.errors import StorageError
-from coordinator.storage import listing as parallel
-from coordinator.storage import pages as walk
 from coordinator.storage.bucket import Bucket
 from coordinator.storage.page import parse_page
-from coordinator.storage.pages import ListQuery
+from coordinator.storage.pages import ListQuery, Tuning
 from coordinator.storage.upload import PART_BYTES
 from tests.functional.relay import relay
 from tests.functional.servers import Server
@@ -28,11 +26,14 @@ FLAT = [f"in/{i:05d}" for i in range(3_000)]
 NESTED = [f"in/{i // 300:02d}/{i // 10 % 30:02d}/{i % 10}" for i in range(3_000)]
 
 
-@pytest.fixture(autouse=True)
-def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walk, "LEAST_KEYS", 130)
-    monkeypatch.setattr(walk, "MOST_KEYS", 130)
-    monkeypatch.setattr(parallel, "FOLDER", 260)
+SMALL = Tuning(least_keys=130, most_keys=130, folder_objects=260, least_wait_s=0)
+
+
+@pytest.fixture
+def bucket(server: Server, name: str) -> Bucket:
+    """A new bucket that is listed in small pages, by folders where it has any."""
+    server.client.make_bucket(name)
+    return Bucket(server.access, name, tuning=SMALL)
 
 
 @contextmanager

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import threading
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 from urllib.parse import quote
@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.storage import listing as parallel
-from coordinator.storage import pages as walk
+from coordinator.storage.listing import list_objects
 from coordinator.storage.page import MalformedPage
-from coordinator.storage.pages import ListQuery
+from coordinator.storage.pages import ListQuery, PageSource, Tuning
 
 Order = Callable[[bytes], Any]
+# Pages of four keys; folders of more than a dozen are too large.
+SMALL = Tuning(least_keys=4, most_keys=4, folder_objects=12, buffer_objects=6, folders_a_page=2)
 
 
 def by_bytes(key: bytes) -> Any:
@@ -34,15 +35,21 @@ def folder_by_folder(key: bytes) -> Any:
 class Server:
     """Lists made-up keys as S3 does: by prefix and delimiter, page by page, in its own order."""
 
-    def __init__(self, keys: list[str], order: Order = by_bytes, *, minio: bool = False) -> None:
+    def __init__(
+        self, keys: list[str], order: Order = by_bytes, *, tuning: Tuning | None = None
+    ) -> None:
         self.keys = sorted((key.encode() for key in keys), key=order)
-        self.minio = minio
+        self.tuning = tuning or SMALL
+        self.now_s = 0.0
+        self.page_s = 1.0
+        """How long a page takes."""
         self.asked: list[tuple[str, str]] = []
         self.at_once = self.most_at_once = 0
         self._lock = threading.Lock()
 
     def fetch(self, query: Mapping[str, str]) -> bytes:
         with self._lock:
+            self.now_s += self.page_s
             self.asked.append((query["prefix"], query["delimiter"]))
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
@@ -62,7 +69,7 @@ class Server:
             return (prefix + name + b"/" if within else key), within
 
         entries = [entry for entry, _ in groupby(map(entry, below))]
-        start = int(self.place(query.get("continuation-token", "0")))
+        start = int(query.get("continuation-token", "0"))
         stop = start + int(query["max-keys"])
         found = "".join(
             f"<CommonPrefixes><Prefix>{quote(name)}</Prefix></CommonPrefixes>"
@@ -70,30 +77,21 @@ class Server:
             else f"<Contents><Key>{quote(name)}</Key><Size>{len(name)}</Size></Contents>"
             for name, within in entries[start:stop]
         )
-        token = f"{stop}[minio_cache:v2,return:]".encode()
-        token = b64encode(token) if self.minio else str(stop).encode()
-        more = f"<NextContinuationToken>{token.decode()}</NextContinuationToken>"
+        more = f"<NextContinuationToken>{stop}</NextContinuationToken>"
         truncated = stop < len(entries)
         head = f"<EncodingType>url</EncodingType><IsTruncated>{str(truncated).lower()}"
         head += f"</IsTruncated>{more * truncated}"
         return f"<ListBucketResult>{head}{found}</ListBucketResult>".encode()
 
-    def place(self, token: str) -> str:
-        return b64decode(token).partition(b"[")[0].decode() if len(token) > 9 else token
+    def source(self) -> PageSource:
+        def sleep(seconds: float) -> None:
+            self.now_s += seconds
 
-    def walk(self, prefix: str = "") -> list[bytes]:
-        found = parallel.list_objects(self.fetch, ListQuery(prefix))
+        return PageSource(self.fetch, sleep, lambda: self.now_s, self.tuning)
+
+    def list(self, prefix: str = "") -> list[bytes]:
+        found = list_objects(self.source(), ListQuery(prefix))
         return [key for objects in found for key in objects.keys]
-
-
-@pytest.fixture(autouse=True)
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages of four keys; folders of more than a dozen are too large."""
-    monkeypatch.setattr(walk, "LEAST_KEYS", 4)
-    monkeypatch.setattr(walk, "MOST_KEYS", 4)
-    monkeypatch.setattr(parallel, "FOLDER", 12)
-    monkeypatch.setattr(parallel, "ROOM", 6)
-    monkeypatch.setattr(parallel, "_FOLDERS_A_PAGE", 2)
 
 
 YEARS = [f"in/{year}/{day:02}/{n}.jpg" for year in range(4) for day in range(3) for n in range(9)]
@@ -110,7 +108,7 @@ KEYS = st.lists(
 def test_it_is_what_one_listing_gives(keys: list[str], prefix: str, order: Order) -> None:
     server = Server(keys, order)
     expected = [key for key in server.keys if key.startswith(prefix.encode())]
-    assert server.walk(prefix) == expected
+    assert server.list(prefix) == expected
 
 
 def test_folders_are_listed_side_by_side() -> None:
@@ -125,15 +123,15 @@ def test_folders_are_listed_side_by_side() -> None:
         return page(query)
 
     server.page = meeting  # type: ignore[method-assign]
-    assert server.walk("in/") == server.keys
-    assert 2 <= server.most_at_once <= parallel.STREAMS + 1  # and the list of folders
+    assert server.list("in/") == server.keys
+    assert 2 <= server.most_at_once <= SMALL.streams + 1  # and the list of folders
 
 
 def test_the_level_is_the_highest_whose_folders_are_not_too_large() -> None:
     server = Server(
         [f"in/{year}/{day}/{n}" for year in range(9) for day in range(2) for n in "abcd"]
     )
-    assert server.walk("in/") == server.keys
+    assert server.list("in/") == server.keys
     assert {prefix for prefix, delimiter in server.asked if not delimiter} == {
         "in/",
         *(f"in/{year}/" for year in range(9)),
@@ -153,24 +151,25 @@ def test_the_level_is_the_highest_whose_folders_are_not_too_large() -> None:
 )
 def test_it_stays_one_listing_where_dividing_would_not_pay(keys: list[str]) -> None:
     server = Server(keys)
-    assert server.walk("in/") == server.keys
+    assert server.list("in/") == server.keys
     assert {prefix for prefix, delimiter in server.asked if not delimiter} == {"in/"}
 
 
-def test_a_server_that_lists_ahead_by_itself_is_left_alone() -> None:
-    server = Server([f"in/{year}/{n}" for year in range(9) for n in range(9)], minio=True)
-    assert server.walk("in/") == server.keys
-    assert set(server.asked) == {("in/", "")}
-
-
-def test_small_folders_behind_large_ones_are_listed_together(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("page_s", "side_by_side"), [(0.01, False), (0.02, True), (0.5, True)])
+def test_folders_are_listed_side_by_side_only_where_a_page_takes_long(
+    page_s: float, side_by_side: bool
 ) -> None:
-    monkeypatch.setattr(walk, "LEAST_KEYS", 8)
+    server = Server(YEARS, tuning=replace(SMALL, least_wait_s=0.015))
+    server.page_s = page_s
+    assert server.list("in/") == server.keys
+    assert (len(set(server.asked)) > 1) is side_by_side
+
+
+def test_small_folders_behind_large_ones_are_listed_together() -> None:
     large = [f"in/0/{n}/{i}" for n in range(4) for i in range(9)]
     tiny = [f"in/{year}/{n:02}/x" for year in range(10, 40) for n in range(30)]
-    server = Server(large + tiny)
-    assert server.walk("in/") == server.keys
+    server = Server(large + tiny, tuning=replace(SMALL, least_keys=8))
+    assert server.list("in/") == server.keys
     assert len(server.asked) < len(server.keys) / 2
 
 
@@ -179,7 +178,7 @@ def test_an_ambiguous_order_is_left_to_the_server() -> None:
     keys = [*(f"{folder}/{n}" for folder in "abcd" for n in range(20)), "a-b"]
     for order in (by_bytes, folder_by_folder):
         server = Server(keys, order)
-        assert server.walk() == server.keys
+        assert server.list() == server.keys
         assert {prefix for prefix, delimiter in server.asked if not delimiter} == {""}
 
 
@@ -230,7 +229,7 @@ def test_a_level_in_doubt_is_left_to_one_listing(answer: bytes | str | None) -> 
         return answer if isinstance(answer, bytes) else whole
 
     server.page = doubtful  # type: ignore[method-assign]
-    found = parallel.list_objects(server.fetch, ListQuery("in/"), sleep=lambda _: None)
+    found = list_objects(server.source(), ListQuery("in/"))
     assert [key for objects in found for key in objects.keys] == server.keys
     assert {prefix for prefix, delimiter in server.asked if not delimiter} <= {"in/", "in/0/"}
 
@@ -245,7 +244,7 @@ def test_folders_that_a_policy_forbids_are_left_to_one_listing() -> None:
         return page(query)
 
     server.page = guarded  # type: ignore[method-assign]
-    assert server.walk("in/") == server.keys
+    assert server.list("in/") == server.keys
 
 
 def test_a_folder_that_fails_ends_the_walk_after_what_came_before() -> None:
@@ -258,7 +257,7 @@ def test_a_folder_that_fails_ends_the_walk_after_what_came_before() -> None:
         return page(query)
 
     server.page = broken  # type: ignore[method-assign]
-    found = parallel.list_objects(server.fetch, ListQuery("in/"))
+    found = list_objects(server.source(), ListQuery("in/"))
     first = [key for key in server.keys if key.startswith(b"in/0/")]
     assert [
         key for _, objects in zip(range(7), found, strict=False) for key in objects.keys
@@ -274,12 +273,12 @@ def test_a_folder_that_lists_another_ends_the_walk() -> None:
         {**query, "prefix": "in/0/"} if query["prefix"] == "in/2/" else query
     )
     with pytest.raises(MalformedPage, match="out of order"):
-        server.walk("in/")
+        server.list("in/")
 
 
 def test_a_walk_that_is_left_lets_its_threads_end() -> None:
     before = set(threading.enumerate())
-    found = parallel.list_objects(Server(YEARS).fetch, ListQuery("in/"))
+    found = list_objects(Server(YEARS).source(), ListQuery("in/"))
     next(found)
     threads = set(threading.enumerate()) - before
     assert threads

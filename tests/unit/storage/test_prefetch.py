@@ -12,7 +12,7 @@ from coordinator.storage.prefetch import Prefetch
 
 
 def test_the_values_come_in_their_order() -> None:
-    assert list(Prefetch(iter(range(1000)), room=7)) == list(range(1000))
+    assert list(Prefetch(iter(range(1000)), most_weight=7)) == list(range(1000))
 
 
 def test_no_values_are_no_error() -> None:
@@ -46,7 +46,7 @@ class Counted(Iterator[str]):
 
 def test_it_works_ahead_as_far_as_there_is_room() -> None:
     source = Counted()
-    found = Prefetch(source, room=7, weigh=len)
+    found = Prefetch(source, most_weight=7, weigh=len)
     assert source.made[2].wait(10)  # two of weight 3 wait, the third is held until there is room
     assert not source.made[3].is_set()
     next(found)
@@ -55,7 +55,7 @@ def test_it_works_ahead_as_far_as_there_is_room() -> None:
 
 
 def test_one_value_may_always_wait() -> None:
-    assert list(Prefetch(iter(["x" * 9] * 3), room=1, weigh=len)) == ["x" * 9] * 3
+    assert list(Prefetch(iter(["x" * 9] * 3), most_weight=1, weigh=len)) == ["x" * 9] * 3
 
 
 def test_what_is_left_lets_its_thread_end() -> None:
