@@ -2,6 +2,7 @@
 """How fast the index of a bucket is built, and in how much memory, beside other listers.
 
     python -m bench.index [--objects 200000] [--rounds 3] [--largest 10000000] [--only s5cmd …]
+                          [--delay-ms 25]
 
 Every lister runs once unmeasured, so that all find the server's caches warm; then they take turns.
 Those that took more than twice the time of the fastest peer keep that first time.
@@ -19,6 +20,7 @@ from statistics import median
 
 from bench import listers, servers
 from bench.measured import Measured, measured
+from bench.relay import delayed
 
 KEPT = Path("build/bench")
 KEYS = {
@@ -93,6 +95,7 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--largest", type=int, default=10_000_000)
+    parser.add_argument("--delay-ms", type=float, default=0, help="added to every answer")
     parser.add_argument("--only", nargs="*", help="the peers to compare with (all)")
     asked = parser.parse_args()
     for kind in ("SeaweedFS", "MinIO"):
@@ -101,10 +104,11 @@ def main() -> None:
                 assert url is not None  # noqa: S101
                 bucket = servers.fill(url, shape, asked.objects)
                 print(f"{kind}, {asked.objects:,} {shape} keys, median of {asked.rounds}:\n")
-                commands = listers.commands(url, bucket)
-                wanted = {"ours", *(asked.only or commands)}
-                commands = {name: commands[name] for name in commands if name in wanted}
-                compare(commands, asked.objects, asked.rounds)
+                with delayed(url, asked.delay_ms / 1000) as far:
+                    commands = listers.commands(far if asked.delay_ms else url, bucket)
+                    wanted = {"ours", *(asked.only or commands)}
+                    commands = {name: commands[name] for name in commands if name in wanted}
+                    compare(commands, asked.objects, asked.rounds)
     print("Memory of ours:\n")
     memory(asked.largest)
 

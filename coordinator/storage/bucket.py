@@ -14,8 +14,7 @@ from ..model.access import StorageAccess
 from ..model.object_columns import ObjectColumns
 from .client import DELAYS_S, S3Client, status_of
 from .conditional import honours_condition, put_new
-from .listing import list_objects
-from .pages import ListQuery, PageSource, Tuning
+from .pages import ListQuery, PageSource, Tuning, list_objects
 from .retry import Sleep
 from .upload import IncompleteWrite, Written, upload, verify
 
@@ -41,16 +40,12 @@ class Bucket:
         """Opens no connection. A failing request is repeated after each of the delays."""
         self.name = name
         self._sleep, self._tuning = sleep, tuning
-        # The listings side by side, the list of their folders, and the upload of the index.
-        connections = tuning.streams + 2
-        self._client = S3Client(
-            access, name, connections=connections, delays_s=delays_s, sleep=sleep
-        )
+        self._client = S3Client(access, name, delays_s=delays_s, sleep=sleep)
 
     def list_objects(self, query: ListQuery) -> Iterator[ObjectColumns]:
         """All objects of a folder, in listing order, in batches."""
         with self._client.translate_errors("list", query.prefix):
-            source = PageSource(self._fetch_page, self._sleep, time.monotonic, self._tuning)
+            source = PageSource(self._fetch_page, self._sleep, self._tuning)
             yield from list_objects(source, query)
 
     def read_pieces(self, key: str) -> Iterator[bytes]:

@@ -46,7 +46,6 @@ class S3Client:
         access: StorageAccess,
         bucket: str,
         *,
-        connections: int,
         delays_s: Sequence[float],
         sleep: Sleep,
     ) -> None:
@@ -62,7 +61,7 @@ class S3Client:
             secret_key=access.secret_key,
             secure=parts.scheme == "https",
             region=access.region or None,
-            http_client=_make_pool(access, connections),
+            http_client=_make_pool(access),
         )
 
     def request(
@@ -153,12 +152,12 @@ def _is_repeatable(error: Exception) -> bool:
     return status_of(error) in _REPEATABLE
 
 
-def _make_pool(access: StorageAccess, connections: int) -> urllib3.PoolManager:
+def _make_pool(access: StorageAccess) -> urllib3.PoolManager:
     """minio's default pool gives up after seconds and cannot be told of a CA file."""
     if not access.verify:  # asked for in the config; the report says so
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     return urllib3.PoolManager(
-        maxsize=connections,
+        maxsize=4,  # a page, a part of the index, and two to spare
         timeout=urllib3.Timeout(connect=5, read=60),
         retries=False,
         cert_reqs="CERT_REQUIRED" if access.verify else "CERT_NONE",

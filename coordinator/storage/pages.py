@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder → all pages of its listing, checked.
+"""A folder → its objects in listing order, page by page, checked.
 
 What a server or the network can do to a listing ends in one of two ways: the page is requested
-again, or the listing fails and says why. It never ends early as if the folder were shorter.
+again, or the listing fails and says why. It never ends early as if the folder were shorter. The
+next page is fetched while one is parsed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from operator import lt
@@ -15,6 +17,7 @@ from operator import lt
 from ..model.errors import clean_text
 from ..model.object_columns import ObjectColumns
 from .page import MalformedPage, Page, parse_page
+from .prefetch import Prefetch
 from .retry import Sleep, retry
 
 # Before a malformed page is requested again. (Requests without an answer are `client`'s matter.)
@@ -33,23 +36,6 @@ class Tuning:
     """Keys of a page at most. SeaweedFS sends up to 10,000, and costs less per key then."""
     page_bytes: int = 1536 * 1024
     """About as large may a page be."""
-    least_wait_s: float = 0.0
-    """Folders are listed side by side only if a page of `least_keys` takes longer than this."""
-    streams: int = 3
-    """Folders that are listed at the same time."""
-    buffer_objects: int = 12_000
-    """Objects of each that may wait for those of the folders before it."""
-    folder_objects: int = 24_000
-    """Folders of about so many objects are best. Smaller ones cost more requests; of larger ones
-    only the beginning is listed while others are."""
-    folders_a_page: int = 4
-    """Folders are large enough if a page meets so many at most. Smaller ones cost a request each
-    and yield less than a quarter of a page."""
-    review_folders: int = 32
-    """After so many folders their size is looked at again."""
-    level_pages: int = 8
-    """A level with more pages of folders than this is not divided: its folders are held in
-    memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +45,6 @@ class PageSource:
     fetch: Callable[[Mapping[str, str]], bytes]
     """The body of the answer to a query."""
     sleep: Sleep
-    clock: Callable[[], float]
     tuning: Tuning
 
 
@@ -85,16 +70,15 @@ class ListQuery:
         return asked | ({"continuation-token": token} if token else {})
 
 
-def fetch_first_page(source: PageSource, query: ListQuery) -> Page:
-    """The first page of a folder."""
-    return _fetch_page(source, query, "", source.tuning.least_keys)
+def list_objects(source: PageSource, query: ListQuery) -> Iterator[ObjectColumns]:
+    """All objects of a folder, in listing order, each once."""
+    with closing(Prefetch(fetch_pages(source, query))) as pages:
+        yield from check_order(page.objects(times=query.times) for page in pages)
 
 
-def fetch_pages(
-    source: PageSource, query: ListQuery, *, first: Page | None = None, small: bool = False
-) -> Iterator[Page]:
-    """All pages of a folder; `first` if it is known; `small` ones where many are in memory."""
-    found = first or fetch_first_page(source, query)
+def fetch_pages(source: PageSource, query: ListQuery) -> Iterator[Page]:
+    """All pages of a folder."""
+    found = _fetch_page(source, query, "", source.tuning.least_keys)
     yield found
     # A circle of tokens is found without keeping them all: every token is compared with the one
     # before it and with one that is kept for ever longer.
@@ -110,7 +94,7 @@ def fetch_pages(
         if steps == renew_at:
             kept, renew_at = found.token, renew_at * 2
         token = found.token
-        keys = source.tuning.least_keys if small else _choose_page_keys(source.tuning, found)
+        keys = _choose_page_keys(source.tuning, found)
         found = _fetch_page(source, query, _restore_token(found), keys)
         yield found
 

@@ -5,24 +5,17 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class Prefetch(Iterator[T], Generic[T]):
-    """The same values in the same order; an error arrives where its value would.
+    """The same values in the same order, one ahead; an error arrives where its value would."""
 
-    The values that wait weigh `most_weight` at most; one value may always wait.
-    """
-
-    def __init__(
-        self, source: Iterator[T], *, most_weight: int = 1, weigh: Callable[[T], int] = lambda _: 1
-    ) -> None:
-        self._most_weight, self._weigh = most_weight, weigh
+    def __init__(self, source: Iterator[T]) -> None:
         self._ready: deque[T] = deque()
-        self._weight = 0
         self._error: BaseException | None = None
         self._ended = self._closed = False
         self._changed = threading.Condition()
@@ -33,7 +26,6 @@ class Prefetch(Iterator[T], Generic[T]):
             self._changed.wait_for(lambda: self._ready or self._ended)
             if self._ready:
                 value = self._ready.popleft()
-                self._weight -= self._weigh(value)
                 self._changed.notify()
                 return value
             error, self._error = self._error, None
@@ -60,15 +52,9 @@ class Prefetch(Iterator[T], Generic[T]):
                 self._changed.notify()
 
     def _put(self, value: T) -> bool:
-        weight = self._weigh(value)
         with self._changed:
-            self._changed.wait_for(
-                lambda: (
-                    self._closed or not self._ready or self._weight + weight <= self._most_weight
-                )
-            )
+            self._changed.wait_for(lambda: self._closed or not self._ready)
             if not self._closed:
                 self._ready.append(value)
-                self._weight += weight
                 self._changed.notify()
             return not self._closed

@@ -6,8 +6,6 @@ import hashlib
 import io
 import os
 from contextlib import suppress
-from dataclasses import replace
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -15,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from minio.error import S3Error
 
-from bench.relay import delayed
 from coordinator.index.builder import IndexBuilder
 from coordinator.index.selection import MARKERS, ItemFilter
 from coordinator.model.items import Index
@@ -105,10 +102,7 @@ def listed(kind: str, keys: list[str]) -> list[str]:
     "tuning",
     [
         pytest.param(Tuning(), id="large pages"),
-        pytest.param(Tuning(least_keys=2, most_keys=2, least_wait_s=60), id="small pages"),
-        pytest.param(
-            Tuning(least_keys=2, most_keys=2, folder_objects=0, least_wait_s=0), id="by folders"
-        ),
+        pytest.param(Tuning(least_keys=2, most_keys=2), id="small pages"),
     ],
 )
 def test_index_and_skipped_are_the_bucket_in_its_order(
@@ -146,29 +140,6 @@ def test_what_a_server_shows_to_no_lister(server: Server, bucket: Bucket) -> Non
     found = server.client.list_objects(bucket.name, recursive=True)
     assert [each.object_name for each in found] == ["a", "b"]
     assert build(bucket, Rules(), "state/index.txt")[0] == [b"a", b"b"]
-
-
-@pytest.mark.parametrize("delay_s", [0.0, 0.05], ids=["near", "far"])
-def test_folders_are_listed_side_by_side_where_pages_take_long(
-    server: Server, bucket: Bucket, delay_s: float
-) -> None:
-    names = [f"in/{i // 100}/{i:04d}" for i in range(600)]
-    server.fill(bucket.name, names)
-    asked = set()
-    tuning = Tuning(least_keys=50, folder_objects=200, least_wait_s=0.04)
-    with delayed(server.access.url, delay_s) as url:
-        there = Bucket(replace(server.access, url=url), bucket.name, tuning=tuning)
-        request = there._client.request
-
-        def noted(method: str, key: str | None = None, **options: Any) -> Any:
-            asked.add((options.get("query") or {}).get("prefix"))
-            return request(method, key, **options)
-
-        there._client.request = noted  # type: ignore[method-assign]
-        batches = there.list_objects(ListQuery("in/"))
-        assert [key.decode() for batch in batches for key in batch.keys] == names
-    folders = {f"in/{i}/" for i in range(6)}
-    assert asked == ({"in/", *folders} if delay_s else {"in/"})
 
 
 def test_many_pages_come_whole_and_in_order(server: Server, bucket: Bucket) -> None:

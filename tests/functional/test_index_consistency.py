@@ -26,12 +26,12 @@ FLAT = [f"in/{i:05d}" for i in range(3_000)]
 NESTED = [f"in/{i // 300:02d}/{i // 10 % 30:02d}/{i % 10}" for i in range(3_000)]
 
 
-SMALL = Tuning(least_keys=130, most_keys=130, folder_objects=260, least_wait_s=0)
+SMALL = Tuning(least_keys=130, most_keys=130)
 
 
 @pytest.fixture
 def bucket(server: Server, name: str) -> Bucket:
-    """A new bucket that is listed in small pages, by folders where it has any."""
+    """A new bucket that is listed in small pages."""
     server.client.make_bucket(name)
     return Bucket(server.access, name, tuning=SMALL)
 
@@ -39,14 +39,13 @@ def bucket(server: Server, name: str) -> Bucket:
 @contextmanager
 def between_pages(bucket: Bucket, happens: Callable[[str], None]) -> Iterator[None]:
     """Calls `happens` with the last key of every page before the next one is asked for."""
-    request, last, one = bucket._client.request, "", threading.Lock()
+    request, last = bucket._client.request, ""
 
     def asked(method: str, key: str | None = None, **options: Any) -> Any:
         nonlocal last
         listing = "list-type" in (options.get("query") or {})
         if listing and last:
-            with one:  # folders are listed side by side
-                happens(last)
+            happens(last)
         headers, body = request(method, key, **options)
         if listing and (keys := parse_page(body).objects().keys):
             last = keys[-1].decode()

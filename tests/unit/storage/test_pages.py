@@ -8,9 +8,14 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from coordinator.storage.listing import list_objects
 from coordinator.storage.page import MalformedPage
-from coordinator.storage.pages import MALFORMED_DELAYS_S, ListQuery, PageSource, Tuning
+from coordinator.storage.pages import (
+    MALFORMED_DELAYS_S,
+    ListQuery,
+    PageSource,
+    Tuning,
+    list_objects,
+)
 from coordinator.storage.retry import Sleep
 from tests.unit.storage.test_page import entry
 
@@ -26,7 +31,7 @@ def body(keys: list[str], token: str = "") -> bytes:
 def make_source(
     fetch: Callable[[Mapping[str, str]], bytes], sleep: Sleep = lambda seconds: None
 ) -> PageSource:
-    return PageSource(fetch, sleep, lambda: 0.0, Tuning())
+    return PageSource(fetch, sleep, Tuning())
 
 
 class Server:
