@@ -45,10 +45,10 @@ class Platform:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], root: Path = Path("/")) -> Platform:
         """The offers of an environment and of the files mounted below `root`."""
-        function = _function_config(root)
+        function = _read_function_config(root)
         return cls(
-            storages=(*_environment_storage(environ), *_mounted_storage(function, root)),
-            clusters=(*_environment_cluster(environ), *_embedded_clusters(function)),
+            storages=(*_read_environment_storage(environ), *_read_mounted_storage(function, root)),
+            clusters=(*_read_environment_cluster(environ), *_read_embedded_clusters(function)),
             own_inputs=parse_folders(function.get("input")),
             own_outputs=parse_folders(function.get("output")),
         )
@@ -69,7 +69,7 @@ class Platform:
         return replace(
             access,
             region=values["MinIO.region"] or access.region,
-            verify=_first(values["MinIO.verify"], access.verify),
+            verify=_prefer_given(values["MinIO.verify"], access.verify),
             ca_file=values["MinIO.ca_file"] or access.ca_file,
         ), []
 
@@ -92,12 +92,12 @@ class Platform:
         return replace(
             access,
             timeout_s=values[f"{section}.timeout_s"],
-            verify=_first(values[f"{section}.verify"], access.verify),
+            verify=_prefer_given(values[f"{section}.verify"], access.verify),
             ca_file=values[f"{section}.ca_file"] or access.ca_file,
         ), []
 
 
-def _first(given: bool | None, otherwise: bool) -> bool:
+def _prefer_given(given: bool | None, otherwise: bool) -> bool:
     return otherwise if given is None else given
 
 
@@ -147,31 +147,31 @@ def parse_folders(raw: object) -> tuple[Folder, ...]:
     return tuple(Folder.parse(str(entry["path"])) for entry in entries if entry.get("path"))
 
 
-def _environment_storage(environ: Mapping[str, str]) -> tuple[StorageAccess, ...]:
+def _read_environment_storage(environ: Mapping[str, str]) -> tuple[StorageAccess, ...]:
     url, access_key, secret_key = (
         environ.get(f"OSCAR_BATCH_MINIO_{name}", "") for name in ("URL", "ACCESS_KEY", "SECRET_KEY")
     )
     if not (url and access_key and secret_key):
         return ()
     region = environ.get("OSCAR_BATCH_MINIO_REGION", "")
-    url = _offered("OSCAR_BATCH_MINIO_URL", url)
+    url = _check_offered_address("OSCAR_BATCH_MINIO_URL", url)
     return (StorageAccess(url, access_key, secret_key, region=region),)
 
 
-def _environment_cluster(environ: Mapping[str, str]) -> tuple[ClusterAccess, ...]:
+def _read_environment_cluster(environ: Mapping[str, str]) -> tuple[ClusterAccess, ...]:
     url, username, password, token = (
         environ.get(f"OSCAR_BATCH_OSCAR_{name}", "")
         for name in ("URL", "USERNAME", "PASSWORD", "TOKEN")
     )
     if not url or not (token or (username and password)):
         return ()
-    url = _offered("OSCAR_BATCH_OSCAR_URL", url)
+    url = _check_offered_address("OSCAR_BATCH_OSCAR_URL", url)
     return (ClusterAccess(url, username=username, password=password, token=token),)
 
 
-def _mounted_storage(function: Mapping[str, Any], root: Path) -> tuple[StorageAccess, ...]:
+def _read_mounted_storage(function: Mapping[str, Any], root: Path) -> tuple[StorageAccess, ...]:
     """The default provider: its address is in the function's config, its keys are secret files."""
-    provider = _mapping(function, "storage_providers", "minio", "default")
+    provider = _find_mapping(function, "storage_providers", "minio", "default")
     try:
         access_key = (root / PROVIDER_SECRETS / "accessKey").read_text().strip()
         secret_key = (root / PROVIDER_SECRETS / "secretKey").read_text().strip()
@@ -183,7 +183,7 @@ def _mounted_storage(function: Mapping[str, Any], root: Path) -> tuple[StorageAc
         return ()
     return (
         StorageAccess(
-            _offered("the mounted storage provider", provider["endpoint"]),
+            _check_offered_address("the mounted storage provider", provider["endpoint"]),
             access_key,
             secret_key,
             region=provider.get("region") or "",
@@ -192,14 +192,14 @@ def _mounted_storage(function: Mapping[str, Any], root: Path) -> tuple[StorageAc
     )
 
 
-def _embedded_clusters(function: Mapping[str, Any]) -> tuple[ClusterAccess, ...]:
+def _read_embedded_clusters(function: Mapping[str, Any]) -> tuple[ClusterAccess, ...]:
     """The entries that oscar-cli puts into a definition; the one it deployed to comes first."""
-    clusters = _mapping(function, "clusters")
-    entries = {str(name): _mapping(clusters, name) for name in clusters}
+    clusters = _find_mapping(function, "clusters")
+    entries = {str(name): _find_mapping(clusters, name) for name in clusters}
     own = function.get("cluster_id")
     return tuple(
         ClusterAccess(
-            _offered(f"the mounted cluster {name}", entry["endpoint"]),
+            _check_offered_address(f"the mounted cluster {name}", entry["endpoint"]),
             username=entry["auth_user"],
             password=entry["auth_password"],
             verify=bool(entry.get("ssl_verify", True)),
@@ -209,14 +209,14 @@ def _embedded_clusters(function: Mapping[str, Any]) -> tuple[ClusterAccess, ...]
     )
 
 
-def _offered(source: str, url: str) -> str:
+def _check_offered_address(source: str, url: str) -> str:
     try:
         return normalize_address(url)
     except ValueError as error:
         raise ConfigError([f"{source}: {error}"]) from error
 
 
-def _function_config(root: Path) -> Mapping[str, Any]:
+def _read_function_config(root: Path) -> Mapping[str, Any]:
     try:
         function = yaml.safe_load((root / FUNCTION_CONFIG).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError):
@@ -224,7 +224,7 @@ def _function_config(root: Path) -> Mapping[str, Any]:
     return function if isinstance(function, dict) else {}
 
 
-def _mapping(raw: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+def _find_mapping(raw: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
     """A nested mapping; absent, null and other kinds count as empty, as OSCAR's own JSON does."""
     for key in path:
         inner = raw.get(key)

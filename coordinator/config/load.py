@@ -67,7 +67,7 @@ def load_config(text: bytes, platform: Platform) -> Config:
     reader.problems += _find_folder_problems(locations)
     chunk_rules, cost, problems = read_planning(values)
     reader.problems += problems
-    if _asks(values, "bucket.skip_done") and not values["bucket.skip_done.prefix"]:
+    if _is_given(values, "bucket.skip_done") and not values["bucket.skip_done.prefix"]:
         reader.problems.append("bucket.skip_done.prefix: is missing (the folder of the outputs)")
     if reader.problems or storage is None or cluster is None:
         raise ConfigError(reader.problems)
@@ -98,7 +98,7 @@ def _read_locations(values: Mapping[str, Any], platform: Platform) -> Locations:
     return Locations(
         data=data,
         state=read_folder("state"),
-        report=read_folder("report") if _asks(values, "report") else None,
+        report=read_folder("report") if _is_given(values, "report") else None,
         index_copy=data.prefix + values["output.file"] if values["output.file"] else None,
         own_inputs=platform.own_inputs,
         own_outputs=platform.own_outputs,
@@ -114,11 +114,11 @@ def _read_selection(values: Mapping[str, Any], prefix: str) -> Selection:
         rules=Rules(prefix, **{name: values[f"bucket.{name}"] for name in filters}),
         recursive=values["bucket.recursive"],
         manifest=Manifest(key, column) if key else None,
-        skip_done=outputs if _asks(values, "bucket.skip_done") else None,
+        skip_done=outputs if _is_given(values, "bucket.skip_done") else None,
     )
 
 
-def _asks(values: Mapping[str, Any], section: str) -> bool:
+def _is_given(values: Mapping[str, Any], section: str) -> bool:
     return any(value for path, value in values.items() if path.startswith(f"{section}."))
 
 

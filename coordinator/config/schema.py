@@ -30,7 +30,7 @@ class ConfigReader:
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self.problems: list[str] = []
-        given = dict(self._leaves(raw, ""))
+        given = dict(self._find_leaves(raw, ""))
         self.values: dict[str, Any] = {}
         for path, known in KEYS.items():
             self.values[path] = known.default
@@ -45,22 +45,22 @@ class ConfigReader:
     def _reported(self) -> set[str]:
         return {problem.partition(":")[0] for problem in self.problems}
 
-    def _leaves(self, raw: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    def _find_leaves(self, raw: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
         for key, value in raw.items():
             here = f"{path}{key}"
             if here in KEYS:
                 yield here, value
             elif here not in _SECTIONS:
-                self.problems.append(_unknown(path, str(key)))
+                self.problems.append(_describe_unknown(path, str(key)))
             elif isinstance(value, dict):
-                yield from self._leaves(value, f"{here}.")
+                yield from self._find_leaves(value, f"{here}.")
             elif value is not None:
                 self.problems.append(
                     f"{here}: must be an object with keys, not {describe_kind(value)}"
                 )
 
 
-def _unknown(path: str, key: str) -> str:
+def _describe_unknown(path: str, key: str) -> str:
     siblings = {known[len(path) :].partition(".")[0] for known in KEYS if known.startswith(path)}
     lowered = {name.lower(): name for name in sorted(siblings)}
     near = difflib.get_close_matches(key.lower(), lowered, n=1)
@@ -75,7 +75,7 @@ def describe_kind(value: object) -> str:
     return kinds.get(type(value), "null" if value is None else "a number")
 
 
-def _text(value: object) -> str:
+def _check_string(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"must be a text, not {describe_kind(value)}")
     if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in value):
@@ -83,13 +83,15 @@ def _text(value: object) -> str:
     return value
 
 
-def _flag(value: object) -> bool:
+def _check_flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"must be true or false, not {describe_kind(value)}")
     return value
 
 
-def _number(*, above: float = -math.inf, least: float = -math.inf, below: float = math.inf) -> Any:
+def _make_number_check(
+    *, above: float = -math.inf, least: float = -math.inf, below: float = math.inf
+) -> Any:
     bounds = [f"above {above:g}"] if above > -math.inf else []
     bounds += [f"at least {least:g}"] if least > -math.inf else []
     bounds += [f"below {below:g}"] if below < math.inf else []
@@ -105,19 +107,19 @@ def _number(*, above: float = -math.inf, least: float = -math.inf, below: float 
     return check
 
 
-def _count(value: object) -> int:
+def _check_count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         got = str(value)[:20] if isinstance(value, int | float) else describe_kind(value)
         raise ValueError(f"must be a whole number of at least 1, got {got}")
     return value
 
 
-def _extra(value: object) -> int:
-    return 0 if value == 0 and not isinstance(value, bool) else _count(value)
+def _check_extra_slots(value: object) -> int:
+    return 0 if value == 0 and not isinstance(value, bool) else _check_count(value)
 
 
-def _strategy(value: object) -> Strategy:
-    text = _text(value)
+def _check_strategy(value: object) -> Strategy:
+    text = _check_string(value)
     # Pulling is a mode of the service's workers, not a way to cut ranges for invocations.
     known = [str(strategy) for strategy in Strategy if strategy is not Strategy.PULL]
     if text not in known:
@@ -125,54 +127,54 @@ def _strategy(value: object) -> Strategy:
     return Strategy(text)
 
 
-def _speeds(value: object) -> tuple[float, ...]:
+def _check_speeds(value: object) -> tuple[float, ...]:
     if not isinstance(value, list) or not 1 <= len(value) <= MOST_SPEEDS:
         raise ValueError(f"must be a list of 1 to {MOST_SPEEDS} numbers, such as [0.5, 1, 1]")
-    check = _number(least=0.01, below=100)
+    check = _make_number_check(least=0.01, below=100)
     return tuple(sorted(check(each) for each in value))
 
 
-def _bucket(value: object) -> str:
-    text = _text(value)
+def _check_bucket(value: object) -> str:
+    text = _check_string(value)
     if text and ("/" in text or not 3 <= len(text) <= 63):
         raise ValueError(f"must be a bucket's name without folders, got {clean_text(text, 80)!r}")
     return text
 
 
-def _file(value: object) -> str:
-    text = _text(value)
+def _check_file(value: object) -> str:
+    text = _check_string(value)
     if text.startswith("/") or text.endswith("/"):
         raise ValueError("must be a file name below bucket.folder_prefix, such as index.txt")
     return text
 
 
-def _url(value: object) -> str:
-    text = _text(value)
+def _check_url(value: object) -> str:
+    text = _check_string(value)
     return normalize_address(text) if text.strip() else ""
 
 
-def _storage_url(value: object) -> str:
-    url = _url(value)
+def _check_storage_url(value: object) -> str:
+    url = _check_url(value)
     if url.count("/") > 2:
         raise ValueError("must be the address of the server alone, without a path")
     return url
 
 
-def _region(value: object) -> str:
-    text = _text(value)
+def _check_region(value: object) -> str:
+    text = _check_string(value)
     if not re.fullmatch(r"[A-Za-z0-9_-]*", text):
         raise ValueError("must be a region's name, such as us-east-1")
     return text
 
 
-def _globs(value: object) -> tuple[str, ...]:
-    texts = [_text(each) for each in (value if isinstance(value, list) else [value])]
+def _check_globs(value: object) -> tuple[str, ...]:
+    texts = [_check_string(each) for each in (value if isinstance(value, list) else [value])]
     for text in texts:
         compile_glob(text)
     return tuple(texts)
 
 
-def _bytes(value: object) -> int:
+def _check_bytes(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError(
             f"must be a number of bytes, or a text such as 10Mi, not {describe_kind(value)}"
@@ -183,9 +185,9 @@ def _bytes(value: object) -> int:
     return found
 
 
-def _time(value: object) -> datetime:
+def _check_time(value: object) -> datetime:
     # YAML reads an unquoted date or time as such.
-    text = value.isoformat() if isinstance(value, date) else _text(value)
+    text = value.isoformat() if isinstance(value, date) else _check_string(value)
     try:
         return parse_time(text)
     except ValueError as error:
@@ -196,56 +198,56 @@ def _time(value: object) -> datetime:
 class _Key:
     """A known key: how it is checked, what it is when absent, why it may not be."""
 
-    check: Callable[[Any], Any] = _text
+    check: Callable[[Any], Any] = _check_string
     default: Any = ""
     required: str = ""
 
 
 KEYS: Mapping[str, _Key] = {
-    "MinIO.url": _Key(_storage_url),
+    "MinIO.url": _Key(_check_storage_url),
     "MinIO.access_key": _Key(),
     "MinIO.secret_key": _Key(),
-    "MinIO.region": _Key(_region),
-    "MinIO.verify": _Key(_flag, None),
+    "MinIO.region": _Key(_check_region),
+    "MinIO.verify": _Key(_check_flag, None),
     "MinIO.ca_file": _Key(),
-    "bucket.name": _Key(_bucket, required="the bucket with the files to process"),
+    "bucket.name": _Key(_check_bucket, required="the bucket with the files to process"),
     "bucket.folder_prefix": _Key(),
-    "bucket.recursive": _Key(_flag, True),
-    "bucket.include": _Key(_globs, ()),
-    "bucket.exclude": _Key(_globs, ()),
-    "bucket.min_size": _Key(_bytes, None),
-    "bucket.max_size": _Key(_bytes, None),
-    "bucket.modified_after": _Key(_time, None),
-    "bucket.modified_before": _Key(_time, None),
+    "bucket.recursive": _Key(_check_flag, True),
+    "bucket.include": _Key(_check_globs, ()),
+    "bucket.exclude": _Key(_check_globs, ()),
+    "bucket.min_size": _Key(_check_bytes, None),
+    "bucket.max_size": _Key(_check_bytes, None),
+    "bucket.modified_after": _Key(_check_time, None),
+    "bucket.modified_before": _Key(_check_time, None),
     "bucket.manifest": _Key(),
     "bucket.manifest_column": _Key(default="key"),
     "bucket.skip_done.prefix": _Key(),
     "bucket.skip_done.strip": _Key(),
     "bucket.skip_done.suffix": _Key(),
-    "output.file": _Key(_file),
-    "oscar_cluster.url": _Key(_url),
+    "output.file": _Key(_check_file),
+    "oscar_cluster.url": _Key(_check_url),
     "oscar_cluster.auth_basic.username": _Key(),
     "oscar_cluster.auth_basic.password": _Key(),
     "oscar_cluster.auth_token.token": _Key(),
-    "oscar_cluster.verify": _Key(_flag, None),
+    "oscar_cluster.verify": _Key(_check_flag, None),
     "oscar_cluster.ca_file": _Key(),
-    "oscar_cluster.timeout_s": _Key(_number(above=0, below=_DAY_S), 30.0),
+    "oscar_cluster.timeout_s": _Key(_make_number_check(above=0, below=_DAY_S), 30.0),
     "service.name": _Key(required="the OSCAR service that processes the files"),
-    "plan.headroom": _Key(_number(least=0, below=1), 0.2),
-    "plan.max_parallel": _Key(_count, None),
-    "plan.strategy": _Key(_strategy, Strategy.AUTO),
-    "plan.chunk_items": _Key(_count, None),
-    "plan.chunk_bytes": _Key(_count, None),
-    "plan.min_chunk_items": _Key(_count, 1),
-    "plan.startup_s": _Key(_number(least=0, below=_DAY_S), None),
-    "plan.seconds_per_item": _Key(_number(least=0, below=_DAY_S), None),
-    "plan.seconds_per_mb": _Key(_number(least=0, below=_DAY_S), None),
-    "plan.speeds": _Key(_speeds, ()),
-    "plan.extra_slots": _Key(_extra, 0),
-    "run.dry_run": _Key(_flag, False),
-    "state.bucket": _Key(_bucket),
+    "plan.headroom": _Key(_make_number_check(least=0, below=1), 0.2),
+    "plan.max_parallel": _Key(_check_count, None),
+    "plan.strategy": _Key(_check_strategy, Strategy.AUTO),
+    "plan.chunk_items": _Key(_check_count, None),
+    "plan.chunk_bytes": _Key(_check_count, None),
+    "plan.min_chunk_items": _Key(_check_count, 1),
+    "plan.startup_s": _Key(_make_number_check(least=0, below=_DAY_S), None),
+    "plan.seconds_per_item": _Key(_make_number_check(least=0, below=_DAY_S), None),
+    "plan.seconds_per_mb": _Key(_make_number_check(least=0, below=_DAY_S), None),
+    "plan.speeds": _Key(_check_speeds, ()),
+    "plan.extra_slots": _Key(_check_extra_slots, 0),
+    "run.dry_run": _Key(_check_flag, False),
+    "state.bucket": _Key(_check_bucket),
     "state.prefix": _Key(default=".oscar-batch/"),
-    "report.bucket": _Key(_bucket),
+    "report.bucket": _Key(_check_bucket),
     "report.prefix": _Key(),
 }
 _SECTIONS = {path[:i] for path in KEYS for i, letter in enumerate(path) if letter == "."}

@@ -33,7 +33,7 @@ def write_range_body(plan: Plan, chunk: Chunk, attempt: int) -> bytes:
         "chunk": chunk.number,
         "attempt": attempt,
     }
-    pairs = (f"{_quoted(key)}:{_value(value)}" for key, value in fields.items())
+    pairs = (f"{_quote(key)}:{_encode_value(value)}" for key, value in fields.items())
     return ("{" + ",".join(pairs) + "}").encode("ascii")
 
 
@@ -43,16 +43,16 @@ def make_job_name(plan: Plan, chunk: Chunk, attempt: int) -> str:
     return f"{service}-{plan.run_id}-{chunk.number}-{attempt}"
 
 
-def _value(value: str | int) -> str:
-    return str(value) if isinstance(value, int) else _quoted(value)
+def _encode_value(value: str | int) -> str:
+    return str(value) if isinstance(value, int) else _quote(value)
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """A JSON string; characters beyond the safe ones as UTF-16 escapes, as JSON has them."""
-    units = (character if character in _SAFE else _escaped(character) for character in text)
+    units = (character if character in _SAFE else _escape(character) for character in text)
     return '"' + "".join(units) + '"'
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     encoded = character.encode("utf-16-be")
     return "".join(f"\\u{encoded[i]:02x}{encoded[i + 1]:02x}" for i in range(0, len(encoded), 2))

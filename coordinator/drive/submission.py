@@ -146,7 +146,7 @@ class _Submission:
             # Stays true should anything fail between the request and the record of its answer.
             before, outcome = outcome, replace(outcome, state=State.UNCERTAIN)
             job, reply = self._post(chunk, self._attempt)
-            outcome = before.attempt(_STATES[reply.verdict], job=job, detail=reply.detail)
+            outcome = before.with_attempt(_STATES[reply.verdict], job=job, detail=reply.detail)
             self._steps.after_answer(chunk, reply)
             if reply.verdict is Verdict.BUSY:
                 log.warning("chunk %d: request %d: %s", chunk.number, number, reply.detail)

@@ -47,7 +47,7 @@ class IndexBuilder:
     def build_lines(self, batches: Iterable[ObjectColumns]) -> Iterator[bytes]:
         """The index lines of each batch in one piece, in the order of the objects."""
         for batch in batches:
-            kept = self._fit(batch)
+            kept = self._drop_unfit(batch)
             if kept.keys:
                 self._count(kept)
                 yield b"\n".join(kept.keys) + b"\n"
@@ -74,14 +74,14 @@ class IndexBuilder:
             left_out=dict(left_out or {}),
         )
 
-    def _fit(self, batch: ObjectColumns) -> ObjectColumns:
+    def _drop_unfit(self, batch: ObjectColumns) -> ObjectColumns:
         """The objects that a line can hold; one look at all names where nothing is odd."""
         text = b"\n".join(batch.keys)
         lines = text.count(b"\n") + 1
         odd = b"\r" in text or b"/\n" in text or text[-1:] == b"/" or not all(batch.keys)
         if lines == len(batch) and not odd and _is_unicode(text):
             return batch
-        reasons = [_unfit(key) for key in batch.keys]
+        reasons = [_explain_unfit(key) for key in batch.keys]
         for key, reason in zip(batch.keys, reasons, strict=True):
             if reason:
                 self.skip([key], reason)
@@ -110,7 +110,7 @@ class IndexBuilder:
                 heapq.heapreplace(self._largest, (size, -(self._items + offset), keys[offset]))
 
 
-def _unfit(key: bytes) -> str:
+def _explain_unfit(key: bytes) -> str:
     """Why a key cannot be an index line; empty if it can."""
     if b"\n" in key or b"\r" in key:
         return "the key contains a line break, which an index line cannot hold"

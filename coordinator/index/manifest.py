@@ -53,7 +53,7 @@ Row = tuple[str, int | None, str | None]
 
 def read_objects(manifest: Manifest, content: Iterable[bytes]) -> Iterator[ObjectColumns]:
     """The objects that a manifest names. Raises ConfigError."""
-    rows = _rows(manifest, _lines(manifest, _plain(content)))
+    rows = _read_rows(manifest, _read_lines(manifest, _decompress(content)))
     while batch := list(islice(rows, BATCH)):
         sizes = [size for _, size, _ in batch if size is not None]
         times = [time for _, _, time in batch if time is not None]
@@ -64,7 +64,7 @@ def read_objects(manifest: Manifest, content: Iterable[bytes]) -> Iterator[Objec
         )
 
 
-def _plain(content: Iterable[bytes]) -> Iterator[bytes]:
+def _decompress(content: Iterable[bytes]) -> Iterator[bytes]:
     """The content, unzipped where its first bytes say that it is gzip; whole, or an error."""
     source = iter(content)
     first = next(source, b"")
@@ -96,99 +96,99 @@ def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _lines(manifest: Manifest, content: Iterable[bytes]) -> Iterator[str]:
+def _read_lines(manifest: Manifest, content: Iterable[bytes]) -> Iterator[str]:
     """Lines of text, `\\n` kept; a UTF-8 byte order mark is not part of the first."""
     number, rest = 0, b""
     for piece in content:
         *lines, rest = (rest + piece).split(b"\n")
         if len(rest) > LONGEST_LINE:
-            raise _wrong(number + 1, "is longer than 1 MiB")
+            raise _make_error(number + 1, "is longer than 1 MiB")
         for line in lines:
             number += 1
-            yield _text(number, line) + "\n"
+            yield _decode_line(number, line) + "\n"
     if rest:
-        yield _text(number + 1, rest)
+        yield _decode_line(number + 1, rest)
 
 
-def _text(number: int, line: bytes) -> str:
+def _decode_line(number: int, line: bytes) -> str:
     try:
         return line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        raise _wrong(number, "is not UTF-8 text") from error
+        raise _make_error(number, "is not UTF-8 text") from error
 
 
-def _rows(manifest: Manifest, lines: Iterator[str]) -> Iterator[Row]:
+def _read_rows(manifest: Manifest, lines: Iterator[str]) -> Iterator[Row]:
     name = manifest.key.lower().removesuffix(".gz")
     if manifest.inventory:
-        return _inventory(manifest, lines)
+        return _read_inventory_rows(manifest, lines)
     if name.endswith((".jsonl", ".ndjson")):
-        return _jsonl(manifest, lines)
+        return _read_jsonl(manifest, lines)
     if name.endswith(".csv"):
-        return _csv(manifest, lines)
+        return _read_csv(manifest, lines)
     return ((line, None, None) for raw in lines if (line := raw.rstrip("\r\n")))
 
 
-def _jsonl(manifest: Manifest, lines: Iterator[str]) -> Iterator[Row]:
+def _read_jsonl(manifest: Manifest, lines: Iterator[str]) -> Iterator[Row]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             found = json.loads(line)
         except ValueError as error:
-            raise _wrong(number, "is not JSON") from error
+            raise _make_error(number, "is not JSON") from error
         if not isinstance(found, dict):
-            raise _wrong(number, "is not a JSON object")
-        yield _row(manifest, number, found)
+            raise _make_error(number, "is not a JSON object")
+        yield _make_row(manifest, number, found)
 
 
-def _csv(manifest: Manifest, lines: Iterator[str]) -> Iterator[Row]:
+def _read_csv(manifest: Manifest, lines: Iterator[str]) -> Iterator[Row]:
     reader = csv.reader(lines, strict=True)
-    header = _next(reader)
+    header = _read_cells(reader)
     if header is not None and manifest.column not in header:
         known = clean_text(", ".join(header), 200)
         raise ConfigError([f"bucket.manifest: has no column {manifest.column!r}; it has {known}"])
-    while header is not None and (cells := _next(reader)) is not None:
+    while header is not None and (cells := _read_cells(reader)) is not None:
         if cells:
-            yield _row(manifest, reader.line_num, dict(zip(header, cells, strict=False)))
+            yield _make_row(manifest, reader.line_num, dict(zip(header, cells, strict=False)))
 
 
-def _inventory(manifest: Manifest, lines: Iterator[str]) -> Iterator[Row]:
+def _read_inventory_rows(manifest: Manifest, lines: Iterator[str]) -> Iterator[Row]:
     reader = csv.reader(lines, strict=True)
-    while (cells := _next(reader)) is not None:
+    while (cells := _read_cells(reader)) is not None:
         if not cells:
             continue
         found = dict(zip(manifest.inventory, cells, strict=False))
         if found.get("IsLatest", "true") == "false" or found.get("IsDeleteMarker") == "true":
             continue
-        key, size, time = _row(Manifest("", column="Key"), reader.line_num, found)
+        key, size, time = _make_row(Manifest("", column="Key"), reader.line_num, found)
         yield unquote_plus(key), size, time
 
 
-def _next(reader: Any) -> list[str] | None:
+def _read_cells(reader: Any) -> list[str] | None:
     try:
         return next(reader, None)
     except csv.Error as error:
-        raise _wrong(reader.line_num, f"is not CSV ({error})") from error
+        raise _make_error(reader.line_num, f"is not CSV ({error})") from error
 
 
-def _row(manifest: Manifest, number: int, found: Mapping[str, Any]) -> Row:
+def _make_row(manifest: Manifest, number: int, found: Mapping[str, Any]) -> Row:
     key = found.get(manifest.column)
     if not isinstance(key, str) or not key:
-        raise _wrong(number, f"has no {manifest.column!r}")
+        raise _make_error(number, f"has no {manifest.column!r}")
     size = next((found[name] for name in _SIZES if found.get(name) not in {None, ""}), None)
     time = next((found[name] for name in _TIMES if found.get(name) not in {None, ""}), None)
     try:
-        return key, None if size is None else _size(size), None if time is None else str(time)
+        return key, None if size is None else _parse_size(size), None if time is None else str(time)
     except (ValueError, TypeError) as error:
-        raise _wrong(number, f"has the size {clean_text(str(size), 40)!r}") from error
+        raise _make_error(number, f"has the size {clean_text(str(size), 40)!r}") from error
 
 
-def _size(value: object) -> int:
+def _parse_size(value: object) -> int:
     number = int(value) if isinstance(value, str | int) else -1
     if number < 0:
         raise ValueError
     return number
 
 
-def _wrong(number: int, what: str) -> ConfigError:
+def _make_error(number: int, what: str) -> ConfigError:
     return ConfigError([f"bucket.manifest: line {number} {what}"])

@@ -31,26 +31,26 @@ class ItemFilter:
         """`of_runs` are the keys that runs write, and the folders: those that end with `/`."""
         self._run_files = frozenset(key.encode() for key in of_runs if not key.endswith("/"))
         self._run_folders = tuple(key.encode() for key in of_runs if key.endswith("/"))
-        self._rules = list(_compiled(rules))
+        self._rules = list(_compile_rules(rules))
         self.left_out: Counter[str] = Counter()
 
     def select(self, batches: Iterable[ObjectColumns]) -> Iterator[ObjectColumns]:
         """The objects of each batch that are items, in their order."""
         for batch in batches:
-            kept = self._without(batch, MARKERS, _markers(batch))
+            kept = self._leave_out(batch, MARKERS, _find_markers(batch))
             if self._run_files or self._run_folders:
-                kept = self._without(kept, OF_RUNS, self._written_by_runs(kept))
+                kept = self._leave_out(kept, OF_RUNS, self._find_run_files(kept))
             for name, keep in self._rules:
                 if kept.keys:
-                    kept = self._without(kept, name, (not good for good in keep(kept)))
+                    kept = self._leave_out(kept, name, (not good for good in keep(kept)))
             if kept.keys:
                 yield kept
 
-    def _written_by_runs(self, batch: ObjectColumns) -> Iterator[bool]:
+    def _find_run_files(self, batch: ObjectColumns) -> Iterator[bool]:
         files, folders = self._run_files, self._run_folders
         return (key in files or key.startswith(folders) for key in batch.keys)
 
-    def _without(self, batch: ObjectColumns, name: str, out: Iterable[object]) -> ObjectColumns:
+    def _leave_out(self, batch: ObjectColumns, name: str, out: Iterable[object]) -> ObjectColumns:
         leaves = list(out)
         if not any(leaves):
             return batch
@@ -59,44 +59,47 @@ class ItemFilter:
         return kept
 
 
-def _compiled(rules: Rules) -> Iterator[tuple[str, _Keep]]:
+def _compile_rules(rules: Rules) -> Iterator[tuple[str, _Keep]]:
     folder = rules.prefix.encode()
     below = len(folder)
     if folder:  # a manifest may name what lies elsewhere
         yield "bucket.folder_prefix", lambda batch: (key.startswith(folder) for key in batch.keys)
     if rules.include:
-        wanted = _any([compile_glob(glob) for glob in rules.include])
+        wanted = _compile_any([compile_glob(glob) for glob in rules.include])
         yield "bucket.include", lambda batch: (wanted(key, below) for key in batch.keys)
     if rules.exclude:
-        unwanted = _any([compile_glob(glob) for glob in rules.exclude])
+        unwanted = _compile_any([compile_glob(glob) for glob in rules.exclude])
         yield "bucket.exclude", lambda batch: (not unwanted(key, below) for key in batch.keys)
     if (least := rules.min_size) is not None:
-        yield "bucket.min_size", lambda batch: (size >= least for size in _sizes(batch))
+        yield "bucket.min_size", lambda batch: (size >= least for size in _require_sizes(batch))
     if (most := rules.max_size) is not None:
-        yield "bucket.max_size", lambda batch: (size <= most for size in _sizes(batch))
+        yield "bucket.max_size", lambda batch: (size <= most for size in _require_sizes(batch))
     if (after := rules.modified_after) is not None:
-        yield "bucket.modified_after", lambda batch: (time >= after for time in _times(batch))
+        yield "bucket.modified_after", lambda batch: (time >= after for time in _parse_times(batch))
     if (before := rules.modified_before) is not None:
-        yield "bucket.modified_before", lambda batch: (time < before for time in _times(batch))
+        yield (
+            "bucket.modified_before",
+            lambda batch: (time < before for time in _parse_times(batch)),
+        )
 
 
-def _any(patterns: list[re.Pattern[bytes]]) -> Callable[[bytes, int], object]:
+def _compile_any(patterns: list[re.Pattern[bytes]]) -> Callable[[bytes, int], object]:
     whole = b"|".join(b"(?:" + each.pattern + b")" for each in patterns)
     return re.compile(whole, re.DOTALL).fullmatch
 
 
-def _markers(batch: ObjectColumns) -> list[bool]:
+def _find_markers(batch: ObjectColumns) -> list[bool]:
     sizes = batch.sizes if batch.sizes is not None else [0] * len(batch)
     return [key[-1:] == b"/" and not size for key, size in zip(batch.keys, sizes, strict=True)]
 
 
-def _sizes(batch: ObjectColumns) -> list[int]:
+def _require_sizes(batch: ObjectColumns) -> list[int]:
     if batch.sizes is None:
         raise ConfigError(["bucket.manifest: tells no sizes, which min_size and max_size need"])
     return batch.sizes
 
 
-def _times(batch: ObjectColumns) -> list[datetime]:
+def _parse_times(batch: ObjectColumns) -> list[datetime]:
     if batch.times is None:
         raise ConfigError(["bucket.manifest: tells no times, which modified_… need"])
     return [parse_time(text) for text in batch.times]

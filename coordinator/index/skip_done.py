@@ -29,17 +29,17 @@ class KeySet:
         self._pieces = [array("Q") for _ in range(PIECES)]
         for batch in batches:
             for key in batch.keys:
-                self._pieces[_piece(key)].append(hash(key) % 2**64)
+                self._pieces[_choose_piece(key)].append(hash(key) % 2**64)
         for i, piece in enumerate(self._pieces):
             self._pieces[i] = array("Q", sorted(piece))
 
     def __contains__(self, key: bytes) -> bool:
-        number, piece = hash(key) % 2**64, self._pieces[_piece(key)]
+        number, piece = hash(key) % 2**64, self._pieces[_choose_piece(key)]
         place = bisect_left(piece, number)
         return place < len(piece) and piece[place] == number
 
 
-def _piece(key: bytes) -> int:
+def _choose_piece(key: bytes) -> int:
     """By a hash of its own: bits of the one that is kept would tell nothing new."""
     return hash(b"/" + key) % PIECES
 

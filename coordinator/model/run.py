@@ -76,7 +76,7 @@ class Outcome:
     job: str = ""
     detail: str = ""
 
-    def attempt(self, state: State, *, job: str, detail: str = "") -> Outcome:
+    def with_attempt(self, state: State, *, job: str, detail: str = "") -> Outcome:
         """The outcome after one more invocation."""
         return replace(self, state=state, attempts=self.attempts + 1, job=job, detail=detail)
 
@@ -108,7 +108,7 @@ class Report:
     outcomes: tuple[Outcome, ...] = ()
     """One for every chunk of the plan; those that were not invoked are pending."""
 
-    def counts(self) -> dict[str, int]:
+    def count_items(self) -> dict[str, int]:
         """Items by state; `listed` is always the sum of the others."""
         failed = sum(o.chunk.items for o in self.outcomes if o.state is State.FAILED)
         items = self.plan.index.items if self.plan else 0

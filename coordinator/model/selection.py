@@ -86,7 +86,7 @@ def compile_glob(glob: str) -> re.Pattern[bytes]:
     path = glob.lstrip("/") if "/" in glob else f"**/{glob}"
     translated, position = "", 0
     while position < len(path):
-        text, position = _translated(path, position)
+        text, position = _translate_glob(path, position)
         translated += text
     # Over bytes "." would be a byte, so letters outside ASCII are spelled as UTF-8 allows them.
     return re.compile(translated.encode(), re.DOTALL)
@@ -95,7 +95,7 @@ def compile_glob(glob: str) -> re.Pattern[bytes]:
 _LETTER = r"(?:[^/\x80-\xff]|[\xc2-\xf4][\x80-\xbf]+)"
 
 
-def _translated(path: str, at: int) -> tuple[str, int]:
+def _translate_glob(path: str, at: int) -> tuple[str, int]:
     """The expression of the glob's next element, and where the one after it starts."""
     if path.startswith("**/", at) and (at == 0 or path[at - 1] == "/"):
         return "(?:.*/)?", at + 3
@@ -107,11 +107,11 @@ def _translated(path: str, at: int) -> tuple[str, int]:
         return _LETTER, at + 1
     end = path.find("]", at + 3 if path.startswith("[!", at) else at + 2)
     if path[at] == "[" and end > 0:
-        return _choice(path[at + 1 : end]), end + 1
+        return _translate_choice(path[at + 1 : end]), end + 1
     return re.escape(path[at]), at + 1
 
 
-def _choice(inside: str) -> str:
+def _translate_choice(inside: str) -> str:
     """`[a-z0]` and `[!a-z0]`. A letter outside ASCII is several bytes, so none may be in it."""
     if not inside.isascii():
         raise ValueError(f"[{inside}] may only hold ASCII characters")

@@ -112,13 +112,13 @@ class OscarClient:
         attempt = f"deploy service {name} on {self._access.url}"
         known = self._send("GET", f"/system/services/{quote(name, safe='')}", attempt)
         if known.status_code == requests.codes.ok:
-            owner = (_decoded(known, attempt) or {}).get("owner", "")
+            owner = (_decode_json(known, attempt) or {}).get("owner", "")
             body = {**definition, "owner": owner}
-            _checked(self._send("PUT", "/system/services", attempt, body), attempt)
+            _check_status(self._send("PUT", "/system/services", attempt, body), attempt)
             return False
         if known.status_code not in {400, 404}:
-            _checked(known, attempt)
-        _checked(self._send("POST", "/system/services", attempt, dict(definition)), attempt)
+            _check_status(known, attempt)
+        _check_status(self._send("POST", "/system/services", attempt, dict(definition)), attempt)
         return True
 
     def read_secret_names(self, name: str) -> frozenset[str]:
@@ -144,14 +144,14 @@ class OscarClient:
                 allow_redirects=False,
             )
         except requests.ConnectionError as error:
-            verdict = Verdict.BUSY if _never_sent(error) else Verdict.UNCERTAIN
-            return Reply(verdict, _unanswered(error))
+            verdict = Verdict.BUSY if _was_never_sent(error) else Verdict.UNCERTAIN
+            return Reply(verdict, _explain_unanswered(error))
         except requests.RequestException as error:
-            return Reply(Verdict.UNCERTAIN, _unanswered(error))
-        return _reply(answer)
+            return Reply(Verdict.UNCERTAIN, _explain_unanswered(error))
+        return _judge_reply(answer)
 
     def _get(self, path: str, attempt: str) -> Any:
-        return _decoded(_checked(self._send("GET", path, attempt), attempt), attempt)
+        return _decode_json(_check_status(self._send("GET", path, attempt), attempt), attempt)
 
     def _send(
         self, method: str, path: str, attempt: str, body: Mapping[str, Any] | None = None
@@ -168,7 +168,7 @@ class OscarClient:
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            raise ClusterError(f"could not {attempt}: {_unanswered(error)}") from error
+            raise ClusterError(f"could not {attempt}: {_explain_unanswered(error)}") from error
 
 
 class _Refused(ClusterError):
@@ -179,7 +179,7 @@ class _Refused(ClusterError):
         self.code = code
 
 
-def _checked(answer: requests.Response, attempt: str) -> requests.Response:
+def _check_status(answer: requests.Response, attempt: str) -> requests.Response:
     code = answer.status_code
     if requests.codes.ok <= code < requests.codes.multiple_choices:
         return answer
@@ -194,7 +194,7 @@ def _checked(answer: requests.Response, attempt: str) -> requests.Response:
     raise _Refused(f"could not {attempt}: {advice}{said}", code)
 
 
-def _decoded(answer: requests.Response, attempt: str) -> Any:
+def _decode_json(answer: requests.Response, attempt: str) -> Any:
     """The first JSON document of a body; OSCAR may append a second one."""
     text = answer.text.lstrip()
     if not text:
@@ -210,7 +210,7 @@ def _decoded(answer: requests.Response, attempt: str) -> Any:
         ) from error
 
 
-def _reply(answer: requests.Response) -> Reply:
+def _judge_reply(answer: requests.Response) -> Reply:
     """What an answer to `POST /job` proves."""
     code, said = answer.status_code, clean_text(answer.text)
     detail = f"HTTP {code}" + (f": {said}" if said else "")
@@ -228,7 +228,7 @@ def _reply(answer: requests.Response) -> Reply:
     return Reply(Verdict.REFUSED, detail)
 
 
-def _never_sent(error: requests.ConnectionError) -> bool:
+def _was_never_sent(error: requests.ConnectionError) -> bool:
     """Whether the connection itself failed, so that the request cannot have arrived."""
     if isinstance(error, requests.ConnectTimeout):
         return True
@@ -237,11 +237,11 @@ def _never_sent(error: requests.ConnectionError) -> bool:
     return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.SSLError)
 
 
-def _unanswered(error: requests.RequestException) -> str:
+def _explain_unanswered(error: requests.RequestException) -> str:
     if isinstance(error, requests.exceptions.SSLError):
         return "its TLS certificate is not trusted; give oscar_cluster.ca_file, or verify false"
     if isinstance(error, requests.Timeout):
         return "no answer in time; check oscar_cluster.url or raise oscar_cluster.timeout_s"
-    if isinstance(error, requests.ConnectionError) and _never_sent(error):
+    if isinstance(error, requests.ConnectionError) and _was_never_sent(error):
         return "nothing accepts connections there; check oscar_cluster.url"
     return f"the connection broke ({type(error).__name__})"

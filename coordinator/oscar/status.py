@@ -29,30 +29,32 @@ def parse_status(raw: object) -> Cluster:
     """The nodes of a decoded status. Raises NoStatus if the shape is none of the six."""
     try:
         if isinstance(raw, list):
-            return Cluster(tuple(_detail(node) for node in raw), Basis.USAGE, gpus_known=False)
+            return Cluster(
+                tuple(_parse_detail(node) for node in raw), Basis.USAGE, gpus_known=False
+            )
         if isinstance(raw, dict) and isinstance(raw.get("cluster"), dict):
-            return _current(raw["cluster"])
+            return _parse_current(raw["cluster"])
         if isinstance(raw, dict) and "numberNodes" in raw:
-            return _detailed(raw)
+            return _parse_detailed(raw)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise NoStatus(f"the cluster status has an unreadable node: {error!r}") from error
     raise NoStatus("the cluster status has none of the six known shapes")
 
 
-def _detailed(raw: Mapping[str, Any]) -> Cluster:
+def _parse_detailed(raw: Mapping[str, Any]) -> Cluster:
     """Shapes B to D. C says which nodes have GPUs; D also says how many there are in sum."""
     details = raw.get("detail") or []
     owners = sum(bool(node.get("hasGPU")) for node in details)
     # Of several owners each has one for certain, and nobody knows who has the others.
     each = int(raw.get("gpusTotal", 1)) if owners == 1 else 1
     return Cluster(
-        tuple(_detail(node, gpus=each) for node in details),
+        tuple(_parse_detail(node, gpus=each) for node in details),
         Basis.USAGE,
         gpus_known=any("hasGPU" in node for node in details),
     )
 
 
-def _detail(raw: Mapping[str, Any], gpus: int = 0) -> Node:
+def _parse_detail(raw: Mapping[str, Any], gpus: int = 0) -> Node:
     """A node of shapes A to D: numbers are strings; C may list nodes without metrics as 0."""
     size = Resources(
         cpu_millicores=int(raw["cpuCapacity"]),
@@ -61,14 +63,14 @@ def _detail(raw: Mapping[str, Any], gpus: int = 0) -> Node:
     )
     return Node(
         name=clean_text(str(raw["nodeName"])),
-        free=_less(size, Resources(int(raw["cpuUsage"]), int(raw["memoryUsage"]))),
-        ready=_ready(raw.get("conditions")),
+        free=_subtract(size, Resources(int(raw["cpuUsage"]), int(raw["memoryUsage"]))),
+        ready=_is_ready(raw.get("conditions")),
         virtual=bool(raw.get("isInterLink", False)),
         size=size,
     )
 
 
-def _less(size: Resources, taken: Resources) -> Resources:
+def _subtract(size: Resources, taken: Resources) -> Resources:
     """What is free; no release tells which GPUs are taken."""
     return Resources(
         cpu_millicores=size.cpu_millicores - taken.cpu_millicores,
@@ -77,16 +79,16 @@ def _less(size: Resources, taken: Resources) -> Resources:
     )
 
 
-def _current(raw: Mapping[str, Any]) -> Cluster:
+def _parse_current(raw: Mapping[str, Any]) -> Cluster:
     """Shapes E and F; the totals tell which, because a node leaves out a request of zero."""
     cpu_totals = ((raw.get("metrics") or {}).get("cpu")) or {}
     by_requests = "total_schedulable_cores" in cpu_totals
     taken = "request" if by_requests else "usage"
-    nodes = tuple(_node(node, taken) for node in raw.get("nodes") or [])
+    nodes = tuple(_parse_node(node, taken) for node in raw.get("nodes") or [])
     return Cluster(nodes, Basis.REQUESTS if by_requests else Basis.USAGE)
 
 
-def _node(raw: Mapping[str, Any], taken: str) -> Node:
+def _parse_node(raw: Mapping[str, Any], taken: str) -> Node:
     cpu, memory = raw.get("cpu") or {}, raw.get("memory") or {}
     size = Resources(
         cpu_millicores=int(cpu.get("capacity_cores", 0)),
@@ -96,14 +98,14 @@ def _node(raw: Mapping[str, Any], taken: str) -> Node:
     used = Resources(int(cpu.get(f"{taken}_cores", 0)), int(memory.get(f"{taken}_bytes", 0)))
     return Node(
         name=clean_text(str(raw["name"])),
-        free=_less(size, used),
-        ready=raw.get("status", "Ready") == "Ready" and _ready(raw.get("conditions")),
+        free=_subtract(size, used),
+        ready=raw.get("status", "Ready") == "Ready" and _is_ready(raw.get("conditions")),
         virtual=bool(raw.get("is_interlink", False)),
         size=size,
     )
 
 
-def _ready(conditions: object) -> bool:
+def _is_ready(conditions: object) -> bool:
     """Whether the Ready condition holds; shape D says "True", E and F say true, A to C nothing."""
     for condition in conditions if isinstance(conditions, list) else []:
         if condition.get("type") == "Ready":

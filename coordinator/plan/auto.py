@@ -52,28 +52,28 @@ def choose_fastest(
         return even, Choice(Strategy.BALANCED, reason, cost, None, candidates)
     cuts: list[_Cut] = [(Strategy.BALANCED, even)]
     if cost.startup_s is not None and slots <= _MOST_SLOTS:
-        cuts += _affordable(_smaller(work, slots, len(even), least_items, cost))
-    times = _times([work.chunk_seconds(chunks) for _, chunks in cuts], slots, cost)
+        cuts += _limit_candidates(_cut_smaller(work, slots, len(even), least_items, cost))
+    times = _simulate_all([work.estimate_seconds(chunks) for _, chunks in cuts], slots, cost)
     expected = [fmean(each) for each in times]
-    limit_s = _limit_s(work, slots, cost, times[0][0])
+    limit_s = _compute_limit_s(work, slots, cost, times[0][0])
     fit = [0, *(i for i in range(1, len(cuts)) if times[i][0] <= limit_s)]
-    winner = _winner(cuts, expected, fit)
+    winner = _choose_winner(cuts, expected, fit)
     tried = tuple(
         Candidate(strategy, len(chunks), Estimate(fmean(each), min(each), max(each)))
         for (strategy, chunks), each in zip(cuts, times, strict=True)
     )
     strategy, chunks = cuts[winner]
-    reason = _why(winner, expected, fit, cost)
+    reason = _explain_choice(winner, expected, fit, cost)
     return chunks, Choice(strategy, reason, cost, tried[winner].estimate, tried)
 
 
 def estimate_time(work: Workload, chunks: tuple[Chunk, ...], slots: int, cost: Cost) -> Estimate:
     """The time of a cut that was asked for."""
-    times = _times([work.chunk_seconds(chunks)], slots, cost)[0]
+    times = _simulate_all([work.estimate_seconds(chunks)], slots, cost)[0]
     return Estimate(fmean(times), min(times), max(times))
 
 
-def _affordable(cuts: Iterator[_Cut]) -> Iterator[_Cut]:
+def _limit_candidates(cuts: Iterator[_Cut]) -> Iterator[_Cut]:
     """As many of the cuts as can be tried in a fraction of a second."""
     chunks = 0
     for cut in cuts:
@@ -83,12 +83,14 @@ def _affordable(cuts: Iterator[_Cut]) -> Iterator[_Cut]:
             return
 
 
-def _smaller(work: Workload, slots: int, used: int, least_items: int, cost: Cost) -> Iterator[_Cut]:
+def _cut_smaller(
+    work: Workload, slots: int, used: int, least_items: int, cost: Cost
+) -> Iterator[_Cut]:
     """Cuts into more chunks: they pay start-up more often and even out the end.
 
     `used` slots are those whose invocation comes in time when all is even.
     """
-    for pace in _PACES if _perhaps_uneven(cost) and used > 1 else ():
+    for pace in _PACES if _may_be_uneven(cost) and used > 1 else ():
         chunks = strategies.cut_balanced(work, slots, pace=pace, least_items=least_items)
         yield Strategy.BALANCED, chunks
     share_s = work.total_s / used
@@ -102,33 +104,35 @@ def _smaller(work: Workload, slots: int, used: int, least_items: int, cost: Cost
             yield Strategy.FACTORING, chunks
 
 
-def _perhaps_uneven(cost: Cost) -> bool:
+def _may_be_uneven(cost: Cost) -> bool:
     return len(set(cost.speeds)) != 1
 
 
-def _times(cuts: Sequence[Sequence[float]], slots: int, cost: Cost) -> list[list[float]]:
+def _simulate_all(cuts: Sequence[Sequence[float]], slots: int, cost: Cost) -> list[list[float]]:
     """The make-span of each cut in every world, all in the same worlds."""
     slots = min(slots, max(map(len, cuts)))
     startup_s = cost.startup_s or 0.0
     worlds = []
     if len(set(cost.speeds)) < 2:  # they are even, or may be
         worlds = [World([1.0] * slots, startup_s)]
-    if _perhaps_uneven(cost):
+    if _may_be_uneven(cost):
         speeds = cost.speeds or _ASSUMED_SPEEDS
         most = max(1, min(_WORLDS, _MOST_EVENTS // sum(map(len, cuts))))
         worlds += [World(spread_speeds(speeds, slots, seed), startup_s) for seed in range(most)]
     return [[simulate_queue(seconds, world) for world in worlds] for seconds in cuts]
 
 
-def _limit_s(work: Workload, slots: int, cost: Cost, balanced_s: float) -> float:
+def _compute_limit_s(work: Workload, slots: int, cost: Cost, balanced_s: float) -> float:
     """What a candidate may take on even slots, where nobody knows whether the slots are even."""
     if cost.speeds or slots > _MOST_SLOTS:
         return math.inf
-    equal_s = simulate_queue(work.equal_seconds(slots), World([1.0] * slots, cost.startup_s or 0.0))
+    equal_s = simulate_queue(
+        work.estimate_equal_seconds(slots), World([1.0] * slots, cost.startup_s or 0.0)
+    )
     return min(balanced_s * (1 + _HEDGE), equal_s * (1 + _HEDGE_EQUAL))
 
 
-def _winner(cuts: Sequence[_Cut], expected: Sequence[float], fit: Sequence[int]) -> int:
+def _choose_winner(cuts: Sequence[_Cut], expected: Sequence[float], fit: Sequence[int]) -> int:
     best = min(expected[i] for i in fit)
     if expected[0] <= best * (1 + _WORTH_MORE):
         return 0
@@ -136,7 +140,7 @@ def _winner(cuts: Sequence[_Cut], expected: Sequence[float], fit: Sequence[int])
     return min(worthy, key=lambda i: (len(cuts[i][1]), expected[i]))
 
 
-def _why(winner: int, expected: Sequence[float], fit: Sequence[int], cost: Cost) -> str:
+def _explain_choice(winner: int, expected: Sequence[float], fit: Sequence[int], cost: Cost) -> str:
     text = f"simulated with the times of {cost.source}"
     if cost.startup_s is None:
         return (

@@ -84,10 +84,10 @@ def compute_capacity(cluster: Cluster, needs: Resources, *, headroom: float) -> 
         raise NoStatus("this OSCAR release does not tell how many GPUs its nodes have")
     # Of the decimal that was written, not of the nearest binary: 20 % of 5,000 are exactly 1,000.
     share = 1 - Fraction(str(headroom))
-    nodes = tuple(_node_slots(node, needs, share) for node in cluster.nodes)
+    nodes = tuple(_count_node_slots(node, needs, share) for node in cluster.nodes)
     slots = sum(node.slots for node in nodes)
     caps = (
-        Cap("sum", _sum_says(cluster, needs, share), "the sum of the free room"),
+        Cap("sum", _count_by_sums(cluster, needs, share), "the sum of the free room"),
         Cap("nodes", slots, "what fits on the nodes now"),
     )
     return Capacity(
@@ -96,7 +96,7 @@ def compute_capacity(cluster: Cluster, needs: Resources, *, headroom: float) -> 
         explanation=explain_capacity(nodes, caps, needs, headroom),
         nodes=nodes,
         caps=caps,
-        warnings=_warnings(cluster, needs, nodes),
+        warnings=_find_warnings(cluster, needs, nodes),
     )
 
 
@@ -163,21 +163,21 @@ def count_allowed(allowance: Allowance, service: Service) -> int | None:
     return min(bounds, default=None)
 
 
-def _node_slots(node: Node, needs: Resources, share: Fraction) -> NodeSlots:
+def _count_node_slots(node: Node, needs: Resources, share: Fraction) -> NodeSlots:
     nothing = Resources(0, 0)
     if not node.ready:
         return NodeSlots(node.name, 0, "not ready", node.free, nothing)
     if node.virtual:
         return NodeSlots(node.name, 0, "virtual", node.free, nothing)
-    usable = _usable(node.free, share)
-    fits = {name: room // need for name, room, need in _pairs(usable, needs) if need > 0}
+    usable = _apply_headroom(node.free, share)
+    fits = {name: room // need for name, room, need in _pair_resources(usable, needs) if need > 0}
     fits["pods"] = MAX_PODS
     binding = min(fits, key=lambda resource: fits[resource])
     slots = fits[binding]
-    return NodeSlots(node.name, slots, binding, node.free, _left(usable, needs, slots))
+    return NodeSlots(node.name, slots, binding, node.free, _compute_stranded(usable, needs, slots))
 
 
-def _usable(free: Resources, share: Fraction) -> Resources:
+def _apply_headroom(free: Resources, share: Fraction) -> Resources:
     """The room left to this run. Headroom of a GPU would be a whole GPU: it has none."""
     return Resources(
         cpu_millicores=max(0, free.cpu_millicores) * share.numerator // share.denominator,
@@ -186,7 +186,7 @@ def _usable(free: Resources, share: Fraction) -> Resources:
     )
 
 
-def _left(usable: Resources, needs: Resources, slots: int) -> Resources:
+def _compute_stranded(usable: Resources, needs: Resources, slots: int) -> Resources:
     return Resources(
         cpu_millicores=usable.cpu_millicores - slots * needs.cpu_millicores,
         memory_bytes=usable.memory_bytes - slots * needs.memory_bytes,
@@ -194,7 +194,7 @@ def _left(usable: Resources, needs: Resources, slots: int) -> Resources:
     )
 
 
-def _pairs(room: Resources, needs: Resources) -> tuple[tuple[str, int, int], ...]:
+def _pair_resources(room: Resources, needs: Resources) -> tuple[tuple[str, int, int], ...]:
     return (
         ("cpu", room.cpu_millicores, needs.cpu_millicores),
         ("memory", room.memory_bytes, needs.memory_bytes),
@@ -202,19 +202,21 @@ def _pairs(room: Resources, needs: Resources) -> tuple[tuple[str, int, int], ...
     )
 
 
-def _sum_says(cluster: Cluster, needs: Resources, share: Fraction) -> int:
+def _count_by_sums(cluster: Cluster, needs: Resources, share: Fraction) -> int:
     """What the minimum of the cluster-wide sums would promise."""
-    rooms = [_usable(n.free, share) for n in cluster.nodes if n.ready and not n.virtual]
+    rooms = [_apply_headroom(n.free, share) for n in cluster.nodes if n.ready and not n.virtual]
     total = Resources(
         cpu_millicores=sum(room.cpu_millicores for room in rooms),
         memory_bytes=sum(room.memory_bytes for room in rooms),
         gpus=sum(room.gpus for room in rooms),
     )
-    bounds = [room // need for _, room, need in _pairs(total, needs) if need > 0]
+    bounds = [room // need for _, room, need in _pair_resources(total, needs) if need > 0]
     return min([*bounds, MAX_PODS * len(rooms)])
 
 
-def _warnings(cluster: Cluster, needs: Resources, nodes: tuple[NodeSlots, ...]) -> tuple[str, ...]:
+def _find_warnings(
+    cluster: Cluster, needs: Resources, nodes: tuple[NodeSlots, ...]
+) -> tuple[str, ...]:
     found = [_OVERCOMMITS] if cluster.basis is Basis.USAGE else []
     found += [_GPUS_UNSEEN] if needs.gpus else []
     found += [_PODS_UNSEEN] if any(node.limited_by == "pods" for node in nodes) else []

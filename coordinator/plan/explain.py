@@ -28,12 +28,14 @@ def explain_capacity(
     text = f"nodes fit {fit or 'none'} of {format_needs(needs)} each"
     if summed > fit:
         text = f"the sum says {summed}, {text}"
-    usable = [node for node in nodes if _usable(node)]
+    usable = [node for node in nodes if _is_usable(node)]
     if fit and summed > fit:
-        text += f": {_lost(usable, needs)}"
+        text += f": {_describe_lost(usable, needs)}"
     elif not fit and usable:
-        text += f": {_nearest(usable, needs)}"
-    return "; ".join([text, *_full(usable), *_left_out(nodes), *_headroom(headroom)])
+        text += f": {_describe_nearest(usable, needs)}"
+    return "; ".join(
+        [text, *_describe_full(usable), *_describe_left_out(nodes), *_describe_headroom(headroom)]
+    )
 
 
 def format_needs(needs: Resources) -> str:
@@ -71,26 +73,28 @@ def find_lacking(free: Resources, needs: Resources) -> tuple[str, ...]:
 
 def find_nearest(named: Iterable[tuple[str, Resources]], needs: Resources) -> tuple[str, Resources]:
     """The name and the resources that lack the smallest share of the needs."""
-    return min(named, key=lambda pair: _lacking_share(pair[1], needs))
+    return min(named, key=lambda pair: _compute_lacking_share(pair[1], needs))
 
 
-def _usable(node: NodeSlots) -> bool:
+def _is_usable(node: NodeSlots) -> bool:
     return node.limited_by not in {"not ready", "virtual"}
 
 
-def _lost(nodes: Sequence[NodeSlots], needs: Resources) -> str:
+def _describe_lost(nodes: Sequence[NodeSlots], needs: Resources) -> str:
     """Where the slots are that the sum promises and no node has."""
-    scarce = _scarce(nodes, needs)
-    ranked = sorted(nodes, key=lambda node: -_unused(node, needs, scarce))
-    losers = [node for node in ranked if _unused(node, needs, scarce) >= 1]
+    scarce = _find_scarce(nodes, needs)
+    ranked = sorted(nodes, key=lambda node: -_count_unused(node, needs, scarce))
+    losers = [node for node in ranked if _count_unused(node, needs, scarce) >= 1]
     if losers:
-        return ", ".join(_short(node, needs) for node in losers[:_NAMED])
-    return f"what is left on each is too little for one more, {_short(ranked[0], needs)}"
+        return ", ".join(_describe_shortage(node, needs) for node in losers[:_NAMED])
+    return (
+        f"what is left on each is too little for one more, {_describe_shortage(ranked[0], needs)}"
+    )
 
 
-def _scarce(nodes: Sequence[NodeSlots], needs: Resources) -> int:
+def _find_scarce(nodes: Sequence[NodeSlots], needs: Resources) -> int:
     """Which resource (by its place) the sum of the nodes runs out of first."""
-    rooms = [_pairs(node.stranded, needs) for node in nodes]
+    rooms = [_pair_resources(node.stranded, needs) for node in nodes]
     slots = sum(node.slots for node in nodes)
     needed = [place for place, (_, _, need) in enumerate(rooms[0]) if need > 0]
     return min(
@@ -98,21 +102,21 @@ def _scarce(nodes: Sequence[NodeSlots], needs: Resources) -> int:
     )
 
 
-def _unused(node: NodeSlots, needs: Resources, scarce: int) -> float:
+def _count_unused(node: NodeSlots, needs: Resources, scarce: int) -> float:
     """How many slots more the node's rest of the scarce resource would make."""
-    _, room, need = _pairs(node.stranded, needs)[scarce]
+    _, room, need = _pair_resources(node.stranded, needs)[scarce]
     return room / need
 
 
-def _short(node: NodeSlots, needs: Resources) -> str:
-    for name, room, need in _pairs(node.stranded, needs):
+def _describe_shortage(node: NodeSlots, needs: Resources) -> str:
+    for name, room, need in _pair_resources(node.stranded, needs):
         if name == node.limited_by:
             kind = name if name == "memory" else name.upper()
-            return f"{node.name} short of {kind} by {_words(name, need - room)}"
+            return f"{node.name} short of {kind} by {_format_shortage(name, need - room)}"
     return f"{node.name} full at {node.slots} pods"
 
 
-def _full(nodes: Sequence[NodeSlots]) -> list[str]:
+def _describe_full(nodes: Sequence[NodeSlots]) -> list[str]:
     names = [node.name for node in nodes if node.limited_by == "pods"]
     if not names:
         return []
@@ -120,12 +124,12 @@ def _full(nodes: Sequence[NodeSlots]) -> list[str]:
     return [f"{who} full at the limit of pods per node"]
 
 
-def _nearest(nodes: Sequence[NodeSlots], needs: Resources) -> str:
+def _describe_nearest(nodes: Sequence[NodeSlots], needs: Resources) -> str:
     name, room = find_nearest(((node.name, node.stranded) for node in nodes), needs)
     return f"{name} comes nearest and lacks {' and '.join(find_lacking(room, needs))}"
 
 
-def _left_out(nodes: Sequence[NodeSlots]) -> list[str]:
+def _describe_left_out(nodes: Sequence[NodeSlots]) -> list[str]:
     found = []
     for limit, singular, plural in (
         ("not ready", "is not ready", "are not ready"),
@@ -139,21 +143,23 @@ def _left_out(nodes: Sequence[NodeSlots]) -> list[str]:
     return found
 
 
-def _headroom(headroom: float) -> list[str]:
+def _describe_headroom(headroom: float) -> list[str]:
     return [f"{100 * headroom:g}% of the free room is left to others"] if headroom else []
 
 
-def _lacking_share(room: Resources, needs: Resources) -> float:
-    return sum(max(0, need - have) / need for _, have, need in _pairs(room, needs) if need > 0)
+def _compute_lacking_share(room: Resources, needs: Resources) -> float:
+    return sum(
+        max(0, need - have) / need for _, have, need in _pair_resources(room, needs) if need > 0
+    )
 
 
-def _words(resource: str, short: int) -> str:
+def _format_shortage(resource: str, short: int) -> str:
     if resource == "cpu":
         return f"{short / 1000:g} {'core' if short == 1000 else 'cores'}"
     return format_bytes(short) if resource == "memory" else f"{short} GPU"
 
 
-def _pairs(room: Resources, needs: Resources) -> tuple[tuple[str, int, int], ...]:
+def _pair_resources(room: Resources, needs: Resources) -> tuple[tuple[str, int, int], ...]:
     return (
         ("cpu", room.cpu_millicores, needs.cpu_millicores),
         ("memory", room.memory_bytes, needs.memory_bytes),

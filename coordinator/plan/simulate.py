@@ -49,7 +49,7 @@ def predict_submission_s(
 def simulate_queue(seconds: Iterable[float], world: World) -> float:
     """The time until the last chunk is done, where every chunk is an invocation of its own."""
     if world.noise or world.failures:
-        return _disturbed(seconds, world)
+        return _simulate_disturbed(seconds, world)
     free = [(0.0, slot, speed) for slot, speed in enumerate(world.speeds)]
     between, startup_s = 1 / world.posts_per_s, world.startup_s
     sent = -between * (world.burst - 1)
@@ -70,7 +70,7 @@ def simulate_pull(seconds: Iterable[float], world: World, claim_s: float = CLAIM
     workers = [
         (
             predict_submission_s(n, world.posts_per_s, world.burst)
-            + world.startup_s * _factor(noise, world.noise),
+            + world.startup_s * _draw_factor(noise, world.noise),
             n,
             speed,
         )
@@ -80,7 +80,7 @@ def simulate_pull(seconds: Iterable[float], world: World, claim_s: float = CLAIM
     ended = 0.0
     for cost in seconds:
         at, number, speed = workers[0]
-        end = at + claim_s + cost / speed * _factor(noise, world.noise)
+        end = at + claim_s + cost / speed * _draw_factor(noise, world.noise)
         heapreplace(workers, (end, number, speed))
         ended = max(ended, end)
     return ended
@@ -114,7 +114,7 @@ def spread_speeds(speeds: Sequence[float], slots: int, seed: int) -> list[float]
     return drawn
 
 
-def _disturbed(seconds: Iterable[float], world: World) -> float:
+def _simulate_disturbed(seconds: Iterable[float], world: World) -> float:
     """`make_span` with noise and failures; what fails is sent again, behind the queue."""
     noise = random.Random(world.seed)  # noqa: S311 (a simulation)
     queue = [
@@ -127,7 +127,7 @@ def _disturbed(seconds: Iterable[float], world: World) -> float:
     while queue:
         sent, number, cost = heappop(queue)
         at, slot, speed = free[0]
-        duration = (world.startup_s + cost / speed) * _factor(noise, world.noise)
+        duration = (world.startup_s + cost / speed) * _draw_factor(noise, world.noise)
         if noise.random() < world.failures:
             end = max(at, sent) + duration * noise.random()
             heappush(queue, (end, number, cost))
@@ -138,7 +138,7 @@ def _disturbed(seconds: Iterable[float], world: World) -> float:
     return ended
 
 
-def _factor(noise: random.Random, spread: float) -> float:
+def _draw_factor(noise: random.Random, spread: float) -> float:
     """A log-normal factor of mean 1 and this relative standard deviation."""
     if not spread:
         return 1.0

@@ -38,7 +38,7 @@ def cut_balanced(
     if count < 1:
         return ()
     late = [work.weigh(pace * predict_submission_s(n)) if work.timed else 0 for n in range(count)]
-    limit = _earliest(work, late)
+    limit = _find_earliest_limit(work, late)
     positions: list[int] = []
     position = done = 0
     for number in range(count):
@@ -62,7 +62,7 @@ def cut_factoring(
     slot has to do.
     """
     floor = work.weigh(floor_s) if work.timed else work.total // (64 * slots)
-    return _greedy(work, _halving(work, slots, max(1, floor), first), least_items)
+    return _cut_greedily(work, _make_halving(work, slots, max(1, floor), first), least_items)
 
 
 def cut_for_pull(work: Workload, slots: int, least_items: int = 1) -> tuple[Chunk, ...]:
@@ -71,8 +71,8 @@ def cut_for_pull(work: Workload, slots: int, least_items: int = 1) -> tuple[Chun
     An item heavier than its chunk should be is a chunk alone, as far as checkpoints tell.
     """
     floor = max(1, work.total // (_PULL_SHARE * slots))
-    chunks = _greedy(work, _halving(work, slots, floor), least_items)
-    seconds = work.chunk_seconds(chunks)
+    chunks = _cut_greedily(work, _make_halving(work, slots, floor), least_items)
+    seconds = work.estimate_seconds(chunks)
     order = sorted(range(len(chunks)), key=lambda i: -seconds[i])
     return tuple(replace(chunks[i], number=n) for n, i in enumerate(order, start=1))
 
@@ -82,7 +82,7 @@ def cut_fixed(work: Workload) -> tuple[Chunk, ...]:
     return work.cut_at(range(len(work.ends)))
 
 
-def _halving(
+def _make_halving(
     work: Workload, slots: int, floor: int, first: float = 0.5
 ) -> Callable[[int, int], int]:
     """The weight of chunk `number` when `left` is left: half of its share, `floor` at the least."""
@@ -100,7 +100,9 @@ def _halving(
     return size
 
 
-def _greedy(work: Workload, size: Callable[[int, int], int], least_items: int) -> tuple[Chunk, ...]:
+def _cut_greedily(
+    work: Workload, size: Callable[[int, int], int], least_items: int
+) -> tuple[Chunk, ...]:
     """Cuts from the front, each chunk as heavy as `size` says and no heavier."""
     positions: list[int] = []
     position = done = 0
@@ -111,23 +113,23 @@ def _greedy(work: Workload, size: Callable[[int, int], int], least_items: int) -
     return work.cut_at(work.merge_small(positions, least_items))
 
 
-def _earliest(work: Workload, late: Sequence[int]) -> int:
+def _find_earliest_limit(work: Workload, late: Sequence[int]) -> int:
     """The least limit under which ranges of `limit - late` each hold everything, by bisection."""
     weights = work.weights
     heaviest = max(b - a for a, b in zip((0, *weights[:-1]), weights, strict=True))
-    low = max(1, _fluid(work.total, late))
+    low = max(1, _compute_fluid_limit(work.total, late))
     # Each range is short of its limit by less than the heaviest checkpoint.
     high = low + heaviest
     while high - low > (0 if len(late) <= _EXACT_CHUNKS else low >> 12):
         middle = (low + high) // 2
-        if _holds(weights, middle, late):
+        if _limit_suffices(weights, middle, late):
             high = middle
         else:
             low = middle + 1
     return high
 
 
-def _fluid(total: int, late: Sequence[int]) -> int:
+def _compute_fluid_limit(total: int, late: Sequence[int]) -> int:
     """The least limit if work could be cut anywhere: sum of max(0, limit - late) >= total."""
     before = 0
     limit = total
@@ -139,7 +141,7 @@ def _fluid(total: int, late: Sequence[int]) -> int:
     return limit
 
 
-def _holds(cumulated: Sequence[int], limit: int, late: Sequence[int]) -> bool:
+def _limit_suffices(cumulated: Sequence[int], limit: int, late: Sequence[int]) -> bool:
     done = position = 0
     for delay in late:
         reached = bisect_right(cumulated, done + limit - delay, lo=position)

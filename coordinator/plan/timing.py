@@ -36,12 +36,12 @@ def read_cost(content: bytes) -> Cost | None:
         return None
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
         return None
-    startup_s = _number(raw, "startup_s")
+    startup_s = _read_number(raw, "startup_s")
     cost = Cost(
         startup_s=startup_s,
-        seconds_per_item=_number(raw, "seconds_per_item") or 0.0,
-        seconds_per_byte=_number(raw, "seconds_per_byte") or 0.0,
-        speeds=_speeds(raw.get("speeds")),
+        seconds_per_item=_read_number(raw, "seconds_per_item") or 0.0,
+        seconds_per_byte=_read_number(raw, "seconds_per_byte") or 0.0,
+        speeds=_read_speeds(raw.get("speeds")),
         source=f"run {str(raw.get('run', 'of an unknown name'))[:40]}",
     )
     return cost if cost.timed or startup_s is not None else None
@@ -62,16 +62,16 @@ def merge_costs(asked: Cost, last: Cost | None) -> Cost:
     )
 
 
-def _speeds(raw: object) -> tuple[float, ...]:
+def _read_speeds(raw: object) -> tuple[float, ...]:
     """Speeds that can be used, at most so many, in rising order; else none."""
     values = raw if isinstance(raw, list) else []
-    found = sorted(_number({"speed": value}, "speed") or 0.0 for value in values)
+    found = sorted(_read_number({"speed": value}, "speed") or 0.0 for value in values)
     if not found or found[0] <= 0 or found[-1] > _LARGEST_RATIO * found[0]:
         return ()
     return tuple(found[:: -(-len(found) // MOST_SPEEDS)])
 
 
-def _number(raw: Mapping[str, Any], name: str) -> float | None:
+def _read_number(raw: Mapping[str, Any], name: str) -> float | None:
     value = raw.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

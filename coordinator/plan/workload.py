@@ -88,22 +88,24 @@ class Workload:
         kept[-1] = last
         return kept
 
-    def chunk_seconds(self, chunks: Sequence[Chunk]) -> list[float]:
+    def estimate_seconds(self, chunks: Sequence[Chunk]) -> list[float]:
         """The time of each chunk on a slot of mean speed; every chunk ends at a checkpoint."""
-        return [(self._weight_at(c.stop) - self._weight_at(c.start)) / _PER_SECOND for c in chunks]
+        return [
+            (self._find_weight(c.stop) - self._find_weight(c.start)) / _PER_SECOND for c in chunks
+        ]
 
-    def equal_seconds(self, slots: int) -> list[float]:
+    def estimate_equal_seconds(self, slots: int) -> list[float]:
         """The time of each of at most `slots` ranges of equally many items."""
         items = self.ends[-1] if self.ends else 0
         step = -(-items // slots) or 1
-        weights = [self._weight_at(line) for line in (*range(0, items, step), items)]
+        weights = [self._find_weight(line) for line in (*range(0, items, step), items)]
         return [(after - before) / _PER_SECOND for before, after in pairwise(weights)]
 
     def next_position(self, done: int, weight: int, position: int) -> int:
         """The last checkpoint within `weight` beyond `done`, but not before `position`."""
         return max(position, bisect_right(self.weights, done + weight, lo=position) - 1)
 
-    def _weight_at(self, line: int) -> int:
+    def _find_weight(self, line: int) -> int:
         """The work before a line; between two checkpoints it is interpolated."""
         position = bisect_left(self.ends, line)
         if line == 0 or self.ends[position] == line:

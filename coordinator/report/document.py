@@ -37,7 +37,7 @@ def write_report(report: Report) -> dict[str, Any]:
         "problems": list(report.problems),
         "warnings": list(report.warnings),
         "stages": [asdict(stage) for stage in report.stages],
-        "counts": report.counts(),
+        "counts": report.count_items(),
         "size_bytes": plan.index.size_bytes if plan else 0,
         "confirmed": False,
         "capacity": write_capacity(report.capacity) if report.capacity else None,

@@ -20,7 +20,7 @@ def render_page(report: Report) -> str:
     """The report as one self-contained page."""
     return _TEMPLATES.get_template("report.html").render(
         report=report,
-        counts=report.counts(),
+        counts=report.count_items(),
         max_rows=MAX_ROWS,
         seconds=(report.finished_at - report.started_at).total_seconds(),
     )

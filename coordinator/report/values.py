@@ -70,14 +70,14 @@ def _read_fields(kind: type, raw: Mapping[str, Any], path: str) -> object:
     for spec in fields(kind):
         here = f"{path}.{spec.name}" if path else spec.name
         if spec.name in raw:
-            values[spec.name] = _read(_hints(kind)[spec.name], raw[spec.name], here)
+            values[spec.name] = _read(_get_hints(kind)[spec.name], raw[spec.name], here)
         elif spec.default is MISSING and spec.default_factory is MISSING:
             raise BadDocument(f"{here}: is missing")
     return kind(**values)
 
 
 @cache
-def _hints(kind: type) -> Mapping[str, Any]:
+def _get_hints(kind: type) -> Mapping[str, Any]:
     return get_type_hints(kind)
 
 

@@ -12,7 +12,7 @@ from minio.error import S3Error
 
 from ..model.access import StorageAccess
 from ..model.object_columns import ObjectColumns
-from .client import DELAYS_S, S3Client, status_of
+from .client import DELAYS_S, S3Client, get_status
 from .conditional import honours_condition, put_new
 from .pages import ListQuery, PageSource, Tuning, list_objects
 from .retry import Sleep
@@ -51,7 +51,7 @@ class Bucket:
     def read_pieces(self, key: str) -> Iterator[bytes]:
         """An object's content in pieces. The object must not change meanwhile."""
         with self._client.translate_errors("read", key):
-            yield from self._pieces(key)
+            yield from self._read_pieces(key)
 
     def read_small(self, key: str, limit_bytes: int) -> bytes | None:
         """One small object; None if there is none, or if it is larger than the limit."""
@@ -90,13 +90,17 @@ class Bucket:
 
         with self._client.translate_errors("write", key):
             written = upload(
-                request, pieces, content_type, stored=lambda: self._pieces(key), sleep=self._sleep
+                request,
+                pieces,
+                content_type,
+                stored=lambda: self._read_pieces(key),
+                sleep=self._sleep,
             )
             if written.parts:
                 metadata = {"Content-Type": content_type, **written.metadata}
                 self._client.copy(self.name, key, key, metadata)
             headers, _ = self._client.request("HEAD", key)
-            verify(written, headers, self._pieces(key))
+            verify(written, headers, self._read_pieces(key))
             return written
 
     def copy_from(self, source: Bucket, key: str, target: str) -> None:
@@ -115,12 +119,12 @@ class Bucket:
         except S3Error as error:
             if error.code == "NoSuchKey":
                 return None
-            if status_of(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            if get_status(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return b""  # an empty object has no first byte
             raise
         return content if len(content) <= limit_bytes else None
 
-    def _pieces(self, key: str) -> Iterator[bytes]:
+    def _read_pieces(self, key: str) -> Iterator[bytes]:
         headers, _ = self._client.request("HEAD", key)
         size, tag = int(headers["Content-Length"]), headers["ETag"]
         for start in range(0, size, PIECE_BYTES):

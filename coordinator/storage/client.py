@@ -134,7 +134,7 @@ class S3Client:
             raise StorageError(f"{what}: {_explain_unreachable(error)}") from error
 
 
-def status_of(error: Exception) -> int:
+def get_status(error: Exception) -> int:
     """The HTTP status of an error that the server answered; 0 for every other one."""
     if isinstance(error, S3Error):
         return int(error.response.status)
@@ -149,7 +149,7 @@ def _is_repeatable(error: Exception) -> bool:
         return True
     if isinstance(error, S3Error) and error.code in _REPEATABLE_CODES:
         return True
-    return status_of(error) in _REPEATABLE
+    return get_status(error) in _REPEATABLE
 
 
 def _make_pool(access: StorageAccess) -> urllib3.PoolManager:

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from minio.error import S3Error
 
 from ..model.errors import Conflict
-from .client import S3Client, status_of
+from .client import S3Client, get_status
 
 Read = Callable[[], bytes | None]
 
@@ -32,7 +32,7 @@ def put_new(client: S3Client, key: str, content: bytes, content_type: str, read:
     try:
         client.request("PUT", key, headers=headers, body=content, on_repeat=note_repeat)
     except Exception as error:
-        status = status_of(error)
+        status = get_status(error)
         refused = status == HTTPStatus.PRECONDITION_FAILED
         # A 4xx to the only request proves that nothing was written.
         certain = not repeated and 400 <= status < 500
@@ -58,7 +58,7 @@ def honours_condition(client: S3Client, key: str, read: Read) -> bool:
     except Conflict:
         return True
     except S3Error as error:
-        if status_of(error) != HTTPStatus.NOT_IMPLEMENTED:
+        if get_status(error) != HTTPStatus.NOT_IMPLEMENTED:
             raise
     finally:
         client.request("DELETE", key)

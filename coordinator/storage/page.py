@@ -51,8 +51,8 @@ class Page:
 
     def objects(self, *, times: bool = False) -> ObjectColumns:
         """The page's objects. Raises Malformed."""
-        found = _scanned(self, times=times)
-        return found if found is not None else _parsed(self, times=times)
+        found = _scan_objects(self, times=times)
+        return found if found is not None else _parse_objects(self, times=times)
 
 
 def parse_page(body: bytes) -> Page:
@@ -65,10 +65,10 @@ def parse_page(body: bytes) -> Page:
         entries = slice(0, 0)
     if any(body.find(tag, entries.start, entries.stop) >= 0 for tag in _OUTSIDE):
         entries = slice(0, 0)
-    root = _xml(body[: entries.start] + body[entries.stop :])
-    if _name(root) != "ListBucketResult":
-        raise MalformedPage(f"the answer is <{_name(root)[:40]}>, not a listing")
-    texts = {_name(element): element.text or "" for element in root}
+    root = _parse_xml(body[: entries.start] + body[entries.stop :])
+    if _get_name(root) != "ListBucketResult":
+        raise MalformedPage(f"the answer is <{_get_name(root)[:40]}>, not a listing")
+    texts = {_get_name(element): element.text or "" for element in root}
     if texts.get("IsTruncated", "").strip() not in {"true", "false"}:
         raise MalformedPage("the answer does not say whether more follows (IsTruncated)")
     truncated = texts["IsTruncated"].strip() == "true"
@@ -78,21 +78,21 @@ def parse_page(body: bytes) -> Page:
     if "Contents" in texts:  # entries that the byte search did not see: another dialect of XML
         entries = slice(0, 0)
     url_encoded = texts.get("EncodingType", "").strip() == "url"
-    return Page(token, url_encoded, body, entries, _folders(root, url_encoded=url_encoded))
+    return Page(token, url_encoded, body, entries, _parse_folders(root, url_encoded=url_encoded))
 
 
-def _folders(root: ElementTree.Element, *, url_encoded: bool) -> list[bytes]:
+def _parse_folders(root: ElementTree.Element, *, url_encoded: bool) -> list[bytes]:
     found = [
         (child.text or "").encode()
         for element in root
-        if _name(element) == "CommonPrefixes"
+        if _get_name(element) == "CommonPrefixes"
         for child in element
-        if _name(child) == "Prefix"
+        if _get_name(child) == "Prefix"
     ]
-    return [_unquoted(each) for each in found] if url_encoded else found
+    return [_unquote(each) for each in found] if url_encoded else found
 
 
-def _scanned(page: Page, *, times: bool) -> ObjectColumns | None:
+def _scan_objects(page: Page, *, times: bool) -> ObjectColumns | None:
     """The objects by regular expression; None if that is not certain to be right."""
     body, (start, stop) = page.body, (page.entries.start, page.entries.stop)
     if start == stop:
@@ -106,28 +106,28 @@ def _scanned(page: Page, *, times: bool) -> ObjectColumns | None:
         if len(marks) != 2 * len(pairs) or any(marks[1::2]) or not all(marks[::2]):
             return None
         written = [mark.decode() for mark in marks[::2]]
-    keys = _decoded([key for key, _ in pairs], page)
+    keys = _decode_keys([key for key, _ in pairs], page)
     return ObjectColumns(keys, [int(size) for _, size in pairs], written)
 
 
-def _decoded(keys: list[bytes], page: Page) -> list[bytes]:
+def _decode_keys(keys: list[bytes], page: Page) -> list[bytes]:
     """The names behind the text of `<Key>`, decoded all at once where no name has a newline."""
     text = b"\n".join(keys)
     if b"&" in text:
-        text = _ENTITY.sub(_character, text)
+        text = _ENTITY.sub(_decode_entity, text)
     if page.url_encoded:
-        text = _unquoted(text)
+        text = _unquote(text)
     if text.count(b"\n") == len(keys) - 1:
         return text.split(b"\n")
-    plain = [_ENTITY.sub(_character, key) for key in keys]
-    return [_unquoted(key) for key in plain] if page.url_encoded else plain
+    plain = [_ENTITY.sub(_decode_entity, key) for key in keys]
+    return [_unquote(key) for key in plain] if page.url_encoded else plain
 
 
-def _unquoted(text: bytes) -> bytes:
+def _unquote(text: bytes) -> bytes:
     return unquote_to_bytes(text.replace(b"+", b" "))
 
 
-def _character(entity: re.Match[bytes]) -> bytes:
+def _decode_entity(entity: re.Match[bytes]) -> bytes:
     """XML knows five names and numbers, and nothing else."""
     name = entity[1]
     if not entity[0].endswith(b";"):
@@ -143,17 +143,17 @@ def _character(entity: re.Match[bytes]) -> bytes:
         raise MalformedPage(f"a key has the unknown XML entity {name[:20]!r}") from error
 
 
-def _parsed(page: Page, *, times: bool) -> ObjectColumns:
+def _parse_objects(page: Page, *, times: bool) -> ObjectColumns:
     """The objects by the XML parser: slower, and right for any well-formed answer."""
     found = ObjectColumns([], [], [] if times else None)
-    for element in _xml(page.body):
-        if _name(element) != "Contents":
+    for element in _parse_xml(page.body):
+        if _get_name(element) != "Contents":
             continue
-        texts = {_name(child): child.text or "" for child in element}
+        texts = {_get_name(child): child.text or "" for child in element}
         key, size = texts.get("Key", ""), texts.get("Size", "").strip()
         if not key or not size.isdecimal():
             raise MalformedPage("an entry of the answer lacks its key or its size")
-        found.keys.append(_unquoted(key.encode()) if page.url_encoded else key.encode())
+        found.keys.append(_unquote(key.encode()) if page.url_encoded else key.encode())
         assert found.sizes is not None  # noqa: S101 (made above)
         found.sizes.append(int(size))
         if found.times is not None:
@@ -161,12 +161,12 @@ def _parsed(page: Page, *, times: bool) -> ObjectColumns:
     return found
 
 
-def _xml(body: bytes) -> ElementTree.Element:
+def _parse_xml(body: bytes) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(body)  # noqa: S314 (declarations are refused in `page`)
     except ElementTree.ParseError as error:
         raise MalformedPage(f"the answer is no well-formed XML ({error})") from error
 
 
-def _name(element: ElementTree.Element) -> str:
+def _get_name(element: ElementTree.Element) -> str:
     return element.tag.rpartition("}")[2]

@@ -57,7 +57,7 @@ class ListQuery:
     times: bool = False
     """Whether the times of the objects are wanted: reading them costs."""
 
-    def query(self, token: str, max_keys: int) -> dict[str, str]:
+    def make_request(self, token: str, max_keys: int) -> dict[str, str]:
         """The request for one page. Empty values are sent too: bucket policies may test them."""
         asked = {
             "list-type": "2",
@@ -115,10 +115,10 @@ def _fetch_page(source: PageSource, query: ListQuery, token: str, keys: int) -> 
     SeaweedFS 4.48 says that a list is complete if a page is filled up below an object `a` that
     has `a/b` beside it and is the last of its folder. A larger page shows whether there is more.
     """
-    found = _fetch_well_formed(source, query.query(token, keys))
+    found = _fetch_well_formed(source, query.make_request(token, keys))
     while query.recursive and not found.token and _count_keys(found) >= keys:
         before, keys = _count_keys(found), keys * 2
-        found = _fetch_well_formed(source, query.query(token, keys))
+        found = _fetch_well_formed(source, query.make_request(token, keys))
         if _count_keys(found) <= before:
             break
         if not found.token and _count_keys(found) > _LARGEST_KEYS:

@@ -77,7 +77,7 @@ def upload(
             yield piece
 
     try:
-        for part, last in _parts(counted()):
+        for part, last in _split_parts(counted()):
             digest.update(part)
             size += len(part)
             if last and not tags:
@@ -85,13 +85,13 @@ def upload(
                 headers = {"Content-Type": content_type, **written.metadata}
                 request("PUT", headers=headers, body=part)
                 return written
-            upload_id = upload_id or _begin(request, content_type)
+            upload_id = upload_id or _begin_multipart(request, content_type)
             where = {"partNumber": str(len(tags) + 1), "uploadId": upload_id}
             answer, _ = request("PUT", query=where, body=part)
             tags.append(answer["ETag"])
         written = Written(size, lines, digest.hexdigest(), len(tags))
-        with _unless_there(written, stored):
-            _complete(request, upload_id, tags, sleep)
+        with _ignore_if_stored(written, stored):
+            _complete_multipart(request, upload_id, tags, sleep)
         return written
     except BaseException:
         if upload_id:
@@ -109,7 +109,7 @@ def verify(written: Written, headers: Mapping[str, str], content: Iterable[bytes
             raise IncompleteWrite(
                 f"its {name} reads {found.get(name)!r} where {value!r} was written"
             )
-    size, sha256 = _sums(content)
+    size, sha256 = _sum_content(content)
     if (size, sha256) != (written.size_bytes, written.sha256):
         raise IncompleteWrite(
             f"it reads back {size} bytes that are not the {written.size_bytes} bytes written"
@@ -117,7 +117,7 @@ def verify(written: Written, headers: Mapping[str, str], content: Iterable[bytes
 
 
 @contextmanager
-def _unless_there(written: Written, stored: Stored) -> Iterator[None]:
+def _ignore_if_stored(written: Written, stored: Stored) -> Iterator[None]:
     """Errors of a block do not count if the object is whole; an older one at its key is not it."""
     try:
         yield
@@ -125,12 +125,12 @@ def _unless_there(written: Written, stored: Stored) -> Iterator[None]:
         found = None
         # No object, or no answer: the first error is the one to tell.
         with suppress(Exception):
-            found = _sums(stored())
+            found = _sum_content(stored())
         if found != (written.size_bytes, written.sha256):
             raise
 
 
-def _sums(content: Iterable[bytes]) -> tuple[int, str]:
+def _sum_content(content: Iterable[bytes]) -> tuple[int, str]:
     digest, size = hashlib.sha256(), 0
     for piece in content:
         digest.update(piece)
@@ -138,7 +138,7 @@ def _sums(content: Iterable[bytes]) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def _parts(pieces: Iterable[bytes]) -> Iterator[tuple[memoryview, bool]]:
+def _split_parts(pieces: Iterable[bytes]) -> Iterator[tuple[memoryview, bool]]:
     """Views of one buffer, and whether it is the last; a view is good until the next one."""
     # Filled, so that it is resident from the start: memory does not grow later in a run.
     buffer = memoryview(bytearray(b"\n" * PART_BYTES))
@@ -155,15 +155,15 @@ def _parts(pieces: Iterable[bytes]) -> Iterator[tuple[memoryview, bool]]:
     yield buffer[:have], True
 
 
-def _begin(request: Request, content_type: str) -> str:
+def _begin_multipart(request: Request, content_type: str) -> str:
     _, body = request("POST", query={"uploads": ""}, headers={"Content-Type": content_type})
-    found = _answer(body, "InitiateMultipartUploadResult", "start").findtext("{*}UploadId")
+    found = _parse_answer(body, "InitiateMultipartUploadResult", "start").findtext("{*}UploadId")
     if not found:
         raise IncompleteWrite("it started a multipart upload without telling its id")
     return found
 
 
-def _complete(request: Request, upload_id: str, tags: list[str], sleep: Sleep) -> None:
+def _complete_multipart(request: Request, upload_id: str, tags: list[str], sleep: Sleep) -> None:
     root = ElementTree.Element("CompleteMultipartUpload")
     for number, tag in enumerate(tags, start=1):
         part = ElementTree.SubElement(root, "Part")
@@ -174,7 +174,7 @@ def _complete(request: Request, upload_id: str, tags: list[str], sleep: Sleep) -
     def complete(_attempt: int) -> None:
         _, body = request("POST", query={"uploadId": upload_id}, body=document)
         # S3 may say "200 OK" first and then, in the body, that it failed.
-        _answer(body, "CompleteMultipartUploadResult", "complete")
+        _parse_answer(body, "CompleteMultipartUploadResult", "complete")
 
     retry(
         complete,
@@ -184,7 +184,7 @@ def _complete(request: Request, upload_id: str, tags: list[str], sleep: Sleep) -
     )
 
 
-def _answer(body: bytes, expected: str, verb: str) -> ElementTree.Element:
+def _parse_answer(body: bytes, expected: str, verb: str) -> ElementTree.Element:
     try:
         root = ElementTree.fromstring(body)  # noqa: S314 (ElementTree fetches nothing)
     except ElementTree.ParseError as error:

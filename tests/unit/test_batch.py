@@ -147,7 +147,7 @@ def test_items_that_have_their_output_are_skipped_if_the_config_says_so() -> Non
     world = World({**ITEMS, "out/a.json": b"", "out/c.json": b""})
     report = world.run(bucket={"skip_done": {"prefix": "out", "suffix": ".json"}})
     assert world.index == [key for key in sorted(ITEMS) if key not in {"in/a", "in/c"}]
-    assert report.counts()["skipped"] == 2
+    assert report.count_items()["skipped"] == 2
 
 
 def test_a_manifest_replaces_the_listing() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.index.skip_done import PIECES, DoneFilter, KeySet, _piece
+from coordinator.index.skip_done import PIECES, DoneFilter, KeySet, _choose_piece
 from coordinator.model.object_columns import ObjectColumns
 from coordinator.model.selection import Outputs
 
@@ -60,6 +60,8 @@ def test_an_output_costs_less_than_ten_bytes() -> None:
 
 def test_the_piece_tells_bits_that_the_kept_hash_does_not() -> None:
     keys = [b"out/%d" % i for i in range(10_000)]
-    same = sum(_piece(key) in {hash(key) % PIECES, hash(key) >> 52 & PIECES - 1} for key in keys)
+    same = sum(
+        _choose_piece(key) in {hash(key) % PIECES, hash(key) >> 52 & PIECES - 1} for key in keys
+    )
     assert same < 100
-    assert len({_piece(key) for key in keys}) > PIECES / 2
+    assert len({_choose_piece(key) for key in keys}) > PIECES / 2

@@ -160,10 +160,10 @@ def test_on_even_slots_auto_is_never_much_slower_than_equal_counts(
     cost = Cost(startup_s, 1.0, per_byte, source="the test")
     work = Workload.from_index(index, cost)
     even = World([1.0] * slots, startup_s)
-    equal = work.equal_seconds(slots)
+    equal = work.estimate_equal_seconds(slots)
     if equal:
         taken = simulate_queue(
-            work.chunk_seconds(choose_chunks(index, slots, ChunkRules(), cost)[0]), even
+            work.estimate_seconds(choose_chunks(index, slots, ChunkRules(), cost)[0]), even
         )
         assert taken <= simulate_queue(equal, even) * 1.01
 

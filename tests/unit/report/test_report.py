@@ -37,7 +37,7 @@ def full(ending: Ending = Ending.SUBMITTED, *, key: str = "a\nb", detail: str = 
     plan = replace(make.plan(of=make.indexed(items)), choice=choice, oversized=(Item(key, 2**40),))
     states = (State.INVOKED, State.FAILED, State.UNCERTAIN)
     outcomes = tuple(
-        Outcome(chunk).attempt(state, job=f"job-{chunk.number}", detail=detail)
+        Outcome(chunk).with_attempt(state, job=f"job-{chunk.number}", detail=detail)
         for chunk, state in zip(plan.chunks, states, strict=True)
     )
     return replace(
@@ -89,13 +89,13 @@ def test_the_schema_knows_every_ending_and_every_state() -> None:
 
 @pytest.mark.parametrize("report", [full(), make.report(), make.report(of=make.plan())])
 def test_listed_is_the_sum_of_done_failed_pending_and_skipped(report: Report) -> None:
-    counts = report.counts()
+    counts = report.count_items()
     listed = counts.pop("listed")
     assert listed == sum(counts.values())
 
 
 def test_the_counts_of_a_mixed_run() -> None:
-    assert full().counts() == {"listed": 4, "done": 0, "failed": 1, "pending": 2, "skipped": 1}
+    assert full().count_items() == {"listed": 4, "done": 0, "failed": 1, "pending": 2, "skipped": 1}
 
 
 def test_chunks_of_a_plan_that_was_not_acted_on_are_pending() -> None:
