@@ -3,7 +3,7 @@
 # in the trigger folder, with
 #   INPUT_FILE_PATH  the config.json that was dropped
 #   TMP_OUTPUT_DIR   what lies in there when the script ends is uploaded to the output folder
-# OSCAR ignores the exit code; the report in the output folder tells how the run ended.
+# OSCAR ignores the exit code; the report in the output folder says how the run ended.
 set -u
 
 # A key made by a console for an empty "folder" is no config.

@@ -3,7 +3,7 @@
 
 A fixed suite of backlogs and clusters, simulated: five kinds of backlogs, even and uneven nodes,
 four start-up times, three numbers of slots, 10^3 to 10^6 items, all combined. The planner knows
-the mean cost of an item by its bytes; the world has noise on top. Figures are the make-span over
+the mean cost of an item by its bytes; the pool has noise on top. Figures are the make-span over
 a lower bound that no schedule can beat. `auto` is what a user gets who tells the times of an item
 and the start-up, and nothing of the slots; with measured speeds, and with nothing known, it has
 columns of its own. Also times the plan of 10^7 items on 5,000 nodes.
@@ -35,7 +35,7 @@ from coordinator.model.planning import ChunkRules, Cost, Strategy
 from coordinator.plan.capacity import compute_capacity
 from coordinator.plan.choose import choose_chunks
 from coordinator.plan.simulate import (
-    World,
+    SlotPool,
     compute_lower_bound,
     simulate_pull,
     simulate_queue,
@@ -183,19 +183,19 @@ def ratios(scenario: Scenario, backlog: Backlog) -> dict[str, float]:
     cuts["equal counts"] = backlog.seconds(cut_equal_counts(scenario.items, slots))
     # Other placements than those that the planner itself tries.
     seeds = range(1000, 1000 + (PLACEMENTS if len(speeds) > 1 else 1))
-    worlds = [World(spread_speeds(speeds, slots, seed), scenario.startup_s) for seed in seeds]
+    pools = [SlotPool(spread_speeds(speeds, slots, seed), scenario.startup_s) for seed in seeds]
     bounds = [
-        compute_lower_bound(backlog.cumulated_s[-1], backlog.largest_s, world) for world in worlds
+        compute_lower_bound(backlog.cumulated_s[-1], backlog.largest_s, pool) for pool in pools
     ]
     found = {
         name: fmean(
-            (simulate_pull if name == "pull" else simulate_queue)(seconds, world) / bound
-            for world, bound in zip(worlds, bounds, strict=True)
+            (simulate_pull if name == "pull" else simulate_queue)(seconds, pool) / bound
+            for pool, bound in zip(pools, bounds, strict=True)
         )
         for name, seconds in cuts.items()
     }
     singles = (b - a for a, b in pairwise(backlog.cumulated_s))
-    return {**found, "one job per item": simulate_queue(singles, worlds[0]) / bounds[0]}
+    return {**found, "one job per item": simulate_queue(singles, pools[0]) / bounds[0]}
 
 
 def tables(results: dict[Scenario, dict[str, float]]) -> Iterator[str]:

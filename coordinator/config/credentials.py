@@ -5,7 +5,6 @@ Sources, first match wins: the config; `OSCAR_BATCH_…` variables (a service's 
 variables arrive there); the files that OSCAR mounts into a job. A config that names an address
 never receives a credential of the environment or the mount that belongs to another address: a
 config is dropped by whoever may write to the trigger bucket, the credentials are the service's.
-Called by `config`.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _Access = TypeVar("_Access", StorageAccess, ClusterAccess)
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What the surroundings of this process offer: bound credentials, and who we are."""
+    """What the environment offers: credentials bound to addresses, and this service's folders."""
 
     storages: tuple[StorageAccess, ...] = ()
     clusters: tuple[ClusterAccess, ...] = ()
@@ -225,7 +224,7 @@ def _read_function_config(root: Path) -> Mapping[str, Any]:
 
 
 def _find_mapping(raw: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
-    """A nested mapping; absent, null and other kinds count as empty, as OSCAR's own JSON does."""
+    """A nested mapping; empty where it is absent, null or of another type."""
     for key in path:
         inner = raw.get(key)
         raw = inner if isinstance(inner, dict) else {}

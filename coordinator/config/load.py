@@ -40,11 +40,11 @@ class Config:
     capacity_rules: CapacityRules = field(default_factory=CapacityRules)
     chunk_rules: ChunkRules = field(default_factory=ChunkRules)
     cost: Cost = field(default_factory=Cost)
-    """The times that the config knows."""
+    """The times that the config gives."""
     dry_run: bool = False
 
     def describe(self) -> dict[str, str]:
-        """What is asked, for people: no credential is in it."""
+        """The main settings, for people; without credentials."""
         return {
             "service": self.service,
             "cluster": self.cluster.url,
@@ -123,7 +123,7 @@ def _is_given(values: Mapping[str, Any], section: str) -> bool:
 
 
 def _find_folder_problems(locations: Locations) -> list[str]:
-    """What a run writes is no item: a folder of it around the data folder would hide all items."""
+    """Files of runs are no items, so a run folder around the data folder would hide all items."""
     data, state, report = locations.data, locations.state, locations.report
     problems = []
     if not state.prefix:
@@ -140,7 +140,7 @@ def _find_folder_problems(locations: Locations) -> list[str]:
 def read_planning(
     values: Mapping[str, Any], *, source: str = "the config"
 ) -> tuple[ChunkRules, Cost, list[str]]:
-    """What is asked of the chunks, the times that are given, and the problems with them."""
+    """The rules for chunks, the times that are given, and the problems with both."""
     rules = ChunkRules(
         strategy=values["plan.strategy"],
         chunk_items=values["plan.chunk_items"],
@@ -181,7 +181,7 @@ def _decode(text: bytes) -> Mapping[str, Any]:
         raise ConfigError([f"the file is not valid JSON: {error.msg} at {where}"]) from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        # What the parser quotes is a piece of the file, perhaps of a secret.
+        # The parser quotes a part of the file, perhaps of a secret.
         problem = re.sub(r"'[^']{2,}'", "'…'", clean_text(str(error.problem)))
         raise ConfigError(
             [f"the file is neither JSON nor YAML: {problem} (line {line})"]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of all config keys: how each is checked, what it is when absent.
+"""The table of all config keys: the check and the default of each.
 
-`Reading` walks a decoded config along the table and gathers values and problems; it knows
-nothing of what the values are for. Called by `config`.
+`ConfigReader` compares a decoded config with the table and collects values and problems. It does
+not know what the values are for.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DAY_S = 86_400
 
 
 class ConfigReader:
-    """Walks a raw config along the table of known keys and gathers values and problems."""
+    """Compares a raw config with the table of known keys; collects values and problems."""
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self.problems: list[str] = []
@@ -71,13 +71,13 @@ def _describe_unknown(path: str, key: str) -> str:
 
 
 def describe_kind(value: object) -> str:
-    kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
+    kinds = {dict: "an object", list: "a list", str: "a string", bool: "true or false"}
     return kinds.get(type(value), "null" if value is None else "a number")
 
 
 def _check_string(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"must be a text, not {describe_kind(value)}")
+        raise ValueError(f"must be a string, not {describe_kind(value)}")
     if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in value):
         raise ValueError("must not contain control characters or halves of characters")
     return value
@@ -177,7 +177,7 @@ def _check_globs(value: object) -> tuple[str, ...]:
 def _check_bytes(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError(
-            f"must be a number of bytes, or a text such as 10Mi, not {describe_kind(value)}"
+            f"must be a number of bytes, or a string such as 10Mi, not {describe_kind(value)}"
         )
     found = parse_bytes(str(value))
     if found < 0:
@@ -196,7 +196,7 @@ def _check_time(value: object) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """A known key: how it is checked, what it is when absent, why it may not be."""
+    """A config key: its check, its default, and what is missing without it."""
 
     check: Callable[[Any], Any] = _check_string
     default: Any = ""

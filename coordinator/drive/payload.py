@@ -5,7 +5,6 @@ OSCAR pipes the body through an unquoted `echo $EVENT` in whatever /bin/sh the i
 supervisor classifies it by its JSON keys. So the body is one JSON object without white space, in
 which every character that a shell or an `echo` could touch is written as `\\uXXXX`, and whose keys
 are none of the supervisor's own (`event`, `Records`, `httpMethod`, …).
-Next: `invoke`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of items → index lines, and what planning needs to know of them.
+"""Batches of items → index lines and the sums that planning needs.
 
 One key a line, in listing order, relative to the bucket root, `\\n` ended. A key that a line
 cannot hold is skipped with its reason, never dropped silently. Memory is bounded whatever the
@@ -31,7 +31,7 @@ class IndexBuilder:
         limit: int = MAX_CHECKPOINTS,
         most: int = MAX_LARGEST,
     ) -> None:
-        """`rules` tell of chunks of a fixed size, at whose ends the index can then be cut."""
+        """`rules` may fix the size of chunks; the index can then be cut at their ends."""
         self._items = self._size_bytes = self._text_bytes = 0
         self._recorder = (
             ChunkRecorder(rules.chunk_items, rules.chunk_bytes)
@@ -41,7 +41,7 @@ class IndexBuilder:
         self._skipped: list[Skipped] = []
         self._skipped_count = 0
         self._most = most
-        # A heap of (size, minus the line, key): its first is the next to go.
+        # A heap of (size, minus the line, key): its first is the next to be dropped.
         self._largest: list[tuple[int, int, bytes]] = []
 
     def build_lines(self, batches: Iterable[ObjectColumns]) -> Iterator[bytes]:
@@ -53,9 +53,9 @@ class IndexBuilder:
                 yield b"\n".join(kept.keys) + b"\n"
 
     def skip(self, keys: Sequence[bytes], reason: str) -> None:
-        """Notes objects that were listed and are no items of this run."""
-        room = MAX_SKIPPED_SHOWN - len(self._skipped)
-        shown = (key.decode(errors="backslashreplace") for key in keys[:room])
+        """Records objects that were listed and are no items of this run."""
+        most = MAX_SKIPPED_SHOWN - len(self._skipped)
+        shown = (key.decode(errors="backslashreplace") for key in keys[:most])
         self._skipped += [Skipped(key, reason) for key in shown]
         self._skipped_count += len(keys)
 
@@ -75,7 +75,7 @@ class IndexBuilder:
         )
 
     def _drop_unfit(self, batch: ObjectColumns) -> ObjectColumns:
-        """The objects that a line can hold; one look at all names where nothing is odd."""
+        """The objects whose keys fit on a line; where all do, they are checked together."""
         text = b"\n".join(batch.keys)
         lines = text.count(b"\n") + 1
         odd = b"\r" in text or b"/\n" in text or text[-1:] == b"/" or not all(batch.keys)
@@ -88,7 +88,7 @@ class IndexBuilder:
         return batch.filter(not reason for reason in reasons)
 
     def _count(self, batch: ObjectColumns) -> None:
-        # Objects of unknown size weigh nothing: a plan then goes by their number.
+        # Objects of unknown size count as empty; the plan then uses their number.
         sizes = batch.sizes if batch.sizes is not None else [0] * len(batch)
         self._note_largest(batch.keys, sizes)
         sums = list(accumulate(sizes, initial=self._size_bytes))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bytes of a manifest → the objects it names, in its order, in batches.
 
-Five forms, told apart by the file's name and its first line, each plain or gzip:
+Five forms, which the file's name and its first line distinguish, each plain or gzip:
 
     keys one a line    any other text; as this tool's index has them
     .jsonl, .ndjson    an object with `key` a line, maybe `size` or `size_bytes`, maybe `modified`;
@@ -10,7 +10,7 @@ Five forms, told apart by the file's name and its first line, each plain or gzip
     S3 Inventory       its manifest.json, which names CSV files without header and their columns
 
 Nothing is guessed: a line that does not hold a key ends the run with its number. Blank lines are
-no lines. Called by `batch`, on bytes from `storage`. Next: `selection`.
+no lines.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 A glob without `/` is matched against the file name, in any folder; one with `/` against the whole
 key below the folder: `*` and `?` stay within one folder, `**` does not. Upper and lower case
 differ. Never items, whatever the rules: folder markers (empty objects whose key ends with `/`) and
-what runs leave in the bucket. Called by `batch`. Next: `index`.
+what runs leave in the bucket.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _Keep = Callable[[ObjectColumns], Iterable[object]]
 
 
 class ItemFilter:
-    """Selects batch by batch; `left_out` counts by the first rule that an object falls under."""
+    """Selects items in batches; `left_out` counts by the first rule that drops an object."""
 
     def __init__(self, rules: Rules, of_runs: tuple[str, ...] = ()) -> None:
         """`of_runs` are the keys that runs write, and the folders: those that end with `/`."""
@@ -95,11 +95,13 @@ def _find_markers(batch: ObjectColumns) -> list[bool]:
 
 def _require_sizes(batch: ObjectColumns) -> list[int]:
     if batch.sizes is None:
-        raise ConfigError(["bucket.manifest: tells no sizes, which min_size and max_size need"])
+        raise ConfigError(
+            ["bucket.manifest: has no sizes, which bucket.min_size and bucket.max_size need"]
+        )
     return batch.sizes
 
 
 def _parse_times(batch: ObjectColumns) -> list[datetime]:
     if batch.times is None:
-        raise ConfigError(["bucket.manifest: tells no times, which modified_… need"])
+        raise ConfigError(["bucket.manifest: has no times, which bucket.modified_… need"])
     return [parse_time(text) for text in batch.times]

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A listing of outputs → which items have theirs already.
+"""A listing of outputs → which items have their output already.
 
 An output mapping (`{"prefix": "output/", "strip": ".jpg", "suffix": ".json"}`) turns the key of an
 item into the key of its output. Of every output a keyed hash of 76 bits is kept: 12 are the piece
 it lies in, 64 lie there, sorted. Two different keys with the same hash would leave out an item
 that is not done; with 10^7 outputs and 10^7 items the chance of one such item in the whole run is
-10^14 / 2^76, 1 in 755 million, and nobody can aim at it: the hash is keyed anew per process.
-Called by `batch`. Next: `index`.
+10^14 / 2^76, 1 in 755 million, and cannot be provoked: every process has a hash key of its own.
 """
 
 from __future__ import annotations
@@ -35,17 +34,17 @@ class KeySet:
 
     def __contains__(self, key: bytes) -> bool:
         number, piece = hash(key) % 2**64, self._pieces[_choose_piece(key)]
-        place = bisect_left(piece, number)
-        return place < len(piece) and piece[place] == number
+        position = bisect_left(piece, number)
+        return position < len(piece) and piece[position] == number
 
 
 def _choose_piece(key: bytes) -> int:
-    """By a hash of its own: bits of the one that is kept would tell nothing new."""
+    """By another hash: bits of the stored one would add no information."""
     return hash(b"/" + key) % PIECES
 
 
 class DoneFilter:
-    """Parts items into those still to do, which go on, and those done, which are told apart."""
+    """Drops the items that have their output already, and reports them."""
 
     def __init__(
         self,
@@ -53,7 +52,7 @@ class DoneFilter:
         existing: Iterable[ObjectColumns],
         skip: Callable[[Sequence[bytes], str], None],
     ) -> None:
-        """`existing` are the objects in the folder of the outputs; `skip` is told what is done."""
+        """`existing` are the outputs; `skip` is called with the items that are done."""
         self._outputs = outputs
         self._existing = KeySet(existing)
         self._skip = skip

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The nouns of room: what nodes have, what invocations need, how many fit and why no more.
-
-Frozen values without behaviour, a part of `model`, through which all rooms import them.
-Next: `model`.
-"""
+"""Nodes, resources, and the capacity for invocations with the reasons that limit it."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """An amount of room: CPU in thousandths of a core, memory in bytes, whole GPUs."""
+    """CPU in thousandths of a core, memory in bytes, whole GPUs."""
 
     cpu_millicores: int
     memory_bytes: int
@@ -22,7 +18,7 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node as the cluster tells of it; `free` may be negative on an overcommitted node."""
+    """One node as OSCAR reports it; `free` is negative on an overcommitted node."""
 
     name: str
     free: Resources
@@ -30,11 +26,11 @@ class Node:
     virtual: bool = False
     """An interLink node: it stands for a remote machine and accepts no ordinary pod."""
     size: Resources | None = None
-    """What an empty node offers to pods (its allocatable), where the cluster tells."""
+    """What an empty node offers to pods (its allocatable), where OSCAR reports it."""
 
 
 class Basis(StrEnum):
-    """What a cluster's free room was computed from."""
+    """What the free resources of a cluster were computed from."""
 
     REQUESTS = "requests"
     """Allocatable minus the requests of all bound pods: what the scheduler goes by."""
@@ -49,12 +45,12 @@ class Cluster:
     nodes: tuple[Node, ...]
     basis: Basis
     gpus_known: bool = True
-    """Whether the nodes' GPUs are told at all; early releases do not."""
+    """Whether OSCAR reports the GPUs of its nodes; early releases do not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Room that all invocations together may take; None is no bound."""
+    """Resources that all invocations together may take; None is no bound."""
 
     cpu_millicores: int | None = None
     memory_bytes: int | None = None
@@ -83,7 +79,7 @@ class CapacityRules:
 
 @dataclass(frozen=True, slots=True)
 class NodeSlots:
-    """Room for invocations on one node, and what limits it."""
+    """How many invocations fit on one node, and what limits them."""
 
     name: str
     slots: int
@@ -91,7 +87,7 @@ class NodeSlots:
     """The binding resource (cpu, memory, gpu, pods), or why the node counts for nothing."""
     free: Resources
     stranded: Resources
-    """What the slots leave of the usable room: too little of one resource for one slot more."""
+    """What the slots leave unused: one resource is too scarce for one more slot."""
 
 
 @dataclass(frozen=True, slots=True)

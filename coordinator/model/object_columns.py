@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Objects`: a batch of listed objects, column by column.
+"""`ObjectColumns`: a batch of listed objects, column by column.
 
 A listing of 10^7 objects is never a value per object: stages hand on batches (a page of the
 listing, a piece of a manifest) and work on whole columns, so that the cost per object stays in
-C. Keys are the raw bytes of their names. Called by every stage from `listing` to `index`.
+C. Keys are the raw bytes of their names.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class ObjectColumns:
 
     keys: list[bytes]
     sizes: list[int] | None
-    """In bytes; a manifest need not tell them."""
+    """In bytes; a manifest need not have them."""
     times: list[str] | None = None
     """When each was written: ISO-8601 as the server writes it."""
 
@@ -27,7 +27,7 @@ class ObjectColumns:
         return len(self.keys)
 
     def filter(self, chosen: Iterable[object]) -> ObjectColumns:
-        """The objects at which `chosen` is true, all columns alike."""
+        """The objects for which `chosen` is true, all columns alike."""
         mask = list(chosen)
         return ObjectColumns(
             keys=list(compress(self.keys, mask)),

@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The nouns of planning: what is asked of the chunks, what is known of times, what was chosen.
-
-Frozen values without behaviour beyond a property, as in `model`, which they are part of.
-Next: `model`.
-"""
+"""Planning: the rules for chunks, the cost of items, the strategy and why it was chosen."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-# Of the slots of a run; a longer list tells planning nothing more.
+# A longer list of speeds does not improve a plan.
 MOST_SPEEDS = 1_000
 
 
@@ -31,7 +27,7 @@ class Strategy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChunkRules:
-    """What the config asks of the chunks."""
+    """What the config says about the chunks."""
 
     strategy: Strategy = Strategy.AUTO
     chunk_items: int | None = None
@@ -58,7 +54,7 @@ class Cost:
 
     @property
     def timed(self) -> bool:
-        """Whether times can be told at all; else only proportions, by bytes."""
+        """Whether times can be estimated; otherwise only proportions, by bytes."""
         return self.seconds_per_item > 0 or self.seconds_per_byte > 0
 
 

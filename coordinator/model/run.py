@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run: its plan, the answers to its invocations, what became of its chunks, its report."""
+"""A run: its plan, the answers to its invocations, the outcomes of its chunks, its report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Plan:
     chunks: tuple[Chunk, ...]
     choice: Choice | None = None
     oversized: tuple[Item, ...] = ()
-    """Items that one invocation can hardly hold."""
+    """Items that are larger than the memory or the disk of one invocation."""
 
 
 class Verdict(StrEnum):
@@ -36,11 +36,11 @@ class Verdict(StrEnum):
 
     ACCEPTED = "accepted"
     BUSY = "busy"
-    """Certainly nothing was created; the same request may pass in a moment."""
+    """Certainly nothing was created; the same request may succeed later."""
     STALE_TOKEN = "stale token"  # noqa: S105 (a verdict, not a credential)
     """Certainly nothing was created: the service's token was rejected."""
     REFUSED = "refused"
-    """Certainly nothing was created; asking again would not help."""
+    """Certainly nothing was created; a repetition would not help."""
     UNCERTAIN = "uncertain"
     """The answer was lost or proves nothing: the job may exist."""
 
@@ -68,7 +68,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A chunk with its state; replaced as the run goes on, never changed."""
+    """A chunk with its state; a run replaces it and never changes it."""
 
     chunk: Chunk
     state: State = State.PENDING
@@ -83,7 +83,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of the flow and how long it took."""
+    """One stage of a run and how long it took."""
 
     name: str
     seconds: float
@@ -99,7 +99,7 @@ class Report:
     started_at: datetime
     finished_at: datetime
     setting: dict[str, str] = field(default_factory=dict)
-    """What the run was asked to do: service, bucket, addresses. Never a credential."""
+    """The main settings of the run; never a credential."""
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()

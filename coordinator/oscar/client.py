@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Oscar`: the OSCAR manager's REST API → model values. The only room that knows requests.
+"""`OscarClient`: the REST API of the OSCAR manager → model values.
 
 Every answer is checked against how OSCAR really behaves: a submission succeeds with 201 and an
 empty body; a refusal may be a 200 with nothing in it; error bodies are plain text, sometimes two
-documents in a row, and always foreign text. Raw JSON does not leave this module.
-Called by `batch`. Next: `capacity`.
+documents in a row, and always foreign text. Raw JSON does not leave this package.
 """
 
 from __future__ import annotations
@@ -90,7 +89,7 @@ class OscarClient:
         return None
 
     def read_cluster(self) -> Cluster:
-        """The cluster's nodes now. Raises NoStatus if this cluster does not tell of them."""
+        """The cluster's nodes now. Raises NoStatus if OSCAR does not report them."""
         attempt = f"read the cluster status on {self._access.url}"
         try:
             return status.parse_status(self._get("/system/status", attempt))

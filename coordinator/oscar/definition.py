@@ -2,8 +2,7 @@
 """A service definition and a quota, as OSCAR's API answers them → `Service`, `Quota`.
 
 Values are Kubernetes quantities as their author typed them; what a definition leaves out has
-OSCAR's own default. Called by `oscar` for live answers and by `__main__` for saved ones.
-Next: `capacity`.
+OSCAR's own default.
 """
 
 from __future__ import annotations

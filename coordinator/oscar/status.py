@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The body of `GET /system/status`, of every OSCAR release → `model.Cluster`.
 
-Six shapes exist; they are told apart by their keys, never by a version string:
+Six shapes exist. Their keys distinguish them, never a version string:
 
     A  a list                                              3.1 to 3.2
     B  numberNodes + detail                                3.3 to 3.6.2
@@ -12,8 +12,8 @@ Six shapes exist; they are told apart by their keys, never by a version string:
 
 In all of them CPU is in millicores (also where a key says `cores`), memory in bytes, and
 capacity is the node's allocatable. A to D write numbers as strings; E and F leave out zeros and
-write `null` for no nodes. Only F tells what is *requested*; elsewhere free room is computed from
-live usage. Called by `oscar`. Next: `capacity`.
+write `null` for no nodes. Only F has what is *requested*; elsewhere free resources are computed
+from live usage.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _parse_detailed(raw: Mapping[str, Any]) -> Cluster:
     """Shapes B to D. C says which nodes have GPUs; D also says how many there are in sum."""
     details = raw.get("detail") or []
     owners = sum(bool(node.get("hasGPU")) for node in details)
-    # Of several owners each has one for certain, and nobody knows who has the others.
+    # Each of several owners has at least one; which one has more is not reported.
     each = int(raw.get("gpusTotal", 1)) if owners == 1 else 1
     return Cluster(
         tuple(_parse_detail(node, gpus=each) for node in details),
@@ -71,7 +71,7 @@ def _parse_detail(raw: Mapping[str, Any], gpus: int = 0) -> Node:
 
 
 def _subtract(size: Resources, taken: Resources) -> Resources:
-    """What is free; no release tells which GPUs are taken."""
+    """What is free; no release reports which GPUs are in use."""
     return Resources(
         cpu_millicores=size.cpu_millicores - taken.cpu_millicores,
         memory_bytes=size.memory_bytes - taken.memory_bytes,
@@ -80,7 +80,7 @@ def _subtract(size: Resources, taken: Resources) -> Resources:
 
 
 def _parse_current(raw: Mapping[str, Any]) -> Cluster:
-    """Shapes E and F; the totals tell which, because a node leaves out a request of zero."""
+    """Shapes E and F; the totals show which, because a node leaves out a request of zero."""
     cpu_totals = ((raw.get("metrics") or {}).get("cpu")) or {}
     by_requests = "total_schedulable_cores" in cpu_totals
     taken = "request" if by_requests else "usage"

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Index + slots + cost → the cut that simulation finds fastest, and the others it was held against.
+"""Index + slots + cost → the chunks that simulation finds fastest, and the other candidates.
 
-Candidates are tried in worlds of slots: as uneven as an earlier run or the config says; where
-neither does, in one of even slots and in some of slots as uneven as is usual, and then a
-candidate may not lose much should the slots be even after all. Where no time is known there is
-nothing to simulate and no time is told. Called by `plan`. Next: `payload`.
+Every candidate is simulated on pools of slots. An earlier run or the config may say how uneven
+the slots are. Where neither does, one pool has even slots and others have slots as uneven as is
+usual; then a candidate must not lose much on the even ones. Where no time is known, nothing is
+simulated and no time is estimated.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from statistics import fmean
 from ..model.items import Chunk, Index
 from ..model.planning import Candidate, Choice, Cost, Estimate, Strategy
 from . import strategies
-from .simulate import World, simulate_queue, spread_speeds
+from .simulate import SlotPool, simulate_queue, spread_speeds
 from .workload import Workload
 
-# Uneven worlds that each candidate is tried in, as far as so many invocations in all allow.
-_WORLDS = 5
+# Uneven pools that each candidate is tried in, as far as so many invocations in all allow.
+_POOLS = 5
 _MOST_EVENTS = 100_000
 # Chunks of all candidates together, about.
 _MOST_CHUNKS = 30_000
@@ -32,7 +32,7 @@ _PACES = (0.75, 0.5, 0.25)
 # A candidate with more invocations must be faster by more than this share; to leave one chunk per
 # slot, whose time depends least on what is assumed of the slots, by more than the second.
 _WORTH, _WORTH_MORE = 0.01, 0.05
-# How unevenly slots may run where nobody knows; and what smaller chunks, which pay off on uneven
+# How unevenly slots may run where it is not known; and what smaller chunks, which pay off on uneven
 # slots, may cost on even ones: against `balanced`, and against chunks of equal counts.
 _ASSUMED_SPEEDS = (0.6, 0.8, 1.0, 1.2, 1.4)
 _HEDGE, _HEDGE_EQUAL = 0.15, 0.01
@@ -109,25 +109,25 @@ def _may_be_uneven(cost: Cost) -> bool:
 
 
 def _simulate_all(cuts: Sequence[Sequence[float]], slots: int, cost: Cost) -> list[list[float]]:
-    """The make-span of each cut in every world, all in the same worlds."""
+    """The make-span of each cut in every pool."""
     slots = min(slots, max(map(len, cuts)))
     startup_s = cost.startup_s or 0.0
-    worlds = []
+    pools = []
     if len(set(cost.speeds)) < 2:  # they are even, or may be
-        worlds = [World([1.0] * slots, startup_s)]
+        pools = [SlotPool([1.0] * slots, startup_s)]
     if _may_be_uneven(cost):
         speeds = cost.speeds or _ASSUMED_SPEEDS
-        most = max(1, min(_WORLDS, _MOST_EVENTS // sum(map(len, cuts))))
-        worlds += [World(spread_speeds(speeds, slots, seed), startup_s) for seed in range(most)]
-    return [[simulate_queue(seconds, world) for world in worlds] for seconds in cuts]
+        most = max(1, min(_POOLS, _MOST_EVENTS // sum(map(len, cuts))))
+        pools += [SlotPool(spread_speeds(speeds, slots, seed), startup_s) for seed in range(most)]
+    return [[simulate_queue(seconds, pool) for pool in pools] for seconds in cuts]
 
 
 def _compute_limit_s(work: Workload, slots: int, cost: Cost, balanced_s: float) -> float:
-    """What a candidate may take on even slots, where nobody knows whether the slots are even."""
+    """What a candidate may take on even slots, where it is not known whether the slots are even."""
     if cost.speeds or slots > _MOST_SLOTS:
         return math.inf
     equal_s = simulate_queue(
-        work.estimate_equal_seconds(slots), World([1.0] * slots, cost.startup_s or 0.0)
+        work.estimate_equal_seconds(slots), SlotPool([1.0] * slots, cost.startup_s or 0.0)
     )
     return min(balanced_s * (1 + _HEDGE), equal_s * (1 + _HEDGE_EQUAL))
 

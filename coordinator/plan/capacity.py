@@ -4,7 +4,7 @@
 Kubernetes places pods by requests, one node at a time, and a job of a service requests exactly
 the service's cpu, memory and GPU. So the cluster's slots are the sum of the per-node minima, not
 the minimum of the sums; what a quota, the service or the config allow caps them. All arithmetic
-is whole numbers: a slot that lacks one byte does not exist. Next: `explain`, then `plan`.
+is in whole numbers: a slot that lacks one byte does not exist.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from ..model.cluster import (
 )
 from ..model.errors import NoStatus
 from ..model.service import Service
-from .explain import explain_capacity, explain_misfit
+from .explain import explain_capacity, explain_misfit, pair_resources
 
-# The kubelet's default. OSCAR does not tell how many pods already run on a node.
+# The kubelet's default. OSCAR does not report how many pods already run on a node.
 MAX_PODS = 110
 
 _OVERCOMMITS = (
-    "this OSCAR release tells only what is in use, not what is reserved: more invocations may be "
-    "planned than the scheduler accepts at once, and the rest will wait"
+    "this OSCAR release reports what is in use, not what is reserved: more invocations may be "
+    "planned than the scheduler accepts at once, and the others will wait"
 )
-_GPUS_UNSEEN = "OSCAR does not tell which GPUs are in use: all are taken for free"
+_GPUS_UNSEEN = "OSCAR does not report which GPUs are in use: all are counted as free"
 _PODS_UNSEEN = (
-    f"some nodes are full at {MAX_PODS} pods, the default limit of a node; the pods that run there "
-    "already are not told and count for none, so that a few invocations may wait"
+    f"some nodes are full at {MAX_PODS} pods, the default limit of a node; OSCAR "
+    "does not report how many pods run there already, so a few invocations may wait"
 )
 
 
@@ -50,10 +50,10 @@ ReadQuota = Callable[[str], Quota | None]
 def find_capacity(
     service: Service, rules: CapacityRules, read_cluster: ReadCluster, read_quota: ReadQuota
 ) -> Capacity:
-    """How many invocations fit now, or the configured number where the cluster does not tell.
+    """How many invocations fit now, or the configured number where OSCAR reports no usable status.
 
     `read_cluster` and `read_quota` (of the owner that it is given) ask OSCAR or read saved
-    answers. Raises NoStatus if nothing tells how many fit.
+    answers. Raises NoStatus if that cannot be known.
     """
     try:
         cluster = read_cluster()
@@ -76,18 +76,18 @@ def find_capacity(
 
 
 def compute_capacity(cluster: Cluster, needs: Resources, *, headroom: float) -> Capacity:
-    """Slots on every node, leaving the share `headroom` of its free room to others.
+    """Slots on every node; the share `headroom` of its free resources is left to others.
 
-    Raises NoStatus if the service needs a GPU and the cluster tells of none at all.
+    Raises NoStatus if the service needs a GPU and OSCAR does not report GPUs.
     """
     if needs.gpus and not cluster.gpus_known:
-        raise NoStatus("this OSCAR release does not tell how many GPUs its nodes have")
-    # Of the decimal that was written, not of the nearest binary: 20 % of 5,000 are exactly 1,000.
+        raise NoStatus("this OSCAR release does not report how many GPUs its nodes have")
+    # From the decimal as written, not from the nearest binary: 20 % of 5,000 are exactly 1,000.
     share = 1 - Fraction(str(headroom))
     nodes = tuple(_count_node_slots(node, needs, share) for node in cluster.nodes)
     slots = sum(node.slots for node in nodes)
     caps = (
-        Cap("sum", _count_by_sums(cluster, needs, share), "the sum of the free room"),
+        Cap("sum", _count_by_sums(cluster, needs, share), "the sum of the free resources"),
         Cap("nodes", slots, "what fits on the nodes now"),
     )
     return Capacity(
@@ -101,7 +101,7 @@ def compute_capacity(cluster: Cluster, needs: Resources, *, headroom: float) -> 
 
 
 def assume_capacity(max_parallel: int, *, why: str) -> Capacity:
-    """The configured parallelism, where the cluster does not tell of its nodes."""
+    """The configured parallelism, where OSCAR does not report its nodes."""
     return Capacity(
         slots=max_parallel,
         limited_by="max_parallel",
@@ -143,7 +143,7 @@ def cap_capacity(capacity: Capacity, name: str, slots: int | None, reason: str) 
 def apply_caps(
     capacity: Capacity, service: Service, quota: Quota | None, max_parallel: int | None
 ) -> Capacity:
-    """The capacity under everything that is allowed, whatever the nodes have room for."""
+    """The capacity under all bounds that do not depend on the nodes."""
     if quota:
         capacity = cap_capacity(capacity, "quota", count_allowed(quota.left, service), "your quota")
     total = count_allowed(service.total, service)
@@ -159,7 +159,7 @@ def count_allowed(allowance: Allowance, service: Service) -> int | None:
         (allowance.gpus, service.needs.gpus),
         (allowance.scratch_bytes, service.scratch_bytes),
     )
-    bounds = [max(0, room) // need for room, need in pairs if room is not None and need > 0]
+    bounds = [max(0, bound) // need for bound, need in pairs if bound is not None and need > 0]
     return min(bounds, default=None)
 
 
@@ -170,7 +170,7 @@ def _count_node_slots(node: Node, needs: Resources, share: Fraction) -> NodeSlot
     if node.virtual:
         return NodeSlots(node.name, 0, "virtual", node.free, nothing)
     usable = _apply_headroom(node.free, share)
-    fits = {name: room // need for name, room, need in _pair_resources(usable, needs) if need > 0}
+    fits = {name: have // need for name, have, need in pair_resources(usable, needs) if need > 0}
     fits["pods"] = MAX_PODS
     binding = min(fits, key=lambda resource: fits[resource])
     slots = fits[binding]
@@ -178,7 +178,7 @@ def _count_node_slots(node: Node, needs: Resources, share: Fraction) -> NodeSlot
 
 
 def _apply_headroom(free: Resources, share: Fraction) -> Resources:
-    """The room left to this run. Headroom of a GPU would be a whole GPU: it has none."""
+    """What is left to this run. Headroom of a GPU would be a whole GPU: it has none."""
     return Resources(
         cpu_millicores=max(0, free.cpu_millicores) * share.numerator // share.denominator,
         memory_bytes=max(0, free.memory_bytes) * share.numerator // share.denominator,
@@ -194,24 +194,16 @@ def _compute_stranded(usable: Resources, needs: Resources, slots: int) -> Resour
     )
 
 
-def _pair_resources(room: Resources, needs: Resources) -> tuple[tuple[str, int, int], ...]:
-    return (
-        ("cpu", room.cpu_millicores, needs.cpu_millicores),
-        ("memory", room.memory_bytes, needs.memory_bytes),
-        ("gpu", room.gpus, needs.gpus),
-    )
-
-
 def _count_by_sums(cluster: Cluster, needs: Resources, share: Fraction) -> int:
     """What the minimum of the cluster-wide sums would promise."""
-    rooms = [_apply_headroom(n.free, share) for n in cluster.nodes if n.ready and not n.virtual]
+    usable = [_apply_headroom(n.free, share) for n in cluster.nodes if n.ready and not n.virtual]
     total = Resources(
-        cpu_millicores=sum(room.cpu_millicores for room in rooms),
-        memory_bytes=sum(room.memory_bytes for room in rooms),
-        gpus=sum(room.gpus for room in rooms),
+        cpu_millicores=sum(each.cpu_millicores for each in usable),
+        memory_bytes=sum(each.memory_bytes for each in usable),
+        gpus=sum(each.gpus for each in usable),
     )
-    bounds = [room // need for _, room, need in _pair_resources(total, needs) if need > 0]
-    return min([*bounds, MAX_PODS * len(rooms)])
+    bounds = [have // need for _, have, need in pair_resources(total, needs) if need > 0]
+    return min([*bounds, MAX_PODS * len(usable)])
 
 
 def _find_warnings(

@@ -93,26 +93,24 @@ def _describe_lost(nodes: Sequence[NodeSlots], needs: Resources) -> str:
 
 
 def _find_scarce(nodes: Sequence[NodeSlots], needs: Resources) -> int:
-    """Which resource (by its place) the sum of the nodes runs out of first."""
-    rooms = [_pair_resources(node.stranded, needs) for node in nodes]
+    """The position of the resource that the sum of the nodes runs out of first."""
+    left = [pair_resources(node.stranded, needs) for node in nodes]
     slots = sum(node.slots for node in nodes)
-    needed = [place for place, (_, _, need) in enumerate(rooms[0]) if need > 0]
-    return min(
-        needed, key=lambda place: slots + sum(room[place][1] / room[place][2] for room in rooms)
-    )
+    needed = [i for i, (_, _, need) in enumerate(left[0]) if need > 0]
+    return min(needed, key=lambda i: slots + sum(pairs[i][1] / pairs[i][2] for pairs in left))
 
 
 def _count_unused(node: NodeSlots, needs: Resources, scarce: int) -> float:
-    """How many slots more the node's rest of the scarce resource would make."""
-    _, room, need = _pair_resources(node.stranded, needs)[scarce]
-    return room / need
+    """How many more slots the unused part of the scarce resource would make."""
+    _, have, need = pair_resources(node.stranded, needs)[scarce]
+    return have / need
 
 
 def _describe_shortage(node: NodeSlots, needs: Resources) -> str:
-    for name, room, need in _pair_resources(node.stranded, needs):
+    for name, have, need in pair_resources(node.stranded, needs):
         if name == node.limited_by:
             kind = name if name == "memory" else name.upper()
-            return f"{node.name} short of {kind} by {_format_shortage(name, need - room)}"
+            return f"{node.name} short of {kind} by {_format_shortage(name, need - have)}"
     return f"{node.name} full at {node.slots} pods"
 
 
@@ -125,8 +123,8 @@ def _describe_full(nodes: Sequence[NodeSlots]) -> list[str]:
 
 
 def _describe_nearest(nodes: Sequence[NodeSlots], needs: Resources) -> str:
-    name, room = find_nearest(((node.name, node.stranded) for node in nodes), needs)
-    return f"{name} comes nearest and lacks {' and '.join(find_lacking(room, needs))}"
+    name, free = find_nearest(((node.name, node.stranded) for node in nodes), needs)
+    return f"{name} comes nearest and lacks {' and '.join(find_lacking(free, needs))}"
 
 
 def _describe_left_out(nodes: Sequence[NodeSlots]) -> list[str]:
@@ -144,12 +142,12 @@ def _describe_left_out(nodes: Sequence[NodeSlots]) -> list[str]:
 
 
 def _describe_headroom(headroom: float) -> list[str]:
-    return [f"{100 * headroom:g}% of the free room is left to others"] if headroom else []
+    return [f"{100 * headroom:g}% of the free resources are left to others"] if headroom else []
 
 
-def _compute_lacking_share(room: Resources, needs: Resources) -> float:
+def _compute_lacking_share(free: Resources, needs: Resources) -> float:
     return sum(
-        max(0, need - have) / need for _, have, need in _pair_resources(room, needs) if need > 0
+        max(0, need - have) / need for _, have, need in pair_resources(free, needs) if need > 0
     )
 
 
@@ -159,9 +157,9 @@ def _format_shortage(resource: str, short: int) -> str:
     return format_bytes(short) if resource == "memory" else f"{short} GPU"
 
 
-def _pair_resources(room: Resources, needs: Resources) -> tuple[tuple[str, int, int], ...]:
+def pair_resources(available: Resources, needs: Resources) -> tuple[tuple[str, int, int], ...]:
     return (
-        ("cpu", room.cpu_millicores, needs.cpu_millicores),
-        ("memory", room.memory_bytes, needs.memory_bytes),
-        ("gpu", room.gpus, needs.gpus),
+        ("cpu", available.cpu_millicores, needs.cpu_millicores),
+        ("memory", available.memory_bytes, needs.memory_bytes),
+        ("gpu", available.gpus, needs.gpus),
     )

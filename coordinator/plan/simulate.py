@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The costs of chunks + a world of slots → how long a run would take.
+"""The costs of chunks + a pool of slots → how long a run would take.
 
-Event-driven: a heap of slots by the moment at which they are free. OSCAR's manager takes 1.5
-invocations a second after a burst of 3, more jobs than slots wait as pending pods, and every
-invocation pays its start-up. Chunks come as seconds on a slot of speed 1, never item by item, so
-that a million items on 512 slots take milliseconds. Deterministic: noise comes from a seed.
-Called by `plan` and by the benchmark. Next: `plan`.
+Event-driven, with a heap of slots by the time at which they are free. OSCAR's manager takes 1.5
+invocations a second after a burst of 3. More jobs than slots wait as pending pods. Every
+invocation pays its start-up. Chunks are given as seconds on a slot of speed 1, not as items, so
+a million items on 512 slots take milliseconds. Deterministic: noise comes from a seed.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ CLAIM_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class SlotPool:
     """The slots and habits of a cluster."""
 
     speeds: Sequence[float]
@@ -46,13 +45,13 @@ def predict_submission_s(
     return max(0, number + 1 - burst) / posts_per_s
 
 
-def simulate_queue(seconds: Iterable[float], world: World) -> float:
+def simulate_queue(seconds: Iterable[float], pool: SlotPool) -> float:
     """The time until the last chunk is done, where every chunk is an invocation of its own."""
-    if world.noise or world.failures:
-        return _simulate_disturbed(seconds, world)
-    free = [(0.0, slot, speed) for slot, speed in enumerate(world.speeds)]
-    between, startup_s = 1 / world.posts_per_s, world.startup_s
-    sent = -between * (world.burst - 1)
+    if pool.noise or pool.failures:
+        return _simulate_disturbed(seconds, pool)
+    free = [(0.0, slot, speed) for slot, speed in enumerate(pool.speeds)]
+    between, startup_s = 1 / pool.posts_per_s, pool.startup_s
+    sent = -between * (pool.burst - 1)
     ended = 0.0
     for cost in seconds:
         at, slot, speed = free[0]
@@ -64,29 +63,29 @@ def simulate_queue(seconds: Iterable[float], world: World) -> float:
     return ended
 
 
-def simulate_pull(seconds: Iterable[float], world: World, claim_s: float = CLAIM_S) -> float:
+def simulate_pull(seconds: Iterable[float], pool: SlotPool, claim_s: float = CLAIM_S) -> float:
     """The time until the last chunk is done, where one worker per slot claims them in order."""
-    noise = random.Random(world.seed)  # noqa: S311 (a simulation)
+    noise = random.Random(pool.seed)  # noqa: S311 (a simulation)
     workers = [
         (
-            predict_submission_s(n, world.posts_per_s, world.burst)
-            + world.startup_s * _draw_factor(noise, world.noise),
+            predict_submission_s(n, pool.posts_per_s, pool.burst)
+            + pool.startup_s * _draw_factor(noise, pool.noise),
             n,
             speed,
         )
-        for n, speed in enumerate(world.speeds)
+        for n, speed in enumerate(pool.speeds)
     ]
     heapify(workers)
     ended = 0.0
     for cost in seconds:
         at, number, speed = workers[0]
-        end = at + claim_s + cost / speed * _draw_factor(noise, world.noise)
+        end = at + claim_s + cost / speed * _draw_factor(noise, pool.noise)
         heapreplace(workers, (end, number, speed))
         ended = max(ended, end)
     return ended
 
 
-def compute_lower_bound(work_s: float, largest_s: float, world: World) -> float:
+def compute_lower_bound(work_s: float, largest_s: float, pool: SlotPool) -> float:
     """A time that no schedule of indivisible items can beat.
 
     The larger of two: the start-up and the largest item on the fastest slot; and the least C with
@@ -95,14 +94,14 @@ def compute_lower_bound(work_s: float, largest_s: float, world: World) -> float:
     """
     rate = before = 0.0
     end = math.inf
-    for number, speed in enumerate(world.speeds):
-        ready = predict_submission_s(number, world.posts_per_s, world.burst) + world.startup_s
+    for number, speed in enumerate(pool.speeds):
+        ready = predict_submission_s(number, pool.posts_per_s, pool.burst) + pool.startup_s
         if end <= ready:
             break
         rate += speed
         before += speed * ready
         end = (work_s + before) / rate
-    return max(end, world.startup_s + largest_s / max(world.speeds))
+    return max(end, pool.startup_s + largest_s / max(pool.speeds))
 
 
 def spread_speeds(speeds: Sequence[float], slots: int, seed: int) -> list[float]:
@@ -114,21 +113,21 @@ def spread_speeds(speeds: Sequence[float], slots: int, seed: int) -> list[float]
     return drawn
 
 
-def _simulate_disturbed(seconds: Iterable[float], world: World) -> float:
-    """`make_span` with noise and failures; what fails is sent again, behind the queue."""
-    noise = random.Random(world.seed)  # noqa: S311 (a simulation)
+def _simulate_disturbed(seconds: Iterable[float], pool: SlotPool) -> float:
+    """`simulate_queue` with noise and failures; what fails is sent again, behind the queue."""
+    noise = random.Random(pool.seed)  # noqa: S311 (a simulation)
     queue = [
-        (predict_submission_s(i, world.posts_per_s, world.burst), i, cost)
+        (predict_submission_s(i, pool.posts_per_s, pool.burst), i, cost)
         for i, cost in enumerate(seconds)
     ]
-    free = [(0.0, slot, speed) for slot, speed in enumerate(world.speeds)]
+    free = [(0.0, slot, speed) for slot, speed in enumerate(pool.speeds)]
     ended = 0.0
     heapify(queue)
     while queue:
         sent, number, cost = heappop(queue)
         at, slot, speed = free[0]
-        duration = (world.startup_s + cost / speed) * _draw_factor(noise, world.noise)
-        if noise.random() < world.failures:
+        duration = (pool.startup_s + cost / speed) * _draw_factor(noise, pool.noise)
+        if noise.random() < pool.failures:
             end = max(at, sent) + duration * noise.random()
             heappush(queue, (end, number, cost))
         else:

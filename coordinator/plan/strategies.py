@@ -2,10 +2,9 @@
 """Workload + slots → where to cut: one function for each strategy.
 
 `balanced` gives every slot one chunk so that all end together, `factoring` hands out ever smaller
-ones, `fixed` does as it is told, `pull` makes many small ones for workers to claim. All ranges
+ones, `fixed` follows the config, `pull` makes many small ones for workers to claim. All ranges
 are contiguous, none is empty, together they hold every item once. Cuts lie on checkpoints: beyond
-65,536 items a cut is off its best place by one stride at the most. Called by `plan`.
-Next: `plan`.
+65,536 items a chunk ends at most one stride beside the best line.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..model.items import Chunk
-from .simulate import World, compute_lower_bound, predict_submission_s
+from .simulate import SlotPool, compute_lower_bound, predict_submission_s
 from .workload import Workload
 
 # Beyond so many chunks the limit is searched to one part in 4,096 only.
@@ -68,7 +67,7 @@ def cut_factoring(
 def cut_for_pull(work: Workload, slots: int, least_items: int = 1) -> tuple[Chunk, ...]:
     """Chunks in the order in which to claim them: guided sizes, the heaviest first.
 
-    An item heavier than its chunk should be is a chunk alone, as far as checkpoints tell.
+    An item heavier than its chunk should be is a chunk alone, as far as checkpoints allow.
     """
     floor = max(1, work.total // (_PULL_SHARE * slots))
     chunks = _cut_greedily(work, _make_halving(work, slots, floor), least_items)
@@ -86,7 +85,7 @@ def _make_halving(
     work: Workload, slots: int, floor: int, first: float = 0.5
 ) -> Callable[[int, int], int]:
     """The weight of chunk `number` when `left` is left: half of its share, `floor` at the least."""
-    end_s = compute_lower_bound(work.total_s, 0.0, World([1.0] * slots)) if work.timed else 0.0
+    end_s = compute_lower_bound(work.total_s, 0.0, SlotPool([1.0] * slots)) if work.timed else 0.0
     batch = 0
 
     def size(number: int, left: int) -> int:

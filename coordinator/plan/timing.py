@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the config and the last run of the service tell of times → `Cost`.
+"""The times that the config and the last run of the service give → `Cost`.
 
 A run that measures leaves a small object in the state folder, and the next run of the same
 service reads it:
@@ -9,7 +9,7 @@ service reads it:
      "speeds": [0.6, 0.9, 1.0, 1.1, 1.4]}
 
 Times are of a slot of mean speed; `speeds` are those of the slots over their mean, slowest first,
-at evenly spaced ranks (all of them, or a few quantiles). Called by `batch`. Next: `plan`.
+at evenly spaced ranks (all of them, or a few quantiles).
 """
 
 from __future__ import annotations

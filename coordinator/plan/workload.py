@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Index + cost → a workload: where on the line of items how much work lies.
+"""Index + cost → a workload: how much work lies up to each checkpoint.
 
 Work is counted in whole numbers, which bisection needs: microseconds where times are known, else
 bytes. Every item weighs one more, so that empty objects count too. An index of 10^7 items is
-65,536 points here. Called by `strategies`. Next: `strategies`.
+65,536 points here.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Workload:
         return self.total / _PER_SECOND
 
     def weigh(self, seconds: float) -> int:
-        """So much time as work."""
+        """The work of so many seconds."""
         return round(seconds * _PER_SECOND)
 
     def cut_at(self, positions: Iterable[int]) -> tuple[Chunk, ...]:
@@ -73,7 +73,7 @@ class Workload:
         return tuple(chunks)
 
     def merge_small(self, positions: Sequence[int], least_items: int) -> list[int]:
-        """The same cuts without those that would leave a chunk of too few items."""
+        """The positions without those that would leave a chunk with too few items."""
         if least_items <= 1:
             return list(positions)
         kept: list[int] = []

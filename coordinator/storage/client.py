@@ -153,7 +153,7 @@ def _is_repeatable(error: Exception) -> bool:
 
 
 def _make_pool(access: StorageAccess) -> urllib3.PoolManager:
-    """minio's default pool gives up after seconds and cannot be told of a CA file."""
+    """minio's default pool gives up after seconds and takes no CA file."""
     if not access.verify:  # asked for in the config; the report says so
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     return urllib3.PoolManager(

@@ -3,7 +3,7 @@
 
 Of several writers of one key exactly one succeeds; the others get Conflict. An answer that was
 lost is judged by the content of the object, so a content must name its writer: two writers of
-the same bytes cannot be told apart. A request whose answer was lost may still be on its way when
+the same bytes cannot be distinguished. A request whose answer was lost may still be on its way when
 the object is read: a writer that fails with StorageError may yet have written.
 """
 

@@ -45,18 +45,18 @@ class Page:
     url_encoded: bool
     body: bytes
     entries: slice
-    """Where the entries are in the body; empty where only the XML parser can tell."""
+    """Where the entries are in the body; empty where only the XML parser can find them."""
     folders: list[bytes]
     """The folders below, where the listing ends at a delimiter."""
 
     def objects(self, *, times: bool = False) -> ObjectColumns:
-        """The page's objects. Raises Malformed."""
+        """The page's objects. Raises MalformedPage."""
         found = _scan_objects(self, times=times)
         return found if found is not None else _parse_objects(self, times=times)
 
 
 def parse_page(body: bytes) -> Page:
-    """Opens a page by its envelope. Raises Malformed if it is cut short or no listing at all."""
+    """Parses the envelope of a page. Raises MalformedPage if it is cut short or no listing."""
     if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
         raise MalformedPage("the answer declares XML entities")
     first, last = body.find(b"<Contents>"), body.rfind(_END)
@@ -163,7 +163,7 @@ def _parse_objects(page: Page, *, times: bool) -> ObjectColumns:
 
 def _parse_xml(body: bytes) -> ElementTree.Element:
     try:
-        return ElementTree.fromstring(body)  # noqa: S314 (declarations are refused in `page`)
+        return ElementTree.fromstring(body)  # noqa: S314 (declarations are refused in `parse_page`)
     except ElementTree.ParseError as error:
         raise MalformedPage(f"the answer is no well-formed XML ({error})") from error
 

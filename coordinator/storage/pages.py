@@ -100,7 +100,7 @@ def fetch_pages(source: PageSource, query: ListQuery) -> Iterator[Page]:
 
 
 def check_order(batches: Iterable[ObjectColumns]) -> Iterator[ObjectColumns]:
-    """The batches that hold anything, if all keys ascend strictly; raises Malformed if not."""
+    """The batches that hold anything, if all keys ascend strictly; raises MalformedPage if not."""
     last = b""
     for each in batches:
         if each.keys:

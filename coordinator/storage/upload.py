@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Byte pieces of unknown total length → one object, in parts, and the proof that it is whole.
+"""Pieces of unknown total length → one object, written in parts and verified.
 
 A small object goes in one request; a larger one as a multipart upload whose parts share a single
 buffer. The number of lines and the digest become metadata of the object: they are known only at
 the end, so a multipart upload gets them by a copy onto itself on the server. Afterwards the object
-is read back. It never leaves half an object. Called by `storage`, which gives it `request`.
+is read back. It never leaves half an object.
 
 The end of a multipart upload can be done without saying so: its answer is lost, and the request
 that is sent again finds no upload any more. What then lies at the key decides.
@@ -23,17 +23,17 @@ from .retry import Sleep, retry
 
 # The smallest part that S3 accepts; 10,000 of them hold an index of 48 GiB.
 PART_BYTES = 5 * 1024 * 1024
-# Pauses before an upload is completed again that answered 200 and, in the body, an error.
+# Before an upload is completed again whose answer was 200 with an error in its body.
 COMPLETE_DELAYS_S = (0.5, 2.0, 8.0)
 
 
 class IncompleteWrite(ValueError):
-    """What was written did not arrive, or the server did not say that it did."""
+    """What was written did not arrive, or the server did not confirm it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written, told by the writer."""
+    """What was written, as the writer counted it."""
 
     size_bytes: int
     lines: int
@@ -42,12 +42,12 @@ class Written:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """As headers of the object."""
+        """The counts as headers of the object."""
         return {"x-amz-meta-lines": str(self.lines), "x-amz-meta-sha256": self.sha256}
 
 
 class Request(Protocol):
-    """One signed request on the object; its headers and its body come back."""
+    """One signed request on the object; returns the headers and the body of the answer."""
 
     def __call__(
         self,
@@ -95,14 +95,14 @@ def upload(
         return written
     except BaseException:
         if upload_id:
-            # The first error is the one to tell.
+            # The first error is the one to report.
             with suppress(Exception):
                 request("DELETE", query={"uploadId": upload_id})
         raise
 
 
 def verify(written: Written, headers: Mapping[str, str], content: Iterable[bytes]) -> None:
-    """Compares what is stored with what was written. Raises NotWhole."""
+    """Compares what is stored with what was written. Raises IncompleteWrite."""
     found = {name.lower(): value for name, value in headers.items()}
     for name, value in written.metadata.items():
         if found.get(name) != value:
@@ -118,12 +118,12 @@ def verify(written: Written, headers: Mapping[str, str], content: Iterable[bytes
 
 @contextmanager
 def _ignore_if_stored(written: Written, stored: Stored) -> Iterator[None]:
-    """Errors of a block do not count if the object is whole; an older one at its key is not it."""
+    """Ignores errors of a block if the new object is stored whole; an older one does not count."""
     try:
         yield
     except Exception:
         found = None
-        # No object, or no answer: the first error is the one to tell.
+        # No object, or no answer: the first error is the one to report.
         with suppress(Exception):
             found = _sum_content(stored())
         if found != (written.size_bytes, written.sha256):
@@ -139,7 +139,7 @@ def _sum_content(content: Iterable[bytes]) -> tuple[int, str]:
 
 
 def _split_parts(pieces: Iterable[bytes]) -> Iterator[tuple[memoryview, bool]]:
-    """Views of one buffer, and whether it is the last; a view is good until the next one."""
+    """Views of one buffer, and whether it is the last; a view is valid until the next one."""
     # Filled, so that it is resident from the start: memory does not grow later in a run.
     buffer = memoryview(bytearray(b"\n" * PART_BYTES))
     have = 0

@@ -127,7 +127,7 @@ def speed_of(value: object) -> float:
 def first_fit(
     nodes: Iterable[Node], requested: Mapping[str, Resources], needs: Resources
 ) -> str | None:
-    """The first open node whose free room holds ``needs``, or None: the job stays Pending."""
+    """The first open node whose free resources holds ``needs``, or None: the job stays Pending."""
     for node in nodes:
         if node.open and needs.fits(node.capacity - requested.get(node.name, Resources())):
             return node.name

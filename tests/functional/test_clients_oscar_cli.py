@@ -65,7 +65,7 @@ def add_cluster(cli: Cli, sandbox: Sandbox) -> None:
     cli.done(*words, stdin=sandbox.password)
 
 
-def test_the_whole_story_from_cluster_add_to_service_remove(
+def test_every_command_from_cluster_add_to_service_remove(
     v37: Sandbox, cli: Cli, name: str, tmp_path: Path
 ) -> None:
     output = {"storage_provider": PROVIDER, "path": f"{name}-out/seen"}

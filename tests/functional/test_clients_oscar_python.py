@@ -159,7 +159,7 @@ def test_a_whole_run_needs_no_other_client(
     assert covered == list(range(1, 10))
 
 
-def test_the_cluster_tells_about_itself(sandbox: Sandbox, client: Any) -> None:
+def test_the_cluster_reports_its_state(sandbox: Sandbox, client: Any) -> None:
     assert client.health_check().text == "Ok"
     assert client.get_cluster_info().json()["version"]
     assert client.get_cluster_status().json()["cluster"]["nodes_count"] == 2
@@ -179,7 +179,7 @@ def test_refusals_reach_the_caller(
         client.list_services()
 
 
-def test_a_slash_too_many_is_redirected_before_any_credentials_are_asked_for(
+def test_a_slash_too_many_is_redirected_before_credentials_are_checked(
     sandbox: Sandbox,
 ) -> None:
     for method, status in (("GET", 301), ("POST", 307)):

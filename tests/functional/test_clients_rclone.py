@@ -99,7 +99,7 @@ def test_without_a_cache_files_are_written_once_and_from_the_start(
 
 
 @needs_fuse
-def test_with_a_cache_asked_for_in_options_files_can_be_appended_to(
+def test_with_a_cache_in_the_options_files_can_be_appended_to(
     sandbox: Sandbox, deploy: Deploy, name: str, data: str
 ) -> None:
     deploy('printf more >> "$AT/sub/file.txt"', **mount(data, "--vfs-cache-mode writes"))

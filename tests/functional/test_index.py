@@ -150,7 +150,7 @@ def test_many_pages_come_whole_and_in_order(server: Server, bucket: Bucket) -> N
     assert (index.size_bytes, len(index.largest)) == (2 * len(names), 1000)
 
 
-def test_the_index_object_tells_its_lines_and_digest(server: Server, bucket: Bucket) -> None:
+def test_the_index_object_has_its_lines_and_digest(server: Server, bucket: Bucket) -> None:
     """Also where it is a multipart upload, whose metadata comes by a copy onto itself."""
     line = b"k" * 99 + b"\n"
     for key, count in (("state/small", 3), ("state/large", PART_BYTES // 1_000)):

@@ -219,7 +219,7 @@ def test_jobs_vanish_without_a_trace(chaotic: Sandbox, sleepers: str) -> None:
     assert chaotic.jobs(sleepers) == {}
 
 
-def test_no_chaos_unless_asked_for(sandbox: Sandbox) -> None:
+def test_no_chaos_without_the_option(sandbox: Sandbox) -> None:
     answer = sandbox.call("GET", "/_sandbox/nodes")
     assert (answer.status_code, answer.text) == (404, "404 page not found")
 

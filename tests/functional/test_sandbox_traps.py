@@ -344,7 +344,7 @@ def test_a_job_that_waits_is_invisible_to_the_status(
     assert sandbox.jobs(name)
 
 
-def test_quantities_are_told_as_they_were_typed(
+def test_quantities_are_reported_as_they_were_typed(
     sandbox: Sandbox, deploy: Deploy, name: str
 ) -> None:
     service = deploy("true", cpu="0.5", memory="1073741824")

@@ -146,7 +146,7 @@ def test_validate_names_every_problem_on_a_line(shell: Shell, content: bytes, sa
     assert all(line.startswith("oscar-batch: ") for line in ran.err.splitlines())
 
 
-def test_plan_tells_of_a_bad_config_on_stderr_and_leaves_nothing(
+def test_plan_reports_a_bad_config_on_stderr_and_leaves_nothing(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -156,7 +156,7 @@ def test_plan_tells_of_a_bad_config_on_stderr_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == [shell.config]
 
 
-def test_capacity_tells_of_a_bad_config(shell: Shell) -> None:
+def test_capacity_reports_a_bad_config(shell: Shell) -> None:
     ran = shell("capacity", str(shell.config), content=b"[]")
     assert (ran.code, "not a list" in ran.err) == (2, True)
 

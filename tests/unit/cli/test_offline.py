@@ -65,10 +65,10 @@ def test_capacity_of_saved_answers(files: Files, saved: list[str]) -> None:
     assert last["stranded"] == {"cpu_millicores": 7000, "memory_bytes": 858993460, "gpus": 0}
 
 
-def test_the_headroom_is_that_of_a_run_unless_told(files: Files, saved: list[str]) -> None:
+def test_the_headroom_is_that_of_a_run_by_default(files: Files, saved: list[str]) -> None:
     told = files.json("capacity", *saved)
     assert told == files.json("capacity", *saved, "--headroom", "0.2")
-    assert "20% of the free room" in told["explanation"]
+    assert "20% of the free resources" in told["explanation"]
 
 
 def test_capacity_for_people_has_the_sentence_first(files: Files, saved: list[str]) -> None:

@@ -198,7 +198,7 @@ def test_options_of_saved_answers_are_refused_beside_a_config(
 
 
 @pytest.mark.parametrize(("options", "verify"), [([], True), (["--insecure"], False)])
-def test_deploy_verifies_the_certificate_unless_told(
+def test_deploy_verifies_the_certificate_by_default(
     monkeypatch: pytest.MonkeyPatch, options: list[str], verify: bool
 ) -> None:
     accesses: list[ClusterAccess] = []

@@ -108,7 +108,7 @@ def test_null_means_the_default() -> None:
         pytest.param(b" \n", "is empty", id="blank"),
         pytest.param(b"null", "is empty", id="null"),
         pytest.param(b"[]", "not a list", id="array"),
-        pytest.param(b"hello", "not a text", id="a word"),
+        pytest.param(b"hello", "not a string", id="a word"),
         pytest.param(b"{", "not valid JSON: ", id="cut off"),
         pytest.param(b'{"bucket": }', "line 1, column 12", id="broken JSON"),
         pytest.param(b"a: b: c", "neither JSON nor YAML", id="broken YAML"),
@@ -130,7 +130,7 @@ def test_a_file_of_the_greatest_size_is_read() -> None:
     assert load_config(content.ljust(MAX_CONFIG_BYTES), OFFERED) == config()
 
 
-def test_all_problems_are_told_at_once_with_their_paths() -> None:
+def test_all_problems_are_reported_at_once_with_their_paths() -> None:
     content = {
         "bucket": {"name": 7, "folder": "x"},
         "plan": {"headroom": 1, "max_parallel": 0},

@@ -58,7 +58,7 @@ def test_by_default_everything_below_is_listed_and_nothing_is_done() -> None:
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"include": 3}, "bucket.include: must be a text"),
+        ({"include": 3}, "bucket.include: must be a string"),
         ({"exclude": ["[z-a]"]}, "bucket.exclude: [z-a] is not a choice"),
         ({"min_size": "ten"}, "bucket.min_size: 'ten' is not a Kubernetes quantity"),
         ({"max_size": -1}, "bucket.max_size: must not be negative"),

@@ -26,7 +26,7 @@ class Clock:
         return self._moment
 
 
-def test_a_run_id_is_dns_safe_and_tells_the_time() -> None:
+def test_a_run_id_is_dns_safe_and_contains_the_time() -> None:
     assert re.fullmatch(r"20261122t101500z-[0-9a-f]{6}", make_run_id(BEGIN))
 
 
@@ -59,7 +59,7 @@ def test_a_stage_that_fails_is_timed_too() -> None:
     assert [stage.name for stage in progress.stages] == ["index"]
 
 
-def test_the_report_tells_all_that_was_known() -> None:
+def test_the_report_has_all_that_was_known() -> None:
     progress = Progress(clock=Clock(), run_id="run")
     progress.warn("first", "second")
     report = progress.make_report(Ending.BAD_CONFIG, "wrong", problems=("a: wrong",))

@@ -252,7 +252,7 @@ def test_takes_every_colour_model_of_jpeg(tmp_path: Path, mode: str) -> None:
 # ---- what can go wrong with an item
 
 
-def test_a_broken_image_is_told_and_stops_nothing(five: Mount, photo: bytes) -> None:
+def test_a_broken_image_is_reported_and_stops_nothing(five: Mount, photo: bytes) -> None:
     five.put("a/two.JPG", photo[: len(photo) // 2])
     five.put("b/three.jpeg", b"no picture at all")
     five.put("b/four.Jpg", b"")
@@ -426,7 +426,7 @@ def test_waits_for_a_mount_that_comes_late(tmp_path: Path) -> None:
     assert 12 <= time.now_s < 13
 
 
-def test_waits_no_longer_than_told(tmp_path: Path) -> None:
+def test_waits_no_longer_than_configured(tmp_path: Path) -> None:
     index = tmp_path / "index.txt"
     time = FakeTime(at_s=1000, happens=index)
 

@@ -101,7 +101,7 @@ def test_command_line_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out.startswith("3 photos, ")
 
 
-def test_originals_are_real_and_their_origins_are_told() -> None:
+def test_originals_are_real_and_their_origins_are_named() -> None:
     originals = sorted(photos.ORIGINALS.glob("*.jpg"))
     origins = (photos.ORIGINALS / "ORIGINS.md").read_text()
 

@@ -58,7 +58,7 @@ def test_an_output_costs_less_than_ten_bytes() -> None:
     assert b"out/1000000" not in found
 
 
-def test_the_piece_tells_bits_that_the_kept_hash_does_not() -> None:
+def test_the_piece_has_bits_that_the_stored_hash_does_not() -> None:
     keys = [b"out/%d" % i for i in range(10_000)]
     same = sum(
         _choose_piece(key) in {hash(key) % PIECES, hash(key) >> 52 & PIECES - 1} for key in keys

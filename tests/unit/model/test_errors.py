@@ -51,7 +51,7 @@ def test_what_was_cut_off_is_marked() -> None:
     assert clean_text("abcdef", 4) == "abc…"
 
 
-def test_a_config_error_tells_all_its_problems() -> None:
+def test_a_config_error_has_all_its_problems() -> None:
     error = ConfigError(["a: is wrong", "b: too"])
     assert (error.problems, str(error)) == (("a: is wrong", "b: too"), "a: is wrong; b: too")
 

@@ -64,7 +64,7 @@ def node(shape: str, name: str) -> Node:
     ("shape", "name", "gpus"),
     [("c", "wn1", 1), ("c", "il1", 0), ("d", "wn1", 2), ("e", "wn1", 2), ("f", "wn1", 0)],
 )
-def test_gpus_are_counted_where_told_and_one_where_only_their_presence_is(
+def test_gpus_are_counted_where_reported_and_one_where_only_their_presence_is(
     shape: str, name: str, gpus: int
 ) -> None:
     assert node(shape, name).free.gpus == gpus
@@ -101,7 +101,7 @@ def test_a_key_that_is_left_out_means_zero() -> None:
     assert node("f", "wn2").free == Resources(4000, MEMORY)
 
 
-def test_free_room_may_be_negative() -> None:
+def test_free_resources_may_be_negative() -> None:
     assert node("f", "wn3").free == Resources(-600, MEMORY - 9_148_938_752)
 
 

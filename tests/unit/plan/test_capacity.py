@@ -102,7 +102,7 @@ def test_a_node_is_filled_until_one_more_does_not_fit(
 
 
 @given(ROOMS, NEEDED, HEADROOMS, st.integers(0, 10**5), st.integers(0, 2**40))
-def test_more_free_room_is_never_fewer_slots(
+def test_more_free_resources_never_make_fewer_slots(
     free: Resources, needs: Resources, headroom: float, more_cpu: int, more_memory: int
 ) -> None:
     larger = Resources(free.cpu_millicores + more_cpu, free.memory_bytes + more_memory, free.gpus)
@@ -139,7 +139,7 @@ def test_every_node_says_what_binds_and_what_is_stranded(
 
 
 @given(ROOMS, NEEDED, HEADROOMS)
-def test_slots_and_what_is_stranded_are_the_room_after_headroom(
+def test_slots_and_what_is_stranded_are_the_resources_after_headroom(
     free: Resources, needs: Resources, headroom: float
 ) -> None:
     (node,) = of(Node("n", free), needs=needs, headroom=headroom).nodes
@@ -206,7 +206,7 @@ def test_the_quota_and_the_service_total_both_bound() -> None:
     assert [cap.slots for cap in capacity.caps if cap.name == "total"] == [5]
 
 
-def test_a_gpu_service_on_a_release_that_tells_of_no_gpus_has_no_status() -> None:
+def test_a_gpu_service_on_a_release_that_reports_no_gpus_has_no_status() -> None:
     with pytest.raises(NoStatus, match="GPU"):
         compute_capacity(
             Cluster((LARGE,), Basis.USAGE, gpus_known=False), Resources(1, 1, 1), headroom=0

@@ -15,7 +15,7 @@ from coordinator.model.planning import ChunkRules, Cost, Strategy
 from coordinator.model.service import Folder
 from coordinator.plan import strategies
 from coordinator.plan.choose import choose_chunks, find_oversized
-from coordinator.plan.simulate import World, simulate_queue
+from coordinator.plan.simulate import SlotPool, simulate_queue
 from coordinator.plan.workload import Workload
 from tests.unit import make
 
@@ -159,7 +159,7 @@ def test_on_even_slots_auto_is_never_much_slower_than_equal_counts(
     index = make.index(sizes)
     cost = Cost(startup_s, 1.0, per_byte, source="the test")
     work = Workload.from_index(index, cost)
-    even = World([1.0] * slots, startup_s)
+    even = SlotPool([1.0] * slots, startup_s)
     equal = work.estimate_equal_seconds(slots)
     if equal:
         taken = simulate_queue(

@@ -100,7 +100,7 @@ def nodes(*sizes: Resources, virtual: bool = False) -> Cluster:
         ),
     ],
 )
-def test_a_service_larger_than_every_node_is_told_with_the_nearest(
+def test_a_service_larger_than_every_node_is_explained_with_the_nearest(
     cluster: Cluster, said: str
 ) -> None:
     problem = explain_misfit(cluster, make.service())
@@ -108,7 +108,7 @@ def test_a_service_larger_than_every_node_is_told_with_the_nearest(
     assert bool(problem) == bool(said)
 
 
-def test_a_virtual_node_makes_no_room() -> None:
+def test_a_virtual_node_has_no_slots() -> None:
     assert explain_misfit(nodes(Resources(1000, GIB), virtual=True), make.service()) == ""
 
 

@@ -134,7 +134,7 @@ def test_pull_chunks_fall_in_weight(sizes: list[int], slots: int) -> None:
         pytest.param(100, 10**9, [(1, 10)], id="all in one"),
     ],
 )
-def test_fixed_does_as_it_is_told(
+def test_fixed_follows_the_config(
     chunk_items: int | None, chunk_bytes: int | None, ranges: list[tuple[int, int]]
 ) -> None:
     cutting = ChunkRules(Strategy.FIXED, chunk_items=chunk_items, chunk_bytes=chunk_bytes)

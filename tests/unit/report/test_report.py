@@ -184,7 +184,7 @@ def test_a_plan_without_known_times_shows_none() -> None:
     )
 
 
-def test_every_form_tells_what_each_rule_left_out() -> None:
+def test_every_form_says_what_each_rule_left_out() -> None:
     left_out = {"bucket.include": 3, "folder markers": 1}
     report = make.report(of=make.plan(of=Index(2, 5, left_out=left_out)))
     assert write_report(report)["index"]["left_out"] == left_out

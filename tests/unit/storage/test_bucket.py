@@ -112,7 +112,7 @@ def test_a_server_that_restarts_in_the_middle_of_a_listing_is_waited_for() -> No
         assert [objects.keys for objects in found] == [[b"in/b"]]
 
 
-def test_pages_are_asked_for_signed() -> None:
+def test_requests_for_pages_are_signed() -> None:
     with server(lambda query: (200, body(["in/a"]))) as (url, seen):
         assert keys(url) == [b"in/a"]
     assert seen == ["/data AWS4-HMAC-SHA256"]
@@ -123,7 +123,7 @@ def test_pages_are_asked_for_signed() -> None:
     [(503, error("SlowDown")), (500, error("InternalError")), (-200, body(["in/b"]))],
     ids=["SlowDown", "InternalError", "connection cut"],
 )
-def test_a_page_that_fails_once_is_asked_for_again(bad: Answer) -> None:
+def test_a_page_that_fails_once_is_requested_again(bad: Answer) -> None:
     answers = [(200, body(["in/a"], "t")), bad, (200, body(["in/b"]))]
     with server(lambda query: answers.pop(0)) as (url, _):
         assert keys(url) == [b"in/a", b"in/b"]
@@ -253,7 +253,7 @@ def test_a_proxy_that_answers_for_a_restarting_server_is_asked_again() -> None:
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "NoSuchBucket"])
-def test_an_answer_that_says_what_is_wrong_is_not_asked_for_again(code: str) -> None:
+def test_a_request_whose_answer_says_what_is_wrong_is_not_repeated(code: str) -> None:
     with server(lambda query: (403, error(code))) as (url, seen), pytest.raises(StorageError):
         keys(url, delays_s=(0.0, 0.0))
     assert len(seen) == 1

@@ -104,7 +104,7 @@ def test_a_write_that_is_not_allowed_is_an_error_and_not_repeated(s3: S3) -> Non
 
 
 @pytest.mark.parametrize("honours", [True, False])
-def test_the_probe_tells_whether_a_server_honours_the_condition(s3: S3, honours: bool) -> None:
+def test_the_probe_finds_whether_a_server_honours_the_condition(s3: S3, honours: bool) -> None:
     s3.honours_condition = honours
     assert s3.bucket().honours_condition("probe") is honours
     assert s3.objects == {}

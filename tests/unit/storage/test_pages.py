@@ -84,14 +84,14 @@ def test_long_keys_keep_it_small() -> None:
     assert 1_300 < int(server.asked[1]["max-keys"]) < 1_500
 
 
-def test_a_page_cut_short_is_asked_for_again() -> None:
+def test_a_page_cut_short_is_requested_again() -> None:
     whole = body(["a", "b"], "1")
     server = Server({"": [whole[:70], whole[:-30], whole], "1": [body(["c"])]})
     assert server.list() == [b"a", b"b", b"c"]
     assert server.slept == list(MALFORMED_DELAYS_S[:2])
 
 
-def test_a_page_that_stays_cut_short_ends_the_walk() -> None:
+def test_a_page_that_stays_cut_short_ends_the_listing() -> None:
     server = Server({"": [body(["a"])[:60]]})
     with pytest.raises(MalformedPage, match="requested 4 times"):
         server.list()
@@ -99,7 +99,7 @@ def test_a_page_that_stays_cut_short_ends_the_walk() -> None:
 
 
 @pytest.mark.parametrize("circle", [["1"], ["1", "2"], ["1", "2", "3"], list("12345678")])
-def test_tokens_in_a_circle_end_the_walk(circle: list[str]) -> None:
+def test_tokens_in_a_circle_end_the_listing(circle: list[str]) -> None:
     answers = {"": [body([], circle[0])]}
     answers |= {token: [body([], circle[(i + 1) % len(circle)])] for i, token in enumerate(circle)}
     with pytest.raises(MalformedPage, match="circle"):
@@ -111,7 +111,7 @@ def test_tokens_in_a_circle_end_the_walk(circle: list[str]) -> None:
     [[["b", "a"]], [["a", "a"]], [["a", "b"], ["b", "c"]], [["a", "c"], ["b"]], [["a/b", "a/a"]]],
     ids=["descends", "twice", "repeats over pages", "descends over pages", "in a folder"],
 )
-def test_a_listing_out_of_order_ends_the_walk(pages: list[list[str]]) -> None:
+def test_a_listing_out_of_order_is_an_error(pages: list[list[str]]) -> None:
     last = len(pages) - 1
     answers = {
         str(i or ""): [body(keys, str(i + 1) if i < last else "")] for i, keys in enumerate(pages)
@@ -153,20 +153,20 @@ def test_a_last_page_that_is_full_is_not_believed_at_once(
     assert (sum(map(len, found)), server.asked) == (count, asked)
 
 
-def test_a_list_whose_end_cannot_be_found_ends_the_walk() -> None:
+def test_a_list_whose_end_cannot_be_found_is_an_error() -> None:
     server = Capped([f"{i:05}" for i in range(20_000)], 10_000)
     with pytest.raises(MalformedPage, match="ends at '09999', and there may be more"):
         list(list_objects(make_source(server.fetch), ListQuery("")))
 
 
-def test_a_token_in_which_xml_lost_a_character_is_mended_by_the_last_key() -> None:
+def test_a_token_in_which_xml_lost_a_character_is_restored_from_the_last_key() -> None:
     first = body(["a", "b%1F"], "b\ufffd").replace(b"<IsT", b"<EncodingType>url</EncodingType><IsT")
     server = Server({"": [first], "b\x1f": [body(["c"])]})
     assert server.list() == [b"a", b"b\x1f", b"c"]
 
 
 @pytest.mark.parametrize("last", ["x", "bb"])
-def test_a_token_that_cannot_be_mended_ends_the_walk(last: str) -> None:
+def test_a_token_that_cannot_be_restored_is_an_error(last: str) -> None:
     with pytest.raises(MalformedPage, match="cannot be sent back"):
         Server({"": [body(["a", last], "c\ufffd")]}).list()
 

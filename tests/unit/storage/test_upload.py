@@ -132,14 +132,14 @@ def test_success_is_only_what_says_so(answer: bytes) -> None:
     assert server.slept == list(COMPLETE_DELAYS_S)
 
 
-def test_an_end_that_failed_is_asked_for_again() -> None:
+def test_an_end_that_failed_is_requested_again() -> None:
     server = Server(b"<Error><Code>InternalError</Code></Error>", COMPLETED)
     assert server.upload(LARGE).parts == 2
     assert (server.methods, server.slept) == ("POST PUT PUT POST POST", [COMPLETE_DELAYS_S[0]])
 
 
 @pytest.mark.parametrize("found", [LARGE, [b"x", b"x" * PART_BYTES]])
-def test_an_upload_whose_end_was_not_told_is_done_if_the_object_is_there(
+def test_an_upload_whose_end_was_not_confirmed_is_done_if_the_object_is_there(
     found: list[bytes],
 ) -> None:
     server = Server(OSError("NoSuchUpload"), stored=found)

@@ -60,7 +60,7 @@ def test_before_pages_all_come_at_once_and_were_created_when_they_were_made() ->
 
 
 @pytest.mark.parametrize("phase", [Phase.SUSPENDED, Phase.EVICTED])
-def test_of_a_job_without_a_pod_little_is_told(phase: Phase) -> None:
+def test_a_job_without_a_pod_has_few_fields(phase: Phase) -> None:
     lost = replace(RUNNING, phase=phase, finished_at=MOMENT)
     assert page([lost])["jobs"] == {"a": {"status": "Suspended"}}
     assert render([lost], read("", 0), V35) == {"a": {"status": "", "creation_time": STAMP}}

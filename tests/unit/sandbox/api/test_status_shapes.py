@@ -33,7 +33,7 @@ def shape_of(answer: Any) -> str:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_each_shape_can_be_told_from_the_others(shape: str) -> None:
+def test_each_shape_differs_from_the_others(shape: str) -> None:
     assert shape_of(render(SNAPSHOT, shape)) == shape
 
 
@@ -63,7 +63,7 @@ def test_d_counts_jobs() -> None:
     assert answer["MinIO"]["buckets"][0]["num_objects"] == 2
 
 
-def test_f_tells_requests_and_leaves_zeros_out() -> None:
+def test_f_has_requests_and_leaves_zeros_out() -> None:
     answer = render(SNAPSHOT, "F")
     cpu, memory = answer["cluster"]["metrics"]["cpu"], answer["cluster"]["metrics"]["memory"]
     assert cpu == {

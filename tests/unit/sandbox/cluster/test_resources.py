@@ -73,7 +73,7 @@ def test_what_is_no_cluster_is_refused(text: str) -> None:
         (resources("0.1", "1Gi", 1), None),
     ],
 )
-def test_the_first_node_with_room_in_every_resource(needs: Resources, node: str | None) -> None:
+def test_the_first_node_with_enough_of_every_resource(needs: Resources, node: str | None) -> None:
     nodes = [Node("a", resources("1", "2Gi")), Node("b", resources("1", "2Gi"))]
     assert first_fit(nodes, {"a": resources("500m", "1Gi")}, needs) == node
 

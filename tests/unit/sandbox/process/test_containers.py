@@ -30,7 +30,7 @@ def test_state_inside_a_visible_checkout_stays_hidden() -> None:
     assert place(command, "--tmpfs", str(STATE)) > checkout
 
 
-def test_a_new_path_below_a_host_directory_gets_room(tmp_path: Path) -> None:
+def test_a_new_path_below_a_host_directory_gets_a_mount_point(tmp_path: Path) -> None:
     binding = Binding(tmp_path, "/opt/no-such-example/here")
     command = container(View((binding,)), ["true"])
 
