@@ -45,7 +45,7 @@ def measured(command: Sequence[str], environment: Mapping[str, str]) -> Measured
 
 
 def main(command: Sequence[str]) -> dict[str, float]:
-    """Runs the command and tells what it took."""
+    """Runs the command and measures it."""
     begun = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     assert process.stdout is not None  # noqa: S101

@@ -4,7 +4,7 @@
 A fixed suite of backlogs and clusters, simulated: five kinds of backlogs, even and uneven nodes,
 four start-up times, three numbers of slots, 10^3 to 10^6 items, all combined. The planner knows
 the mean cost of an item by its bytes; the pool has noise on top. Figures are the make-span over
-a lower bound that no schedule can beat. `auto` is what a user gets who tells the times of an item
+a lower bound that no schedule can beat. `auto` is what a user gets who gives the times of an item
 and the start-up, and nothing of the slots; with measured speeds, and with nothing known, it has
 columns of its own. Also times the plan of 10^7 items on 5,000 nodes.
 """
@@ -49,7 +49,7 @@ SLOTS = (8, 64, 512)
 ITEMS = (10**3, 10**4, 10**5, 10**6)
 MEAN_BYTES, TINY_BYTES = 4_000_000, 10_000
 SECONDS_PER_ITEM, SECONDS_PER_BYTE = 0.2, 0.5e-6
-# What bytes do not tell of an item's time.
+# The part of an item's time that its bytes do not explain.
 ITEM_NOISE = 0.1
 # Three kinds of nodes, the slowest at 40 % of the fastest. Where the planner knows these, as from
 # an earlier run, it does not know which slot is of which kind.

@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_release(up)
     down = verbs.add_parser("down", help="end a sandbox and all it started")
     down.set_defaults(verb=_down)
-    show = verbs.add_parser("status", help="tell whether a sandbox is up, and where")
+    show = verbs.add_parser("status", help="say whether a sandbox is up, and where")
     show.set_defaults(verb=_status)
     for verb in (up, down, show):
         verb.add_argument("--state", type=Path, default=Path("build/sandbox"), metavar="DIR")

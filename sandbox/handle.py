@@ -73,7 +73,7 @@ class Sandbox:
         )
 
     def deploy(self, definition: Mapping[str, Any]) -> dict[str, Any]:
-        """Create the service; its definition as OSCAR then tells it, token included."""
+        """Create the service; its definition as OSCAR then answers it, token included."""
         self.call("POST", "/system/services", json=definition).raise_for_status()
         return self.service(str(definition["name"]))
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns a directory into the one place where a sandbox keeps everything, and empties it again.
 
-A directory that holds anything else is refused, never emptied. A lock tells a living sandbox from
-the leftovers of a dead one. Called by up and by __main__ for down and status.
+A directory that holds anything else is refused, never emptied. A lock shows whether its sandbox
+is alive.
 """
 
 import fcntl

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns options into a running sandbox: claim, probe, listen, start S3, announce, wait, end.
 
-The spine of `up`. Everything it starts dies with it, however it ends. Called by __main__.
+The spine of `up`. Everything it starts dies with it, however it ends.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from .api.routes import Api, Settings
 from .cluster.nodes import Nodes
 from .cluster.profiles import Profile
 from .cluster.resources import Node
-from .jobs.pods import Image, Manner, Pods
+from .jobs.pods import Image, PodOptions, Pods
 from .jobs.queue import Jobs
 from .process import reaper
 from .services.definitions import Provider
@@ -82,8 +82,8 @@ async def serve(options: Options) -> None:
     async with ClientSession() as session:
         rules = Rules(options.profile, options.storage_restarts)
         services = Services(storage, notifier, provider, rules)
-        manner = Manner(options.profile, options.images, options.mount_delay_s)
-        pods = Pods(state.directory, provider, services.get, manner)
+        pod_options = PodOptions(options.profile, options.images, options.mount_delay_s)
+        pods = Pods(state.directory, provider, services.get, pod_options)
         ttl_s = options.profile.job_ttl_s if options.job_ttl_s is None else options.job_ttl_s
         jobs = Jobs(Nodes(options.nodes), pods, ttl_s)
         budget = Budget() if options.request_budget else Unlimited()

@@ -8,7 +8,7 @@ shows the object of that key as the file `/mnt/<bucket>/<key>`.
 Out: for each key the file `<output>/<key>.gray.jpg`, which OSCAR uploads when the script ends.
 
 Called by `script.sh`. It writes nothing through the mount, opens nothing but JPEG, and leaves no
-half-written output: OSCAR ignores exit codes, so the outputs that exist tell done from failed.
+half-written output: OSCAR ignores exit codes, so only the outputs that exist show what is done.
 """
 
 import argparse
@@ -127,8 +127,8 @@ def write_whole(target: Path, content: bytes) -> None:
         raise
 
 
-def process(work: Work, *, mount_root: Path, output: Path, tell: Callable[[str], None]) -> Tally:
-    """Make the thumbnail of every line; what fails is told with its key and stops nothing else."""
+def process(work: Work, *, mount_root: Path, output: Path, report: Callable[[str], None]) -> Tally:
+    """Make the thumbnail of every line; failures are reported by key and stop nothing else."""
     bucket = mount_root / work.bucket
     done = failed = 0
     with (bucket / work.index).open("rb") as index:
@@ -138,7 +138,7 @@ def process(work: Work, *, mount_root: Path, output: Path, tell: Callable[[str],
                 write_whole(target, thumbnail(bucket / key))
             except Exception as e:  # a decoder fed with broken files raises nearly everything
                 failed += 1
-                tell(f"grayify: {key}: {type(e).__name__}: {e}")
+                report(f"grayify: {key}: {type(e).__name__}: {e}")
             else:
                 done += 1
     return Tally(done, failed)
@@ -165,7 +165,7 @@ def printable(text: str) -> str:
     return "".join(c for c in text if unicodedata.category(c)[0] != "C")
 
 
-def tell_stderr(text: str) -> None:
+def report_to_stderr(text: str) -> None:
     """One line to the log."""
     print(printable(text), file=sys.stderr, flush=True)
 
@@ -177,10 +177,10 @@ def run(invocation: Path, *, output: Path, mount_root: Path, wait_s: float) -> i
     if not wait_for(bucket / work.index, wait_s=wait_s):
         state = "is mounted, but shows" if bucket.is_mount() else "is not mounted, and there is"
         raise Refused(f"after {wait_s:g} s {bucket} {state} no {work.index}")
-    tally = process(work, mount_root=mount_root, output=output, tell=tell_stderr)
+    tally = process(work, mount_root=mount_root, output=output, report=report_to_stderr)
     next_line = work.start + tally.done + tally.failed
     if next_line <= work.end:
-        tell_stderr(f"grayify: the index has no line {next_line}")
+        report_to_stderr(f"grayify: the index has no line {next_line}")
     print(
         f"grayify: lines {work.start}-{work.end}: {tally.done} done, {tally.failed} failed",
         flush=True,
@@ -210,7 +210,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.invocation, output=args.output, mount_root=args.mount_root, wait_s=args.wait
         )
     except (Refused, OSError) as e:
-        tell_stderr(f"grayify: {e}")
+        report_to_stderr(f"grayify: {e}")
         return 2
 
 

@@ -2,7 +2,7 @@
 """Turns an Authorization header into a permission, or into the refusal that OSCAR would give.
 
 The table of OSCAR without OIDC: basic for everything below /system and never for /job, a service's
-token for its own /job and nothing else. Next: api and joblogs.
+token for its own /job and nothing else.
 """
 
 import base64

@@ -2,7 +2,7 @@
 """Turns requests into the Kubernetes calls they cost, and those into waiting.
 
 The manager's Kubernetes client makes 5 calls a second, 10 at once after a rest, for all endpoints
-together. A call that is over the budget waits its turn; nothing is refused. Called by api.
+together. A call that is over the budget waits its turn; nothing is refused.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns requests below /_sandbox/ into what clusters do to jobs: nodes, faults, ends, ageing.
 
-Only there with `--chaos`. Every answer is JSON; a refusal is 400 or 404 in words. Called by api.
+Only there with `--chaos`. Every answer is JSON; a refusal is 400 or 404 in words.
 """
 
 import json

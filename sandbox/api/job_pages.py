@@ -2,7 +2,7 @@
 """Turns jobs into the answers of GET /system/logs/<service>: pages, and before v3.6.4 all at once.
 
 Pure. Pages follow the job's name; the token is opaque to callers, malformed ones are refused, and
-one of an earlier era (see chaos) has expired. Next: joblogs.
+one of an earlier era (see chaos) has expired.
 """
 
 import base64

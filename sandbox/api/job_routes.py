@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns HTTP requests into jobs, their lists and their logs: /job and /system/logs of the manager.
 
-Routes only, as api, which puts them behind auth, budget and faults. Next: submission, listing.
+Routes only. `routes` puts them behind accounts, budget and faults.
 """
 
 from collections.abc import Iterator

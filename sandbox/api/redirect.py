@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns a path with a slash too many into a redirect, as OSCAR's router does before any auth.
 
-oscar-python asks for `/system/config/` and relies on it. Called by api.
+oscar-python asks for `/system/config/` and relies on it.
 """
 
 from collections.abc import Awaitable, Callable

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns HTTP requests into services and the state of the cluster: the routes of OSCAR's manager.
 
-Routes only; what they do is in services and jobs, how they answer is OSCAR's way: text errors,
-empty successes, 500 with an empty body for a panic. Called by up. Next: joblogs for the routes of
-jobs, chaos for those that are the sandbox's own.
+Routes only; what they do is in `services` and `jobs`. They answer as OSCAR does: text errors, empty
+successes, 500 with an empty body for a panic. The routes of jobs are in `job_routes`, the sandbox's
+own in `chaos`.
 """
 
 import asyncio

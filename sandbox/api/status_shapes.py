@@ -3,7 +3,7 @@
 
 Pure. A is v3.1, B v3.3 to v3.6.2, C v3.6.3, D v3.6.4, E v3.6.5 to v3.7, F v4. CPU is in
 millicores in all of them, also in the fields that are named cores. Usage is what running jobs
-request: the sandbox has no metrics server. Next: api.
+request: the sandbox has no metrics server.
 """
 
 from collections.abc import Mapping
@@ -75,10 +75,10 @@ def _flat(snapshot: Snapshot, shape: str) -> dict[str, Any]:
     details = [_detail(snapshot, node) for node in snapshot.nodes]
     answer: dict[str, Any] = {
         "numberNodes": len(snapshot.nodes),
-        "cpuFreeTotal": sum(room.cpu_millicores for room in free),
-        "cpuMaxFree": max((room.cpu_millicores for room in free), default=0),
-        "memoryFreeTotal": sum(room.memory_bytes for room in free),
-        "memoryMaxFree": max((room.memory_bytes for room in free), default=0),
+        "cpuFreeTotal": sum(each.cpu_millicores for each in free),
+        "cpuMaxFree": max((each.cpu_millicores for each in free), default=0),
+        "memoryFreeTotal": sum(each.memory_bytes for each in free),
+        "memoryMaxFree": max((each.memory_bytes for each in free), default=0),
         "detail": details or None,
     }
     if shape == "B":
@@ -135,8 +135,8 @@ def _pods(phases: Mapping[Phase, int]) -> dict[str, Any]:
 def _nested(snapshot: Snapshot, shape: str) -> dict[str, Any]:
     metrics = _metrics([snapshot.free(node) for node in snapshot.nodes])
     if shape == "F":
-        rooms = [snapshot.schedulable(node) for node in snapshot.nodes]
-        for kind, numbers in _schedulable(rooms).items():
+        free = [snapshot.schedulable(node) for node in snapshot.nodes]
+        for kind, numbers in _schedulable(free).items():
             metrics[kind].update(numbers)
     metrics["gpu"] = {"total_gpu": sum(node.capacity.gpus for node in snapshot.nodes)}
     return {
@@ -170,26 +170,26 @@ def _nested(snapshot: Snapshot, shape: str) -> dict[str, Any]:
 def _metrics(free: list[Resources]) -> dict[str, dict[str, int]]:
     return {
         "cpu": {
-            "total_free_cores": sum(room.cpu_millicores for room in free),
-            "max_free_on_node_cores": max([0, *(room.cpu_millicores for room in free)]),
+            "total_free_cores": sum(each.cpu_millicores for each in free),
+            "max_free_on_node_cores": max([0, *(each.cpu_millicores for each in free)]),
         },
         "memory": {
-            "total_free_bytes": sum(room.memory_bytes for room in free),
-            "max_free_on_node_bytes": max([0, *(room.memory_bytes for room in free)]),
+            "total_free_bytes": sum(each.memory_bytes for each in free),
+            "max_free_on_node_bytes": max([0, *(each.memory_bytes for each in free)]),
         },
     }
 
 
-def _schedulable(rooms: list[Resources]) -> dict[str, dict[str, int]]:
+def _schedulable(free: list[Resources]) -> dict[str, dict[str, int]]:
     return {
         "cpu": {
-            "total_schedulable_cores": sum(room.cpu_millicores for room in rooms),
+            "total_schedulable_cores": sum(each.cpu_millicores for each in free),
             # Sic: OSCAR publishes the maximum of a node under this name.
-            "total_schedulable_on_node_cores": max([0, *(room.cpu_millicores for room in rooms)]),
+            "total_schedulable_on_node_cores": max([0, *(each.cpu_millicores for each in free)]),
         },
         "memory": {
-            "total_schedulable_bytes": sum(room.memory_bytes for room in rooms),
-            "max_schedulable_on_node_bytes": max([0, *(room.memory_bytes for room in rooms)]),
+            "total_schedulable_bytes": sum(each.memory_bytes for each in free),
+            "max_schedulable_on_node_bytes": max([0, *(each.memory_bytes for each in free)]),
         },
     }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One invocation, as Kubernetes keeps it: what listing tells of and what pod turns into processes.
+"""One invocation, as Kubernetes keeps it: what lists show and what pods turn into processes.
 
 Pure. Events are not here but in files, see pod: a thousand queued jobs may hold a thousand times
 the longest event.

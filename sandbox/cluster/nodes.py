@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The nodes that there are now: added, changed and removed while the sandbox runs.
 
-Called by chaos through jobs, which also ends the processes of a node that goes. See cluster for
-what a node is, throttle for slow ones.
+What a node is, is in `resources`. `jobs` ends the processes of a node that is removed.
 """
 
 from collections.abc import Iterator, Sequence

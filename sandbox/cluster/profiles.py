@@ -25,7 +25,7 @@ class Profile:
 
     name: str
     version: str
-    """As /system/info tells it."""
+    """As /system/info answers it."""
 
     status_shape: str
     """Of /system/status."""
@@ -49,7 +49,7 @@ class Profile:
     keeps_token: bool
     """A PUT keeps the service's token; else it makes a new one."""
     webhook_follows: bool
-    """A PUT tells the storage the new token; else only if the service gets a new bucket, and
+    """A PUT gives the storage the new token; else only if the service gets a new bucket, and
     uploads to the others are refused from then on."""
     known_before_auth: bool
     """POST /job to an unknown service is 404 whoever asks; else 401."""
@@ -86,7 +86,7 @@ class Profile:
     absent_keys: frozenset[str]
     """Keys of a definition that this release does not know yet."""
     absent_config: frozenset[str]
-    """Keys of /system/config that this release does not tell yet."""
+    """Keys of /system/config that this release does not have yet."""
     absent_routes: frozenset[str]
     """Routes that this release does not have yet."""
 

@@ -2,7 +2,7 @@
 """Turns node declarations and Kubernetes quantities into nodes, and requests into placements.
 
 Pure. Placement is by requests, first fit in node order, and never looks at real usage: what the
-kube-scheduler does, less its scoring. Next: jobs.
+kube-scheduler does, less its scoring.
 """
 
 import re
@@ -48,11 +48,11 @@ class Resources:
             self.gpus - other.gpus,
         )
 
-    def fits(self, room: "Resources") -> bool:
+    def fits(self, free: "Resources") -> bool:
         return (
-            self.cpu_millicores <= room.cpu_millicores
-            and self.memory_bytes <= room.memory_bytes
-            and self.gpus <= room.gpus
+            self.cpu_millicores <= free.cpu_millicores
+            and self.memory_bytes <= free.memory_bytes
+            and self.gpus <= free.gpus
         )
 
 
@@ -67,7 +67,7 @@ class Node:
     interlink: bool = False
     """A virtual node: listed, and no place for a job that does not ask for it."""
     cordoned: bool = False
-    """Takes no new jobs; no release tells."""
+    """Takes no new jobs; no release reports it."""
     lost: bool = False
     """Dead: no new jobs, and its condition is Unknown."""
     measured: bool = True

@@ -3,7 +3,7 @@
 
 A program of its own for the inside of a job, where the process is root of its user namespace and
 mount(2) is allowed; fusermount3 itself is not installed everywhere and is of no use there. The
-caller's end of a socket is in _FUSE_COMMFD; `-u DIR` unmounts. Called by rclone; see mount.
+caller's end of a socket is in _FUSE_COMMFD; `-u DIR` unmounts. rclone starts it.
 """
 
 import array

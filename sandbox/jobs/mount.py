@@ -3,10 +3,10 @@
 
 A program of its own that runs inside the job's namespace: `python -m sandbox.jobs.mount COMMAND…`
 starts rclone with OSCAR's flags, then COMMAND, ends the mount when COMMAND has ended, and exits
-with its status. `--probe` tells whether FUSE works here. Where it does not, the path is copied
+with its status. `--probe` says whether FUSE works here. Where it does not, the path is copied
 before and after, and the job's log says so.
 
-Kinder than OSCAR in one point unless told otherwise: COMMAND starts when the mount is there (or
+Kinder than OSCAR in one point by default: COMMAND starts when the mount is there (or
 after READY_WAIT_S), where OSCAR waits for nothing. Different in another: files belong to uid 0, not
 1000, because the job's user namespace has no other user.
 """

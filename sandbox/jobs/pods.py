@@ -3,8 +3,7 @@
 
 What Kubernetes and OSCAR's manager put into a pod: /oscar/config, the mounted provider secrets,
 the variables, the command `echo $EVENT | /oscar/bin/supervisor`, the sidecar. The image's content
-is the host's, read-only, with the sandbox's own Python first in PATH. Called by jobs; see
-namespace.
+is the host's, read-only, with the sandbox's own Python first in PATH.
 """
 
 import json
@@ -74,7 +73,7 @@ def parse_image(text: str) -> Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class PodOptions:
     """What is the same for all pods of a sandbox."""
 
     profile: Profile
@@ -91,13 +90,13 @@ class Pods:
         state: Path,
         provider: Provider,
         service: Callable[[str], Service | None],
-        manner: Manner,
+        options: PodOptions,
     ) -> None:
         self._state = state
-        self._profile = manner.profile
-        self._mount_delay_s = manner.mount_delay_s
+        self._profile = options.profile
+        self._mount_delay_s = options.mount_delay_s
         self._provider = provider
-        self._images = manner.images
+        self._images = options.images
         self._service = service
         self.fuse = False
         self._programs = state / "bin"
@@ -161,7 +160,7 @@ class Pods:
         if attempt.returncode != 0:
             raise OSError(attempt.stderr.strip() or f"bwrap ended with {attempt.returncode}")
         if without_fuse:
-            return "it was told to do without"
+            return "it was started without FUSE"
         if not os.access("/dev/fuse", os.R_OK | os.W_OK):
             return "/dev/fuse is not there or not readable and writable for this user"
         view = View((), visible=self._visible(), cwd=str(CHECKOUT), fuse=True)

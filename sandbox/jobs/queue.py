@@ -3,8 +3,7 @@
 
 A job that fits on no node waits without holding up those behind it. No thread belongs to a job: an
 ended process is noticed through its pidfd. A job ends early by delete, by the loss of its node or
-by suspension, and each is SIGKILL for all its processes. Called by api and chaos; processes are
-pod's business.
+by suspension, and each is SIGKILL for all its processes. How a job becomes processes is in `pods`.
 """
 
 import asyncio
@@ -46,7 +45,7 @@ class AlreadyExists(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Fate:
-    """What becomes of a job whose pod is taken away, and how long nobody notices."""
+    """What becomes of a job whose pod is removed, and after how long it shows."""
 
     phase: Phase
     unnoticed_s: float = 0.0

@@ -45,7 +45,7 @@ STORAGE_SOURCES = ("aws:s3", "minio:s3", "OneTrigger")
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """An event that is nobody's: its content is the input file."""
+    """An event of no known kind: its content is the input file."""
 
     content: bytes
 
@@ -132,7 +132,7 @@ def _copy(client: "Minio", event: Stored, file: io.BufferedWriter) -> None:
 
 
 def run_script(directory: Path, output: IO[bytes], *, live: bool) -> None:
-    """The script's merged output into ``output``. Its exit code is nobody's business.
+    """The script's merged output into ``output``. Its exit code is ignored.
 
     The original keeps the output in memory, and dies with the container when that is full; here
     it is a file, and the death is the same.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Slows the processes of jobs on slow nodes: stopped for a share of every tenth of a second.
 
-SIGSTOP and SIGCONT from outside, so that it needs no rights, no cgroup and nothing inside the job.
-It slows computing; it does not slow what a process merely waits for: a sleep ends at its time, and
-the storage answers as fast as ever. Called by jobs. A job that stops itself is woken.
+It sends SIGSTOP and SIGCONT from outside, which needs no rights, no cgroup and nothing inside the
+job. It slows computing, not waiting: a sleep ends at its time, and the storage answers as fast as
+ever. A job that stops itself is continued.
 """
 
 import contextlib

@@ -3,7 +3,7 @@
 
 Pure, but for a look at the host's top-level directories. A container gets the host's directories
 read-only, an own process table (ending bwrap ends all of it), and root inside a user namespace that
-is nobody outside. It refuses nothing else: this is for honest jobs, not for hostile ones.
+does not exist outside. It refuses nothing else: this is for honest jobs, not for hostile ones.
 """
 
 import shutil
@@ -104,7 +104,7 @@ def _isolated() -> list[str]:
 
 @cache
 def _host(new: tuple[Path, ...]) -> tuple[str, ...]:
-    """The host's directories, with room for the `new` paths that the host does not have."""
+    """The host's directories, with mount points for the `new` paths that the host does not have."""
     arguments: list[str] = []
     for entry in sorted(Path("/").iterdir()):
         if entry.name not in _OWN and (entry.is_symlink() or entry.is_dir()):

@@ -5,7 +5,7 @@ For the latter it is a program of its own that waits for the end of its stdin.
 bwrap ties itself to its parent only after it has started, so a SIGKILL in that very millisecond
 leaves a job running without a parent. `up` holds the other end of stdin: it says goodbye when it
 ends in order, and an end without goodbye means it was killed. Only processes with something below
-the given state directory, whose sandbox is gone, are touched. Called by pod, storage, up and state.
+the given state directory, whose sandbox is gone, are touched.
 """
 
 import contextlib

@@ -3,7 +3,7 @@
 
 Pure. Defaults, checks and the spelling of the answer are those of OSCAR v4.1, less what the release
 does not know; unknown keys are dropped silently and keys match whatever their case, as in Go's
-decoder. Next: services.
+decoder.
 """
 
 import copy
@@ -126,7 +126,7 @@ def needs(service: Definition) -> Resources:
 
 
 def answer(service: Definition) -> Definition:
-    """What GET tells: default keys and secret values redacted, token and clusters in clear."""
+    """What GET answers: default keys and secret values redacted, token and clusters readable."""
     shown = copy.deepcopy(service)
     shown["storage_providers"]["minio"]["default"].update(**HIDDEN)
     shown["environment"]["secrets"] = dict.fromkeys(shown["environment"]["secrets"], "")

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns a POST /job that may be made into a job, or into the refusal that OSCAR would give.
 
-Pure. What OSCAR reads from the event before it is an event: whose storage secret the job mounts.
-Next: jobs.
+Pure. It reads from the event, as OSCAR does, whose storage secret the job mounts.
 """
 
 import json
@@ -52,7 +51,7 @@ def job_of(service: Service, request: Request, profile: Profile) -> Job:
 
 
 def principal(body: bytes) -> str:
-    """The user of a MinIO-like event; without an address beside it, nobody."""
+    """The user of a MinIO-like event; without an address beside it, none."""
     try:
         parameters = json.loads(body)["Records"][0]["requestParameters"]
         user, address = parameters["principalId"], parameters["sourceIPAddress"]

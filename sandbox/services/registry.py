@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns service definitions into services: tokens, buckets, folder markers, notifications.
 
-Called by api. Which bucket may exist beforehand, which is made and which goes with the service, and
-what becomes of tokens, is the release's rule. Definitions live as long as the sandbox. Next: events
-for what triggers.
+The release decides which bucket may exist beforehand, which is made, which is removed with the
+service, and what becomes of tokens. Definitions live as long as the sandbox.
 """
 
 import asyncio
@@ -134,7 +133,7 @@ class Services:
         return Service(stored["name"], token, definitions.needs(stored), stored)
 
     async def _provide(self, service: Service, made: set[str]) -> set[Trigger]:
-        """Make the buckets and folders; ``made`` tells the caller how far it came."""
+        """Make the buckets and folders; ``made`` records for the caller what exists."""
         for bucket, folder in _places(service):
             fresh = bucket in made or await self._storage.make_bucket(bucket)
             if not fresh and self._profile.own_buckets_only:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns the word after `--storage` into a storage and the notifier that belongs to it.
 
-`seaweedfs`, `minio`, or `s3=URL` with credentials from the environment. Called by up.
+`seaweedfs`, `minio`, or `s3=URL` with credentials from the environment.
 """
 
 import os

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns written objects into jobs: who is told of them, and for SeaweedFS, how MinIO tells it.
+"""Turns written objects into jobs: which services are notified, in the form that MinIO sends.
 
 A notifier holds what OSCAR registers with MinIO for each service: a webhook with the service's
 token, and a prefix of a bucket. MinIO keeps these itself (see minio_server). For SeaweedFS the
 filer's webhook calls become MinIO-shaped events and go to /job/<service> under the same rules: no
 suffix filter, overwrites and folder markers trigger too, an event that cannot be delivered is lost.
-Next: api.
 """
 
 import asyncio
@@ -113,7 +112,7 @@ def minio_event(written: Written, now: datetime) -> str:
 
 
 class Notifier:
-    """The notifications of all buckets; by itself of a storage that tells nobody anything."""
+    """The notifications of all buckets; by itself of a storage that sends no notifications."""
 
     def __init__(self) -> None:
         self._tokens: dict[str, str] = {}
@@ -144,7 +143,7 @@ class Notifier:
 
 
 class FilerNotifier(Notifier):
-    """Delivers what SeaweedFS's filer tells."""
+    """Delivers the notifications of SeaweedFS's filer."""
 
     def __init__(self, post: Callable[[str, str, str], Awaitable[int]]) -> None:
         super().__init__()
@@ -166,7 +165,7 @@ class FilerNotifier(Notifier):
                 task.add_done_callback(self._deliveries.discard)
 
     async def arrival(self, bucket: str, key: str, write: Awaitable[None]) -> None:
-        """The filer tells late: wait until it has, or a folder marker would trigger the service
+        """The filer notifies late: wait until it has, or a folder marker would trigger the service
         whose notification is set right after it."""
         seen = self._awaited[bucket, key] = asyncio.Event()
         try:

@@ -3,8 +3,7 @@
 
 For every service a target `notify_webhook:<service>` is set through the admin API and the server
 restarted; the service's folders are then registered through the S3 API. MinIO posts its events to
-/job/<service> itself, nothing of the sandbox is in between: what it loses is lost. Called by
-backend; next: api.
+/job/<service> itself, nothing of the sandbox is in between: what it loses is lost.
 """
 
 import json

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns a directory into an S3 server by `weed mini`; the default, and all of it from PyPI.
 
-Only S3 and what it needs is switched on, nothing reports home. Its filer tells every write to the
-sandbox's own webhook, which events makes MinIO's of. Called by up; next: events.
+Only S3 and what it needs is switched on, nothing reports home. Its filer reports every write to the
+webhook of the sandbox, and `events` turns that into MinIO's events.
 """
 
 import secrets

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns an S3 endpoint into the sandbox's buckets; by itself one that somebody else runs.
 
-`--storage s3=URL` uses this class as it is: nothing is started, nothing is ended, and nobody tells
-the sandbox what is written there. Servers of the sandbox's own build on it (see seaweedfs,
-minio_server). Next: events for what becomes of written objects.
+`--storage s3=URL` uses this class as it is: nothing is started or ended, and the sandbox is not
+notified of what is written there. The servers that the sandbox starts extend it.
 """
 
 import asyncio
@@ -87,8 +86,8 @@ class Storage:
     async def start(self, manager: Manager) -> None:
         await self.do(self.client.list_buckets)
         log.warning(
-            "nobody tells the sandbox what is written to %s: objects there trigger no service, "
-            "POST /job is all that starts jobs",
+            "the sandbox is not notified of writes to %s: objects there trigger no service; "
+            "only POST /job starts jobs",
             self.url,
         )
 
@@ -156,7 +155,7 @@ class Program:
 
 class Server(Storage):
     """An S3 server of the sandbox's own, in a namespace of its own: it dies with the sandbox
-    however that ends, and its sockets in /tmp are nobody else's. It binds to loopback."""
+    however that ends, and its sockets in /tmp are its own. It binds to loopback."""
 
     _process: subprocess.Popen[bytes] | None = None
     _program: Program | None = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real oscar-cli: the whole story on OSCAR 3.7, and how it fails on 4.1.
+"""The real oscar-cli: every command on OSCAR 3.7, and how it fails on 4.1.
 
 $OSCAR_CLI names its binary; otherwise it is the one on PATH or what `make oscar-cli` built. Where
 there is none its tests are skipped; what it sends to 4.1 is then still checked by hand.

@@ -86,22 +86,22 @@ def test_what_an_earlier_run_measured_is_used(
     unknown = planned(config, tmp_path / "1")["strategy"]
     key = f".oscar-batch/costs/{target}.json"
     sandbox.minio.put_object(bucket, key, io.BytesIO(content), len(content))
-    told = planned(config, tmp_path / "2")["strategy"]
+    plan_of = planned(config, tmp_path / "2")["strategy"]
 
     assert (unknown["estimate"], unknown["cost"]["source"]) == (None, "nothing")
-    assert told["cost"]["source"] == "run 20261122t101500z-3f9a1c"
-    assert told["estimate"]["expected_s"] == pytest.approx(30 + 60 * 1.5 / 2, rel=0.01)
+    assert plan_of["cost"]["source"] == "run 20261122t101500z-3f9a1c"
+    assert plan_of["estimate"]["expected_s"] == pytest.approx(30 + 60 * 1.5 / 2, rel=0.01)
 
 
 def test_the_config_decides_how_to_cut(sandbox: Sandbox, target: str, tmp_path: Path) -> None:
     plan = {"strategy": "fixed", "chunk_items": 25, "max_parallel": 2}
-    told = planned(config_for(sandbox, target, f"{target}-data", plan=plan), tmp_path)
-    assert [(chunk["start"], chunk["end"]) for chunk in told["chunks"]] == [
+    plan_of = planned(config_for(sandbox, target, f"{target}-data", plan=plan), tmp_path)
+    assert [(chunk["start"], chunk["end"]) for chunk in plan_of["chunks"]] == [
         (1, 25),
         (26, 50),
         (51, 60),
     ]
-    assert "1 chunk waits as a pending pod" in told["strategy"]["reason"]
+    assert "1 chunk waits as a pending pod" in plan_of["strategy"]["reason"]
 
 
 def test_a_service_larger_than_every_node_is_an_error_that_names_the_nearest(

@@ -318,4 +318,4 @@ def test_every_status_shape_gives_the_slots_of_the_free_nodes(
         ran = coordinate("capacity", config, tmp_path, "--json")
 
     assert json.loads(ran.stdout)["slots"] == slots
-    assert "tells only what is in use" in json.loads(ran.stdout)["warnings"][0]
+    assert "reports what is in use" in json.loads(ran.stdout)["warnings"][0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes that come, go, die and are slow, and what is then told of their jobs.
+"""Nodes that come, go, die and are slow, and what is then reported of their jobs.
 
 Each test adds a node with a GPU and gives its jobs a GPU, so they run there and nowhere else.
 """
@@ -113,7 +113,7 @@ def test_jobs_of_a_lost_node_lose_processes_and_pod(
     chaotic.invoke(sleepers, "{}")
     assert statuses(chaotic, sleepers) == ["Pending", "Suspended", "Suspended"]
     if verb == "drain":
-        assert shown(chaotic)[node]["status"] == "Ready", "nobody tells of a cordoned node"
+        assert shown(chaotic)[node]["status"] == "Ready", "a cordoned node does not show"
         chaotic.chaos("POST", f"nodes/{node}/uncordon")
         wait(chaotic, sleepers, ["Running", "Suspended", "Suspended"])
     if verb == "kill":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A walk along the table of releases: one check for each of its fields, on each release.
+"""The table of releases: one check for each of its fields, on each release.
 
 A check gets a place on a sandbox of that release and the row of the table; it finds the field's
 value by what a client sees.
@@ -26,8 +26,8 @@ EVENT = json.dumps(STUB, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a check happens: a sandbox, and a name that is nobody else's."""
+class Setup:
+    """Where a check happens: a sandbox, and a name of its own."""
 
     box: Sandbox
     name: str
@@ -56,7 +56,7 @@ class Place:
         self.box.minio.put_object(bucket, key, io.BytesIO(b"x"), 1)
 
 
-Check = Callable[[Place], None]
+Check = Callable[[Setup], None]
 CHECKS: dict[str, Check] = {}
 
 
@@ -70,21 +70,21 @@ def check(function: Check) -> Check:
 def test_what_the_table_says_is_what_a_client_sees(
     release: Release, deploy_on: Deploy, name: str, profile: Profile, field: str
 ) -> None:
-    CHECKS[field](Place(release(profile.name), name, deploy_on, profile))
+    CHECKS[field](Setup(release(profile.name), name, deploy_on, profile))
 
 
 @check
-def name(at: Place) -> None:
+def name(at: Setup) -> None:
     assert at.profile.version.startswith(at.profile.name[1:])
 
 
 @check
-def version(at: Place) -> None:
+def version(at: Setup) -> None:
     assert at.box.call("GET", "/system/info").json()["version"] == at.profile.version
 
 
 @check
-def status_shape(at: Place) -> None:
+def status_shape(at: Setup) -> None:
     answer = at.box.call("GET", "/system/status").json()
     shape = "B" if "numberNodes" in answer else "E"
     if shape == "E" and "total_schedulable_cores" in answer["cluster"]["metrics"]["cpu"]:
@@ -93,13 +93,13 @@ def status_shape(at: Place) -> None:
 
 
 @check
-def status_kills(at: Place) -> None:
+def status_kills(at: Setup) -> None:
     """Seen in test_a_cluster_without_metrics, which needs a sandbox of its own."""
     assert at.profile.status_kills == (at.profile.status_shape in "ABC")
 
 
 @check
-def paged(at: Place) -> None:
+def paged(at: Setup) -> None:
     at.deploy(cpu="100")
     for _ in range(71):
         at.box.invoke(at.name, EVENT)
@@ -113,7 +113,7 @@ def paged(at: Place) -> None:
 
 
 @check
-def podless(at: Place) -> None:
+def podless(at: Setup) -> None:
     at.deploy("sleep 60")
     at.box.suspend(at.name)
     at.box.invoke(at.name, EVENT)
@@ -124,13 +124,13 @@ def podless(at: Place) -> None:
 
 
 @check
-def pod_calls_per_job(at: Place) -> None:
+def pod_calls_per_job(at: Setup) -> None:
     """Seen in test_listing_jobs_and_submitting_share_the_budget."""
     assert at.profile.pod_calls_per_job == (1 if at.profile.paged else 0)
 
 
 @check
-def job_ttl_s(at: Place) -> None:
+def job_ttl_s(at: Setup) -> None:
     at.deploy()
     job, _ = at.run()
     at.box.advance((at.profile.job_ttl_s or 10**8) - 60)
@@ -140,20 +140,20 @@ def job_ttl_s(at: Place) -> None:
 
 
 @check
-def strict_logs(at: Place) -> None:
+def strict_logs(at: Setup) -> None:
     answer = at.box.call("GET", f"/system/logs/{at.name}")
     expected = (404, b"") if at.profile.strict_logs else (200, b"{}")
     assert (answer.status_code, answer.content) == expected
 
 
 @check
-def delete_forbidden(at: Place) -> None:
+def delete_forbidden(at: Setup) -> None:
     answer = at.box.call("DELETE", f"/system/logs/{at.name}/job")
     assert answer.status_code == (403 if at.profile.delete_forbidden else 404)
 
 
 @check
-def keeps_token(at: Place) -> None:
+def keeps_token(at: Setup) -> None:
     before = at.deploy()["token"]
     definition = {"name": at.name, "image": "i", "script": "true"}
     assert at.box.call("PUT", "/system/services", json=definition).status_code == 204
@@ -168,7 +168,7 @@ def keeps_token(at: Place) -> None:
 
 
 @check
-def webhook_follows(at: Place) -> None:
+def webhook_follows(at: Setup) -> None:
     keys: dict[str, Any] = {"input": [at.entry(f"{at.name}/in")]}
     at.deploy(**keys)
     definition = {"name": at.name, "image": "i", "script": "true", **keys}
@@ -182,11 +182,11 @@ def webhook_follows(at: Place) -> None:
     definition["output"] = [at.entry(f"{at.name}-new/out")]
     assert at.box.call("PUT", "/system/services", json=definition).status_code == 204
     at.upload(at.name, "in/again")
-    assert len(at.box.ended(at.name)) == 1, "a new bucket tells the storage the new token"
+    assert len(at.box.ended(at.name)) == 1, "a new bucket gives the storage the new token"
 
 
 @check
-def known_before_auth(at: Place) -> None:
+def known_before_auth(at: Setup) -> None:
     url = f"{at.box.url}/job/{at.name}"
     for headers in ({}, {"Authorization": f"Bearer {'a' * 64}"}):
         answer = requests.post(url, headers=headers, timeout=10)
@@ -195,7 +195,7 @@ def known_before_auth(at: Place) -> None:
 
 
 @check
-def delegated_name(at: Place) -> None:
+def delegated_name(at: Setup) -> None:
     at.deploy()
     chosen = f"{at.name}-mine"
     job, _ = at.run(**{"X-Delegated-Job-ID": chosen})
@@ -205,14 +205,14 @@ def delegated_name(at: Place) -> None:
 
 
 @check
-def service_env(at: Place) -> None:
+def service_env(at: Setup) -> None:
     at.deploy("env")
     job, _ = at.run()
     assert ("OSCAR_SERVICE_TOKEN=" in at.box.log(at.name, job)) is at.profile.service_env
 
 
 @check
-def owner_is_root(at: Place) -> None:
+def owner_is_root(at: Setup) -> None:
     at.deploy("cat /var/run/secrets/providers/minio.default/accessKey")
     at.box.invoke(at.name, '{"start":1}')
     if at.profile.owner_is_root:
@@ -231,7 +231,7 @@ def owner_is_root(at: Place) -> None:
 
 
 @check
-def mount_always_succeeds(at: Place) -> None:
+def mount_always_succeeds(at: Setup) -> None:
     data = f"{at.name}-data"
     at.box.minio.make_bucket(data)
     at.deploy("true", mount=at.entry(data), output=[at.entry(f"{at.name}/out")])
@@ -251,7 +251,7 @@ def crashing() -> str:
 
 
 @check
-def mount_lag_s(at: Place) -> None:
+def mount_lag_s(at: Setup) -> None:
     data = f"{at.name}-data"
     at.box.minio.make_bucket(data)
     at.deploy("true", mount=at.entry(data))
@@ -266,7 +266,7 @@ def mount_lag_s(at: Place) -> None:
 
 
 @check
-def bare_mount_provider(at: Place) -> None:
+def bare_mount_provider(at: Setup) -> None:
     data = f"{at.name}-data"
     at.box.minio.make_bucket(data)
     at.deploy(mount={"storage_provider": "minio", "path": data})
@@ -276,13 +276,13 @@ def bare_mount_provider(at: Place) -> None:
 
 
 @check
-def makes_mount_bucket(at: Place) -> None:
+def makes_mount_bucket(at: Setup) -> None:
     at.deploy(mount=at.entry(f"{at.name}-data"))
     assert at.box.minio.bucket_exists(f"{at.name}-data") is at.profile.makes_mount_bucket
 
 
 @check
-def keeps_mounted_buckets(at: Place) -> None:
+def keeps_mounted_buckets(at: Setup) -> None:
     at.deploy(output=[at.entry(f"{at.name}/out")])
     at.deploy(name=f"{at.name}-b", mount=at.entry(at.name))
     at.box.remove(at.name)
@@ -290,14 +290,14 @@ def keeps_mounted_buckets(at: Place) -> None:
 
 
 @check
-def taken_name_status(at: Place) -> None:
+def taken_name_status(at: Setup) -> None:
     at.deploy()
     answer = at.post({"name": at.name, "image": "i", "script": "true"})
     assert (answer.status_code, bool(answer.text)) == (at.profile.taken_name_status, True)
 
 
 @check
-def own_buckets_only(at: Place) -> None:
+def own_buckets_only(at: Setup) -> None:
     at.box.minio.make_bucket(at.name)
     keys = {"input": [at.entry(f"{at.name}/in")]}
     answer = at.post({"name": at.name, "image": "i", "script": "true", **keys})
@@ -312,7 +312,7 @@ def own_buckets_only(at: Place) -> None:
 
 
 @check
-def flat_path(at: Place) -> None:
+def flat_path(at: Setup) -> None:
     definition = {"name": at.name, "image": "i", "script": "true", "input": [at.entry(at.name)]}
     answer = at.post(definition)
     if at.profile.flat_path is FlatPath.PANIC:
@@ -333,7 +333,7 @@ def flat_path(at: Place) -> None:
 
 
 @check
-def list_ports(at: Place) -> None:
+def list_ports(at: Setup) -> None:
     definition = {"name": at.name, "image": "i", "script": "true"}
     for ports, fine in ((0, not at.profile.list_ports), ([], at.profile.list_ports)):
         answer = at.post({**definition, "expose": {"nodePort": ports}})
@@ -342,19 +342,19 @@ def list_ports(at: Place) -> None:
 
 
 @check
-def newlines(at: Place) -> None:
+def newlines(at: Setup) -> None:
     script = at.deploy("true\r\n")["script"]
     assert script == ("true\n" if at.profile.newlines else "true\r\n")
 
 
 @check
-def checks_names(at: Place) -> None:
+def checks_names(at: Setup) -> None:
     answer = at.box.call("GET", "/system/services/-bad-")
     assert answer.status_code == (400 if at.profile.checks_names else 404)
 
 
 @check
-def absent_keys(at: Place) -> None:
+def absent_keys(at: Setup) -> None:
     options = {**at.entry(f"{at.name}-data"), "options": "--read-only"}
     service = at.deploy(mount=options)
     for key in {key for profile in PROFILES.values() for key in profile.absent_keys}:
@@ -364,7 +364,7 @@ def absent_keys(at: Place) -> None:
 
 
 @check
-def absent_config(at: Place) -> None:
+def absent_config(at: Setup) -> None:
     answer = at.box.call("GET", "/system/config").json()
     known = answer["config"].keys() | answer.keys()
     for key in {key for profile in PROFILES.values() for key in profile.absent_config}:
@@ -372,7 +372,7 @@ def absent_config(at: Place) -> None:
 
 
 @check
-def absent_routes(at: Place) -> None:
+def absent_routes(at: Setup) -> None:
     at.deploy()
     for route in {route for profile in PROFILES.values() for route in profile.absent_routes}:
         answer = at.box.call("GET", route.replace("{service}", at.name))
@@ -392,7 +392,7 @@ def test_a_cluster_without_metrics(
         else:
             answer = box.call("GET", "/system/status")
             assert (answer.status_code, "metrics" in answer.json()["error"]) == (500, True)
-        at = Place(box, "t", lambda on, script, **keys: on.deploy(keys), profile)
+        at = Setup(box, "t", lambda on, script, **keys: on.deploy(keys), profile)
         box.deploy({"name": "t", "image": "i", "script": "true"})
         job, _ = at.run()
         until(lambda: job not in box.jobs("t") or None, 10, lambda: "--job-ttl has no effect")

@@ -29,16 +29,16 @@ class Manager:
 @contextmanager
 def manager(answers: dict[str, tuple[int, str] | None]) -> Iterator[Manager]:
     """A running manager and a client of it."""
-    told = Manager(answers)
+    running = Manager(answers)
 
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
             length = int(self.headers.get("Content-Length", "0"))
             body = json.loads(self.rfile.read(length)) if length else None
             line = f"{self.command} {self.path}"
-            told.requests.append((line, body))
-            told.on_request()
-            answer = told.answers.get(line, (404, ""))
+            running.requests.append((line, body))
+            running.on_request()
+            answer = running.answers.get(line, (404, ""))
             if answer is None:
                 self.close_connection = True
                 return
@@ -57,11 +57,11 @@ def manager(answers: dict[str, tuple[int, str] | None]) -> Iterator[Manager]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     url = f"http://127.0.0.1:{server.server_address[1]}"
-    told.oscar = OscarClient(ClusterAccess(url, "oscar", "canary-oscar", timeout_s=10))
+    running.oscar = OscarClient(ClusterAccess(url, "oscar", "canary-oscar", timeout_s=10))
     try:
-        yield told
+        yield running
     finally:
-        told.oscar._session.close()
+        running.oscar._session.close()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -53,22 +53,22 @@ def saved(files: Files) -> list[str]:
 
 
 def test_capacity_of_saved_answers(files: Files, saved: list[str]) -> None:
-    told = files.json("capacity", *saved, "--headroom", "0")
-    assert (told["slots"], told["limited_by"]) == (30, "quota")
-    assert told["explanation"] == (
+    answer = files.json("capacity", *saved, "--headroom", "0")
+    assert (answer["slots"], answer["limited_by"]) == (30, "quota")
+    assert answer["explanation"] == (
         "the sum says 44, nodes fit 37 of 1 CPU and 2 GiB each: wn-3 short of memory by 1.2 GiB; "
         "your quota allows 30"
     )
-    *_, last = told["nodes"]
+    *_, last = answer["nodes"]
     assert (last["name"], last["slots"], last["limited_by"]) == ("wn-3", 5, "memory")
     assert last["free"] == {"cpu_millicores": 12000, "memory_bytes": 11596411700, "gpus": 0}
     assert last["stranded"] == {"cpu_millicores": 7000, "memory_bytes": 858993460, "gpus": 0}
 
 
 def test_the_headroom_is_that_of_a_run_by_default(files: Files, saved: list[str]) -> None:
-    told = files.json("capacity", *saved)
-    assert told == files.json("capacity", *saved, "--headroom", "0.2")
-    assert "20% of the free resources" in told["explanation"]
+    answer = files.json("capacity", *saved)
+    assert answer == files.json("capacity", *saved, "--headroom", "0.2")
+    assert "20% of the free resources" in answer["explanation"]
 
 
 def test_capacity_for_people_has_the_sentence_first(files: Files, saved: list[str]) -> None:
@@ -125,34 +125,34 @@ def index(files: Files) -> str:
 
 
 def test_a_saved_index_is_cut_into_ranges_that_anyone_can_check(files: Files, index: str) -> None:
-    told = files.json("plan", "--index", index, "--slots", "4")
-    assert [(c["start"], c["end"]) for c in told["chunks"]] == [
+    answer = files.json("plan", "--index", index, "--slots", "4")
+    assert [(c["start"], c["end"]) for c in answer["chunks"]] == [
         (1, 50),
         (51, 71),
         (72, 87),
         (88, 100),
     ]
-    assert told["index"] == {"items": 100, "size_bytes": 5_050_000}
-    assert (told["strategy"]["name"], told["strategy"]["estimate"]) == ("balanced", None)
+    assert answer["index"] == {"items": 100, "size_bytes": 5_050_000}
+    assert (answer["strategy"]["name"], answer["strategy"]["estimate"]) == ("balanced", None)
 
 
 @pytest.mark.parametrize("strategy", ["auto", "balanced", "factoring", "pull"])
 def test_every_strategy_can_be_tried(files: Files, index: str, strategy: str) -> None:
     times = ("--startup", "5", "--seconds-per-item", "0.1", "--seconds-per-mb", "10")
-    told = files.json("plan", "--index", index, "--slots", "4", "--strategy", strategy, *times)
-    covered = sorted((c["start"], c["end"]) for c in told["chunks"])
+    answer = files.json("plan", "--index", index, "--slots", "4", "--strategy", strategy, *times)
+    covered = sorted((c["start"], c["end"]) for c in answer["chunks"])
     assert covered[0][0] == 1
     assert covered[-1][1] == 100
-    assert told["strategy"]["cost"]["source"] == "the arguments"
-    assert strategy in {"auto", told["strategy"]["name"]}
+    assert answer["strategy"]["cost"]["source"] == "the arguments"
+    assert strategy in {"auto", answer["strategy"]["name"]}
 
 
 def test_auto_shows_its_candidates_and_their_times(files: Files, index: str) -> None:
     times = ("--startup", "5", "--seconds-per-mb", "1000")
-    told = files.json("plan", "--index", index, "--slots", "4", *times)["strategy"]
-    assert len(told["candidates"]) > 1
-    assert told["estimate"]["low_s"] == pytest.approx(5 + 5050 / 4, rel=0.03)  # on even slots
-    assert told["estimate"]["high_s"] > told["estimate"]["expected_s"]
+    answer = files.json("plan", "--index", index, "--slots", "4", *times)["strategy"]
+    assert len(answer["candidates"]) > 1
+    assert answer["estimate"]["low_s"] == pytest.approx(5 + 5050 / 4, rel=0.03)  # on even slots
+    assert answer["estimate"]["high_s"] > answer["estimate"]["expected_s"]
 
 
 def test_a_plan_for_people(files: Files, index: str) -> None:

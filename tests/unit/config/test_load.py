@@ -219,7 +219,7 @@ def test_an_unknown_key_is_refused_with_advice(sections: dict[str, Any], said: s
 )
 def test_a_wrong_value_is_a_problem_at_its_path(section: str, key: str, value: object) -> None:
     content = {**BARE, section: {**BARE.get(section, {}), key: value}}
-    paths = [told.partition(":")[0] for told in problems(json.dumps(content).encode())]
+    paths = [each.partition(":")[0] for each in problems(json.dumps(content).encode())]
     assert f"{section}.{key}" in paths
 
 

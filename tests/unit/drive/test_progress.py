@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run in the making: what is told at any moment."""
+"""A run before its end: the report that can be made at any moment."""
 
 from __future__ import annotations
 

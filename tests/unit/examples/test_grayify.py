@@ -42,12 +42,12 @@ class Mount:
         self.put(INDEX, "".join(f"{key}\n" for key in keys).encode())
 
     def process(self, start: int, end: int) -> tuple[Tally, list[str]]:
-        told: list[str] = []
+        reported: list[str] = []
         work = Work(start=start, end=end, index=INDEX, bucket="observatory")
         tally = grayify.process(
-            work, mount_root=self.root / "mnt", output=self.output, tell=told.append
+            work, mount_root=self.root / "mnt", output=self.output, report=reported.append
         )
-        return tally, told
+        return tally, reported
 
     def invocation(self, **fields: object) -> Path:
         body = {"start": 1, "end": 1, "index": INDEX, "bucket": "observatory", "run": "r"} | fields
@@ -112,11 +112,11 @@ def run_script(
 def test_processes_its_lines_and_no_other(
     five: Mount, start: int, end: int, expected: list[str]
 ) -> None:
-    tally, told = five.process(start, end)
+    tally, reported = five.process(start, end)
 
     assert five.outputs() == sorted(f"{key}.gray.jpg" for key in expected)
     assert tally == Tally(done=len(expected), failed=0)
-    assert told == []
+    assert reported == []
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6))
@@ -257,22 +257,22 @@ def test_a_broken_image_is_reported_and_stops_nothing(five: Mount, photo: bytes)
     five.put("b/three.jpeg", b"no picture at all")
     five.put("b/four.Jpg", b"")
 
-    tally, told = five.process(1, 5)
+    tally, reported = five.process(1, 5)
 
     assert tally == Tally(done=2, failed=3)
     assert five.outputs() == ["a/one.jpg.gray.jpg", "five.jpg.gray.jpg"]
-    assert [line.split(": ")[1] for line in told] == ["a/two.JPG", "b/three.jpeg", "b/four.Jpg"]
+    assert [line.split(": ")[1] for line in reported] == ["a/two.JPG", "b/three.jpeg", "b/four.Jpg"]
 
 
 def test_a_missing_object_and_a_folder_fail_alone(mount: Mount, photo: bytes) -> None:
     mount.put("folder/x.jpg", photo)
     mount.index(["gone.jpg", "folder", "folder/x.jpg"])
 
-    tally, told = mount.process(1, 3)
+    tally, reported = mount.process(1, 3)
 
     assert tally == Tally(done=1, failed=2)
-    assert told[0].startswith("grayify: gone.jpg: FileNotFoundError")
-    assert told[1].startswith("grayify: folder: IsADirectoryError")
+    assert reported[0].startswith("grayify: gone.jpg: FileNotFoundError")
+    assert reported[1].startswith("grayify: folder: IsADirectoryError")
 
 
 def test_opens_nothing_but_jpeg(mount: Mount) -> None:
@@ -327,9 +327,9 @@ def test_a_strange_key_is_a_key(mount: Mount, photo: bytes, key: str) -> None:
     mount.put(key, photo)
     mount.index([key])
 
-    tally, told = mount.process(1, 1)
+    tally, reported = mount.process(1, 1)
 
-    assert (tally, told) == (Tally(done=1, failed=0), [])
+    assert (tally, reported) == (Tally(done=1, failed=0), [])
     assert mount.outputs() == [f"{key}.gray.jpg"]
 
 
@@ -365,7 +365,7 @@ def test_a_key_that_is_not_utf8_fails_alone(mount: Mount, photo: bytes) -> None:
 def test_a_key_cannot_drive_the_terminal_or_forge_a_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    grayify.tell_stderr("grayify: \x1b[2J\u202eevil\r\nlines 1-9: 9 done\x9b: ñ 観")
+    grayify.report_to_stderr("grayify: \x1b[2J\u202eevil\r\nlines 1-9: 9 done\x9b: ñ 観")
 
     assert capsys.readouterr().err == "grayify: [2Jevillines 1-9: 9 done: ñ 観\n"
 

@@ -110,9 +110,9 @@ def test_more_free_resources_never_make_fewer_slots(
 
 
 @given(st.lists(ROOMS, max_size=8), NEEDED)
-def test_the_cluster_has_the_sum_of_its_nodes(rooms: list[Resources], needs: Resources) -> None:
-    nodes = [Node(f"n{i}", room) for i, room in enumerate(rooms)]
-    assert of(*nodes, needs=needs).slots == sum(slots(room, needs) for room in rooms)
+def test_the_cluster_has_the_sum_of_its_nodes(all_free: list[Resources], needs: Resources) -> None:
+    nodes = [Node(f"n{i}", free) for i, free in enumerate(all_free)]
+    assert of(*nodes, needs=needs).slots == sum(slots(free, needs) for free in all_free)
 
 
 def test_two_half_holes_hold_nothing() -> None:
@@ -185,7 +185,7 @@ def test_extra_slots_are_added_and_later_bounds_hold() -> None:
         pytest.param(Allowance(), NEEDS, None, id="no bound"),
         pytest.param(Allowance(cpu_millicores=2500), NEEDS, 2, id="cpu"),
         pytest.param(Allowance(cpu_millicores=9000, memory_bytes=3 * GIB), NEEDS, 3, id="memory"),
-        pytest.param(Allowance(gpus=0), NEEDS, None, id="gpus that nobody asked for"),
+        pytest.param(Allowance(gpus=0), NEEDS, None, id="gpus that are not needed"),
         pytest.param(Allowance(gpus=0), Resources(1, 1, 1), 0, id="no gpus left"),
         pytest.param(Allowance(scratch_bytes=10 * MIB), NEEDS, 2, id="disk"),
         pytest.param(Allowance(cpu_millicores=-1), NEEDS, 0, id="overdrawn"),

@@ -136,11 +136,11 @@ def test_slots_of_unknown_evenness_get_smaller_chunks_only_where_even_ones_lose_
     chunks, long = choose_chunks(index, 8, ChunkRules(), known)
     assert len(chunks) > 8
     assert "speeds of 0.6 to 1.4 are assumed" in long.reason
-    _, told = choose_chunks(index, 8, ChunkRules(), replace(known, speeds=(1.0,)))
-    assert told.strategy is Strategy.BALANCED
+    _, estimate = choose_chunks(index, 8, ChunkRules(), replace(known, speeds=(1.0,)))
+    assert estimate.strategy is Strategy.BALANCED
     assert long.estimate
-    assert told.estimate
-    assert long.estimate.low_s <= told.estimate.expected_s * 1.01
+    assert estimate.estimate
+    assert long.estimate.low_s <= estimate.estimate.expected_s * 1.01
     # A twentieth of the work: more chunks would be faster on uneven slots, but not on even ones.
     chunks, held = choose_chunks(index, 8, ChunkRules(), KNOWN)
     assert len(chunks) == 8
@@ -196,10 +196,10 @@ def test_an_estimate_lies_in_its_spread(
 ) -> None:
     cost = Cost(startup_s, 1.0, 0.001, speeds, "the test")
     _, choice = choose_chunks(make.index(sizes), slots, ChunkRules(), cost)
-    for told in (choice.estimate, *(candidate.estimate for candidate in choice.candidates)):
-        if told is not None:
-            assert told.low_s <= told.expected_s * (1 + 1e-9)
-            assert told.expected_s <= told.high_s * (1 + 1e-9)
+    for estimate in (choice.estimate, *(candidate.estimate for candidate in choice.candidates)):
+        if estimate is not None:
+            assert estimate.low_s <= estimate.expected_s * (1 + 1e-9)
+            assert estimate.expected_s <= estimate.high_s * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(

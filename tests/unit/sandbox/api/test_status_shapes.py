@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The six shapes of /system/status, told apart by their keys."""
+"""The six shapes of /system/status, which their keys distinguish."""
 
 from dataclasses import replace
 from typing import Any

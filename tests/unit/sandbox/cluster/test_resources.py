@@ -80,6 +80,6 @@ def test_the_first_node_with_enough_of_every_resource(needs: Resources, node: st
 
 @pytest.mark.parametrize("flag", ["cordoned", "lost", "interlink"])
 def test_a_node_that_is_closed_gets_nothing(flag: str) -> None:
-    room = resources("1", "1Gi")
-    nodes = [Node("a", room, **{flag: True}), Node("b", room)]
-    assert first_fit(nodes, {}, room) == "b"
+    free = resources("1", "1Gi")
+    nodes = [Node("a", free, **{flag: True}), Node("b", free)]
+    assert first_fit(nodes, {}, free) == "b"
