@@ -20,7 +20,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from sandbox.handle import CHECKOUT, Sandbox, running, until
+from sandbox.handle import CHECKOUT, Sandbox, run_sandbox, wait_until
 
 TARGET = {"name": "target", "image": "i", "script": "true", "cpu": "100m", "memory": "64Mi"}
 
@@ -32,7 +32,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(Path(folder), ["--nodes", "1x2:4Gi"]) as sandbox,
+        run_sandbox(Path(folder), ["--nodes", "1x2:4Gi"]) as sandbox,
     ):
         prepare(sandbox, arguments.items)
         waits = [drop(sandbox) for _ in range(arguments.runs + 1)][1:]  # the first one warms up
@@ -71,7 +71,9 @@ def drop(sandbox: Sandbox) -> float:
     text = json.dumps(config).encode()
     begun = time.monotonic()
     sandbox.minio.put_object("oscar-batch", "in/config.json", io.BytesIO(text), len(text))
-    until(lambda: set(sandbox.jobs("target")) - known or None, 60, lambda: "no invocation came")
+    wait_until(
+        lambda: set(sandbox.jobs("target")) - known or None, 60, lambda: "no invocation came"
+    )
     waited = time.monotonic() - begun
     for service in ("oscar-batch", "target"):
         sandbox.ended(service, within_s=60)

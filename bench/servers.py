@@ -25,7 +25,7 @@ from minio import Minio
 from minio.error import MinioException
 from urllib3.exceptions import HTTPError
 
-from sandbox.handle import until
+from sandbox.handle import wait_until
 
 USUAL = 200_000
 ACCESS = "benchbench"
@@ -162,7 +162,7 @@ def _running(
         return True
 
     try:
-        until(up, 60, (directory / "log").read_text)
+        wait_until(up, 60, (directory / "log").read_text)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()

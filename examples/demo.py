@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from examples.photos import make_photos
-from sandbox.handle import FINAL, Sandbox, running, until
+from sandbox.handle import FINAL, Sandbox, run_sandbox, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "demo"
@@ -32,7 +32,9 @@ def main() -> int:
     BUILD.mkdir(parents=True)
     say("starting a local OSCAR (3 nodes of 2 CPU, 4 GiB) …")
     (BUILD / "sandbox").mkdir()
-    with running(BUILD / "sandbox", ["--nodes", "3x2:4Gi", "--image", GRAYIFY_IMAGE]) as sandbox:
+    with run_sandbox(
+        BUILD / "sandbox", ["--nodes", "3x2:4Gi", "--image", GRAYIFY_IMAGE]
+    ) as sandbox:
         for fdl in ("examples/grayify/grayify.yaml", "fdl/coordinator.yaml"):
             deploy(sandbox, fdl)
         keys = upload(sandbox)
@@ -97,7 +99,7 @@ def follow(sandbox: Sandbox) -> None:
         coordinator = [job["status"] for job in sandbox.jobs("oscar-batch").values()]
         return True if coordinator and all(s in FINAL for s in coordinator + jobs) else None
 
-    until(ended, DEADLINE_S, lambda: f"the jobs have not ended: {shown}")
+    wait_until(ended, DEADLINE_S, lambda: f"the jobs have not ended: {shown}")
 
 
 def fetch_report(sandbox: Sandbox) -> None:

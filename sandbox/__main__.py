@@ -33,7 +33,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> int:
-    arguments = _parser().parse_args()
+    arguments = _make_parser().parse_args()
     try:
         return int(arguments.verb(arguments))
     except (CannotRun, StateError, StorageError, OSError) as error:
@@ -41,17 +41,17 @@ def main() -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description="A local OSCAR.")
     verbs = parser.add_subparsers(required=True)
     up = verbs.add_parser("up", help="run a sandbox until it is stopped")
-    up.set_defaults(verb=_up)
+    up.set_defaults(verb=_execute_up)
     _add_options(up)
     _add_release(up)
     down = verbs.add_parser("down", help="end a sandbox and all it started")
-    down.set_defaults(verb=_down)
+    down.set_defaults(verb=_execute_down)
     show = verbs.add_parser("status", help="say whether a sandbox is up, and where")
-    show.set_defaults(verb=_status)
+    show.set_defaults(verb=_execute_status)
     for verb in (up, down, show):
         verb.add_argument("--state", type=Path, default=Path("build/sandbox"), metavar="DIR")
     return parser
@@ -61,17 +61,17 @@ def _add_options(up: argparse.ArgumentParser) -> None:
     """How it runs."""
     add = up.add_argument
     add("--ready-file", type=Path, help="write URLs and credentials there when up")
-    add("--address", type=_loopback, default=HOST, help="loopback, and nothing else")
+    add("--address", type=_check_loopback, default=HOST, help="loopback, and nothing else")
     add("--port", type=int, default=0, help="of the OSCAR API; 0 picks a free one")
     add(
         "--nodes",
-        type=_in_words(parse_nodes),
+        type=_describe_error(parse_nodes),
         default="2x4:8Gi",
         help="e.g. 2x4:8Gi,1x8:16Gi:gpu=1:speed=0.5",
     )
     add(
         "--image",
-        type=_in_words(parse_image),
+        type=_describe_error(parse_image),
         action="append",
         default=[],
         metavar="NAME=HOSTDIR:/PATH",
@@ -79,7 +79,7 @@ def _add_options(up: argparse.ArgumentParser) -> None:
     )
     add(
         "--storage",
-        type=_in_words(parse_backend),
+        type=_describe_error(parse_backend),
         default=os.environ.get(VARIABLE) or "seaweedfs",
         metavar="seaweedfs|minio|s3=URL",
         help=f"what plays MinIO; also by {VARIABLE}",
@@ -129,7 +129,7 @@ def _add_release(up: argparse.ArgumentParser) -> None:
     )
 
 
-def _in_words(parse: Callable[[str], T]) -> Callable[[str], T]:
+def _describe_error(parse: Callable[[str], T]) -> Callable[[str], T]:
     """argparse swallows what a ValueError says."""
 
     def parsed(text: str) -> T:
@@ -141,13 +141,13 @@ def _in_words(parse: Callable[[str], T]) -> Callable[[str], T]:
     return parsed
 
 
-def _loopback(text: str) -> str:
+def _check_loopback(text: str) -> str:
     if text != HOST:
         raise argparse.ArgumentTypeError(f"a sandbox listens on {HOST} only, not on {text}")
     return text
 
 
-def _up(arguments: argparse.Namespace) -> int:
+def _execute_up(arguments: argparse.Namespace) -> int:
     if arguments.detach:
         return _detach(arguments)
     if arguments.die_with_parent:
@@ -200,13 +200,13 @@ def _detach(arguments: argparse.Namespace) -> int:
     raise StateError(f"the sandbox did not come up, see {output.name}")
 
 
-def _down(arguments: argparse.Namespace) -> int:
+def _execute_down(arguments: argparse.Namespace) -> int:
     stopped = state.stop(arguments.state.resolve())
     print("down" if stopped else f"no sandbox is up in {arguments.state}")
     return 0
 
 
-def _status(arguments: argparse.Namespace) -> int:
+def _execute_status(arguments: argparse.Namespace) -> int:
     found = state.announcement(arguments.state.resolve())
     if not found:
         print(f"no sandbox is up in {arguments.state}")

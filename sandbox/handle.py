@@ -165,10 +165,10 @@ class Sandbox:
             done = all(job["status"] in FINAL for job in jobs.values())
             return jobs if done and len(jobs) >= count else None
 
-        return until(all_ended, within_s, lambda: f"{name} has {self.jobs(name)}")
+        return wait_until(all_ended, within_s, lambda: f"{name} has {self.jobs(name)}")
 
 
-def until(probe: Callable[[], T | None], within_s: float, otherwise: Callable[[], str]) -> T:
+def wait_until(probe: Callable[[], T | None], within_s: float, otherwise: Callable[[], str]) -> T:
     """Poll until the probe gives something; TimeoutError with ``otherwise`` if it does not."""
     deadline = time.monotonic() + within_s
     while True:
@@ -180,7 +180,7 @@ def until(probe: Callable[[], T | None], within_s: float, otherwise: Callable[[]
 
 
 @contextmanager
-def running(directory: Path, arguments: Sequence[str] = ()) -> Iterator[Sandbox]:
+def run_sandbox(directory: Path, arguments: Sequence[str] = ()) -> Iterator[Sandbox]:
     """A sandbox with its state, ready file and log in ``directory``, for the length of a block."""
     ready = directory / "ready.json"
     command = [sys.executable, "-m", "sandbox", "up", "--die-with-parent", "--port", "0"]
@@ -190,11 +190,13 @@ def running(directory: Path, arguments: Sequence[str] = ()) -> Iterator[Sandbox]
 
     def up() -> Sandbox | None:
         if process.poll() is not None:
-            raise RuntimeError("the sandbox did not come up:\n" + _tail(directory))
+            raise RuntimeError("the sandbox did not come up:\n" + _read_log_end(directory))
         return Sandbox.read(ready) if ready.exists() else None
 
     try:
-        yield until(up, UP_WAIT_S, lambda: "the sandbox is not up:\n" + _tail(directory))
+        yield wait_until(
+            up, UP_WAIT_S, lambda: "the sandbox is not up:\n" + _read_log_end(directory)
+        )
     finally:
         process.terminate()
         try:
@@ -204,5 +206,5 @@ def running(directory: Path, arguments: Sequence[str] = ()) -> Iterator[Sandbox]
             process.wait()
 
 
-def _tail(directory: Path) -> str:
+def _read_log_end(directory: Path) -> str:
     return (directory / "sandbox.log").read_text("utf-8", "replace")[-2000:]

@@ -74,7 +74,7 @@ async def serve(options: Options) -> None:
     directory = state.directory / "storage"
     storage, notifier = build(options.backend, directory, lambda *event: post(*event))
     state.claim()
-    stopping = _signals()
+    stopping = _catch_signals()
     watching = reaper.start(state.directory)
     provider = Provider(storage.url, storage.access_key, storage.secret_key)
     account = Account("oscar", secrets.token_urlsafe(18))
@@ -93,8 +93,8 @@ async def serve(options: Options) -> None:
         api = Api(settings, services, jobs, joblogs, storage, notifier, budget, Faults())
         runner = web.AppRunner(api.application(), access_log=None)
         try:
-            url = await _listen(runner, options.port)
-            post = _poster(session, url)
+            url = await _start_listening(runner, options.port)
+            post = _make_poster(session, url)
             await asyncio.gather(storage.start(Manager(url, webhook_token)), _probe(pods, options))
             _announce(options, state, url, account, storage)
             await stopping.wait()
@@ -102,18 +102,18 @@ async def serve(options: Options) -> None:
             await jobs.close()
             storage.stop()
             await runner.cleanup()
-            reaper.dismiss(watching)
+            reaper.say_goodbye(watching)
             state.clean()
 
 
-def _signals() -> asyncio.Event:
+def _catch_signals() -> asyncio.Event:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     return stopping
 
 
-async def _listen(runner: web.AppRunner, port: int) -> str:
+async def _start_listening(runner: web.AppRunner, port: int) -> str:
     await runner.setup()
     site = web.TCPSite(runner, HOST, port, shutdown_timeout=0.5)
     await site.start()
@@ -121,7 +121,7 @@ async def _listen(runner: web.AppRunner, port: int) -> str:
     return f"http://{HOST}:{bound}"
 
 
-def _poster(session: ClientSession, url: str) -> Callable[[str, str, str], Awaitable[int]]:
+def _make_poster(session: ClientSession, url: str) -> Callable[[str, str, str], Awaitable[int]]:
     async def post(service: str, token: str, body: str) -> int:
         """As MinIO's webhook target: the token it was registered with, and no second attempt."""
         headers = {"Authorization": f"Bearer {token}"}

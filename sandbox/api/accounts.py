@@ -39,7 +39,7 @@ class Account:
 
 def system(header: str | None, account: Account) -> Refusal | None:
     """May the caller use /system/*? Without OIDC a bearer token is as wrong as a bad password."""
-    if header is not None and _same(header, account.header()):
+    if header is not None and _compare_secrets(header, account.header()):
         return None
     return Refusal(401, challenge=True)
 
@@ -54,7 +54,7 @@ def job(header: str | None, service_token: str | None) -> Refusal | None:
         return Refusal(401)
     token = parts[1].strip()
     if len(token) == TOKEN_LENGTH:
-        known = service_token is not None and _same(token, service_token)
+        known = service_token is not None and _compare_secrets(token, service_token)
         return None if known else Refusal(401)
     if _is_jwt(token):
         return Refusal(400, "oidc is not enabled")
@@ -72,7 +72,7 @@ def refuse(refusal: Refusal) -> web.Response:
     )
 
 
-def _same(left: str, right: str) -> bool:
+def _compare_secrets(left: str, right: str) -> bool:
     return hmac.compare_digest(left.encode("utf-8", "replace"), right.encode("utf-8", "replace"))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ..cluster.resources import Node, speed_of
+from ..cluster.resources import Node, parse_speed
 from ..jobs.queue import Jobs
 from ..services.definitions import Rejected
 from ..services.registry import Service, Services
@@ -50,7 +50,7 @@ class Chaos:
 
     async def add_nodes(self, request: web.Request) -> web.Response:
         try:
-            added = self._jobs.nodes.add(str((await _body(request)).get("nodes", "")))
+            added = self._jobs.nodes.add(str((await _read_body(request)).get("nodes", "")))
         except ValueError as error:
             raise Rejected(400, str(error)) from error
         self._jobs.bind()
@@ -63,17 +63,21 @@ class Chaos:
         return web.json_response({"jobs": self._jobs.evict(node.name)})
 
     async def change_node(self, request: web.Request) -> web.Response:
-        node, verb, body = self._node(request), request.match_info["verb"], await _body(request)
+        node, verb, body = (
+            self._node(request),
+            request.match_info["verb"],
+            await _read_body(request),
+        )
         jobs = 0
         if verb == "slow":
             try:
-                self._jobs.slow(node.name, speed_of(body.get("speed")))
+                self._jobs.slow(node.name, parse_speed(body.get("speed")))
             except ValueError as error:
                 raise Rejected(400, str(error)) from error
         elif verb == "kill":
             measured = bool(body.get("measured", True))
             self._jobs.nodes.change(node.name, lost=True, measured=measured)
-            jobs = self._jobs.evict(node.name, _seconds(body, "unnoticed_s", UNNOTICED_S))
+            jobs = self._jobs.evict(node.name, _parse_seconds(body, "unnoticed_s", UNNOTICED_S))
         else:
             self._jobs.nodes.change(node.name, cordoned=verb != "uncordon")
             jobs = self._jobs.evict(node.name) if verb == "drain" else 0
@@ -86,7 +90,7 @@ class Chaos:
 
     async def add_fault(self, request: web.Request) -> web.Response:
         try:
-            self._faults.add(faults.read(await _body(request)))
+            self._faults.add(faults.read(await _read_body(request)))
         except (TypeError, ValueError) as error:
             raise Rejected(400, str(error)) from error
         return web.json_response(self._faults.left(), status=201)
@@ -96,7 +100,7 @@ class Chaos:
         return web.json_response([])
 
     async def change_service(self, request: web.Request) -> web.Response:
-        service, body = self._service(request), await _body(request)
+        service, body = self._service(request), await _read_body(request)
         match request.match_info["verb"]:
             case "rotate":
                 await self._services.rotate(service, webhook=bool(body.get("webhook", False)))
@@ -115,7 +119,7 @@ class Chaos:
         return web.json_response({})
 
     async def advance(self, request: web.Request) -> web.Response:
-        self._jobs.advance(_seconds(await _body(request), "seconds", 0.0))
+        self._jobs.advance(_parse_seconds(await _read_body(request), "seconds", 0.0))
         return web.json_response({})
 
     def _shown(self, node: Node) -> dict[str, Any]:
@@ -138,7 +142,7 @@ class Chaos:
         return service
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
+async def _read_body(request: web.Request) -> dict[str, Any]:
     try:
         body = json.loads(await request.read() or b"{}")
     except ValueError as error:
@@ -148,7 +152,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
     return body
 
 
-def _seconds(body: dict[str, Any], key: str, default: float) -> float:
+def _parse_seconds(body: dict[str, Any], key: str, default: float) -> float:
     value = body.get(key, default)
     if not isinstance(value, int | float) or value < 0:
         raise Rejected(400, f"{key} is a number of seconds, not {value!r}")

@@ -43,19 +43,21 @@ class Page:
 
 def render(jobs: Sequence[Job], page: Page, profile: Profile) -> dict[str, Any]:
     if not profile.paged:
-        return {job.name: _entry(job, profile) for job in sorted(jobs, key=lambda job: job.name)}
+        return {
+            job.name: _make_entry(job, profile) for job in sorted(jobs, key=lambda job: job.name)
+        }
     shown, more = page.choose(jobs)
-    answer: dict[str, Any] = {"jobs": {job.name: _entry(job, profile) for job in shown}}
+    answer: dict[str, Any] = {"jobs": {job.name: _make_entry(job, profile) for job in shown}}
     if more:
         answer["next_page"] = _write(shown[-1].name, page.era)
     return answer
 
 
-def rfc3339(moment: datetime) -> str:
+def format_rfc3339(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _entry(job: Job, profile: Profile) -> dict[str, str]:
+def _make_entry(job: Job, profile: Profile) -> dict[str, str]:
     """Absent times are absent keys; of a pod that is gone nothing is known."""
     status = profile.podless if job.phase.podless else job.phase.value
     gone = job.phase.podless
@@ -66,7 +68,7 @@ def _entry(job: Job, profile: Profile) -> dict[str, str]:
     }
     if gone and profile.paged:
         times["creation_time"] = None
-    return {"status": status} | {key: rfc3339(time) for key, time in times.items() if time}
+    return {"status": status} | {key: format_rfc3339(time) for key, time in times.items() if time}
 
 
 def _write(name: str, era: int) -> str:

@@ -96,7 +96,7 @@ class JobLogs:
         if job.started_at is None or not path.exists():
             raise Rejected(404)
         if request.query.get("timestamps") == "true":
-            return await _stamped(request, job, path)
+            return await _add_timestamps(request, job, path)
         return web.FileResponse(path, headers={"Content-Type": "text/plain; charset=utf-8"})
 
     async def delete_job(self, request: web.Request) -> web.Response:
@@ -116,17 +116,17 @@ class JobLogs:
         return service
 
 
-async def _stamped(request: web.Request, job: Job, path: Path) -> web.StreamResponse:
+async def _add_timestamps(request: web.Request, job: Job, path: Path) -> web.StreamResponse:
     """Every line after the time of the job's start: the real ones are not kept."""
     answer = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
     await answer.prepare(request)
-    for block in _with_prefix(path, f"{job.started_at:%Y-%m-%dT%H:%M:%S.%f}000Z ".encode()):
+    for block in _add_prefix(path, f"{job.started_at:%Y-%m-%dT%H:%M:%S.%f}000Z ".encode()):
         await answer.write(block)
     await answer.write_eof()
     return answer
 
 
-def _with_prefix(path: Path, prefix: bytes) -> Iterator[bytes]:
+def _add_prefix(path: Path, prefix: bytes) -> Iterator[bytes]:
     """In blocks: neither a log nor one of its lines need fit into memory."""
     starts = True
     with path.open("rb") as file:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 
 @web.middleware
-async def trailing_slash(
+async def redirect_trailing_slash(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     if request.match_info.http_exception is None or not request.path.endswith("/"):

@@ -31,7 +31,7 @@ from .chaos import Chaos
 from .faults import Faults
 from .job_pages import Expired
 from .job_routes import JobLogs
-from .redirect import trailing_slash
+from .redirect import redirect_trailing_slash
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Api:
     faults: Faults
 
     def application(self) -> web.Application:
-        middlewares = [trailing_slash, self._fail, self._guard]
+        middlewares = [redirect_trailing_slash, self._fail, self._guard]
         app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
         one = "/system/services/{service}"
         routes = [
@@ -106,12 +106,12 @@ class Api:
             return await handler(request)
         await asyncio.sleep(fault.delay_s)
         if fault.cut == "before":
-            return _cut(request)
+            return _cut_connection(request)
         if fault.status and not fault.doubled:
             return web.Response(status=fault.status, text=fault.body)
         answer = await handler(request)
         if fault.cut == "after":
-            return _cut(request)
+            return _cut_connection(request)
         if fault.doubled and isinstance(answer, web.Response):
             text = fault.body + (answer.text or "")
             return web.Response(status=fault.status or answer.status, text=text)
@@ -148,17 +148,19 @@ class Api:
         return web.Response(text="Ok")
 
     async def list_services(self, _: web.Request) -> web.Response:
-        return _json([definitions.answer(service.definition) for service in self.services.all()])
+        return _answer_json(
+            [definitions.make_answer(service.definition) for service in self.services.all()]
+        )
 
     async def read_service(self, request: web.Request) -> web.Response:
-        return _json(definitions.answer(self._service(request).definition))
+        return _answer_json(definitions.make_answer(self._service(request).definition))
 
     async def create_service(self, request: web.Request) -> web.Response:
-        await self.services.create(await _body(request))
+        await self.services.create(await _read_body(request))
         return web.Response(status=201)
 
     async def update_service(self, request: web.Request) -> web.Response:
-        await self.services.update(await _body(request))
+        await self.services.update(await _read_body(request))
         return web.Response(status=204)
 
     async def delete_service(self, request: web.Request) -> web.Response:
@@ -185,9 +187,9 @@ class Api:
         shape = self.settings.status_shape
         if shape == STATUS_FAILURE:
             if self.settings.profile.status_kills:
-                return _cut(request)
+                return _cut_connection(request)
             reason = "the server could not find the requested resource (get nodes.metrics.k8s.io)"
-            return _json({"error": f"Error getting metrics info: {reason}"}, status=500)
+            return _answer_json({"error": f"Error getting metrics info: {reason}"}, status=500)
         snapshot = status_shapes.Snapshot(
             tuple(self.jobs.nodes),
             self.jobs.used(),
@@ -195,7 +197,7 @@ class Api:
             self.jobs.phases(),
             await self.storage.count(),
         )
-        return _json(status_shapes.render(snapshot, shape))
+        return _answer_json(status_shapes.render(snapshot, shape))
 
     async def config(self, _: web.Request) -> web.Response:
         config = {
@@ -216,10 +218,10 @@ class Api:
         absent = self.settings.profile.absent_config
         known = {key: value for key, value in config.items() if key not in absent}
         rest = {key: value for key, value in answer.items() if key not in absent}
-        return _json({"config": known, **rest})
+        return _answer_json({"config": known, **rest})
 
     async def info(self, _: web.Request) -> web.Response:
-        return _json(
+        return _answer_json(
             {
                 "version": self.settings.profile.version,
                 "git_commit": "sandbox",
@@ -247,20 +249,20 @@ class Api:
         return service
 
 
-def _cut(request: web.Request) -> web.Response:
+def _cut_connection(request: web.Request) -> web.Response:
     """Close the connection; the answer goes nowhere."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
 
 
-async def _body(request: web.Request) -> Any:
+async def _read_body(request: web.Request) -> Any:
     try:
         return json.loads(await request.read())
     except ValueError as error:
         raise Rejected(400, f"The service specification is not valid: {error}") from error
 
 
-def _json(document: Any, status: int = 200) -> web.Response:
+def _answer_json(document: Any, status: int = 200) -> web.Response:
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return web.Response(status=status, text=text, content_type="application/json")

@@ -50,13 +50,13 @@ def render(snapshot: Snapshot, shape: str) -> Any:
     if shape in ("A", "B") and known.nodes != snapshot.nodes:
         raise Unpaired
     if shape == "A":
-        return [_detail(snapshot, node) for node in (CONTROL_PLANE, *snapshot.nodes)]
+        return [_make_detail(snapshot, node) for node in (CONTROL_PLANE, *snapshot.nodes)]
     if shape in ("B", "C", "D"):
-        return _flat(known, shape)
-    return _nested(known, shape)
+        return _make_flat(known, shape)
+    return _make_nested(known, shape)
 
 
-def _detail(snapshot: Snapshot, node: Node) -> dict[str, Any]:
+def _make_detail(snapshot: Snapshot, node: Node) -> dict[str, Any]:
     """Per-node numbers as decimal strings, as A to D spell them."""
     used, capacity = snapshot.used.get(node.name, Resources()), node.capacity
     return {
@@ -70,9 +70,9 @@ def _detail(snapshot: Snapshot, node: Node) -> dict[str, Any]:
     }
 
 
-def _flat(snapshot: Snapshot, shape: str) -> dict[str, Any]:
+def _make_flat(snapshot: Snapshot, shape: str) -> dict[str, Any]:
     free = [snapshot.free(node) for node in snapshot.nodes]
-    details = [_detail(snapshot, node) for node in snapshot.nodes]
+    details = [_make_detail(snapshot, node) for node in snapshot.nodes]
     answer: dict[str, Any] = {
         "numberNodes": len(snapshot.nodes),
         "cpuFreeTotal": sum(each.cpu_millicores for each in free),
@@ -93,7 +93,7 @@ def _flat(snapshot: Snapshot, shape: str) -> dict[str, Any]:
     if shape == "D":
         gpus = sum(node.capacity.gpus for node in snapshot.nodes)
         answer.update(hasGPU=gpus > 0, gpusTotal=gpus)
-        answer["OSCAR"] = _oscar_d(snapshot)
+        answer["OSCAR"] = _make_oscar_d(snapshot)
         answer["MinIO"] = {
             "buckets": [
                 {"name": name, "policy_type": "private", "policy_json": "", "num_objects": count}
@@ -103,7 +103,7 @@ def _flat(snapshot: Snapshot, shape: str) -> dict[str, Any]:
     return answer
 
 
-def _oscar_d(snapshot: Snapshot) -> dict[str, Any]:
+def _make_oscar_d(snapshot: Snapshot) -> dict[str, Any]:
     phases = snapshot.phases
     return {
         "deploymentName": "oscar",
@@ -122,28 +122,28 @@ def _oscar_d(snapshot: Snapshot) -> dict[str, Any]:
             "succeeded": phases.get(Phase.SUCCEEDED, 0),
             "failed": phases.get(Phase.FAILED, 0) + phases.get(Phase.EVICTED, 0),
         },
-        "podsInfo": {"pods": None, **_pods(phases)},
+        "podsInfo": {"pods": None, **_count_pods(phases)},
         "OIDC": {"enabled": False, "issuers": [""], "groups": [""]},
     }
 
 
-def _pods(phases: Mapping[Phase, int]) -> dict[str, Any]:
+def _count_pods(phases: Mapping[Phase, int]) -> dict[str, Any]:
     states = {phase.value: phases.get(phase, 0) for phase in Phase if not phase.podless}
     return {"total": sum(states.values()), "states": {**states, "Unknown": 0}}
 
 
-def _nested(snapshot: Snapshot, shape: str) -> dict[str, Any]:
-    metrics = _metrics([snapshot.free(node) for node in snapshot.nodes])
+def _make_nested(snapshot: Snapshot, shape: str) -> dict[str, Any]:
+    metrics = _make_metrics([snapshot.free(node) for node in snapshot.nodes])
     if shape == "F":
         free = [snapshot.schedulable(node) for node in snapshot.nodes]
-        for kind, numbers in _schedulable(free).items():
+        for kind, numbers in _sum_schedulable(free).items():
             metrics[kind].update(numbers)
     metrics["gpu"] = {"total_gpu": sum(node.capacity.gpus for node in snapshot.nodes)}
     return {
         "cluster": {
             "nodes_count": len(snapshot.nodes),
             "metrics": metrics,
-            "nodes": [_node(snapshot, node, shape) for node in snapshot.nodes] or None,
+            "nodes": [_make_node(snapshot, node, shape) for node in snapshot.nodes] or None,
         },
         "oscar": {
             "deployment_name": "oscar",
@@ -157,7 +157,7 @@ def _nested(snapshot: Snapshot, shape: str) -> dict[str, Any]:
                 "labels": {"app": "oscar"},
             },
             "jobs_count": sum(n for phase, n in snapshot.phases.items() if phase != "suspended"),
-            "pods": _pods(snapshot.phases),
+            "pods": _count_pods(snapshot.phases),
             "oidc": {"enabled": False, "issuers": [""], "groups": [""]},
         },
         "minio": {
@@ -167,7 +167,7 @@ def _nested(snapshot: Snapshot, shape: str) -> dict[str, Any]:
     }
 
 
-def _metrics(free: list[Resources]) -> dict[str, dict[str, int]]:
+def _make_metrics(free: list[Resources]) -> dict[str, dict[str, int]]:
     return {
         "cpu": {
             "total_free_cores": sum(each.cpu_millicores for each in free),
@@ -180,7 +180,7 @@ def _metrics(free: list[Resources]) -> dict[str, dict[str, int]]:
     }
 
 
-def _schedulable(free: list[Resources]) -> dict[str, dict[str, int]]:
+def _sum_schedulable(free: list[Resources]) -> dict[str, dict[str, int]]:
     return {
         "cpu": {
             "total_schedulable_cores": sum(each.cpu_millicores for each in free),
@@ -194,7 +194,7 @@ def _schedulable(free: list[Resources]) -> dict[str, dict[str, int]]:
     }
 
 
-def _node(snapshot: Snapshot, node: Node, shape: str) -> dict[str, Any]:
+def _make_node(snapshot: Snapshot, node: Node, shape: str) -> dict[str, Any]:
     used = snapshot.used.get(node.name, Resources())
     requested = snapshot.requested.get(node.name, Resources()) if shape == "F" else Resources()
     cpu = {

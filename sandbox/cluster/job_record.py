@@ -31,7 +31,7 @@ class Phase(StrEnum):
         return self in (Phase.SUSPENDED, Phase.EVICTED)
 
 
-def now() -> datetime:
+def read_clock() -> datetime:
     return datetime.now(UTC)
 
 
@@ -48,7 +48,7 @@ class Job:
     """Else it mounts a secret that does not exist, and its pod waits for that for ever."""
     lag_s: float = 0.0
     """How often a sidecar looks whether the job has ended; 0: there is none that looks."""
-    created_at: datetime = field(default_factory=now)
+    created_at: datetime = field(default_factory=read_clock)
     bound_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None

@@ -78,7 +78,7 @@ class Node:
         return not (self.interlink or self.cordoned or self.lost)
 
 
-def quantity(text: str, *, scale: int = 1) -> int:
+def parse_quantity(text: str, *, scale: int = 1) -> int:
     """A Kubernetes quantity times ``scale``, rounded up as Kubernetes does."""
     match = _QUANTITY.fullmatch(text)
     if match is None:
@@ -88,8 +88,8 @@ def quantity(text: str, *, scale: int = 1) -> int:
     return int(value.to_integral_value(ROUND_CEILING))
 
 
-def resources(cpu: str, memory: str, gpus: int = 0) -> Resources:
-    return Resources(quantity(cpu, scale=1000), quantity(memory), gpus)
+def parse_resources(cpu: str, memory: str, gpus: int = 0) -> Resources:
+    return Resources(parse_quantity(cpu, scale=1000), parse_quantity(memory), gpus)
 
 
 def parse_nodes(text: str, *, first: int = 1) -> tuple[Node, ...]:
@@ -103,10 +103,10 @@ def parse_nodes(text: str, *, first: int = 1) -> tuple[Node, ...]:
                 "nodes are declared as COUNTxCPU:MEMORY[:gpu=N][:speed=S][:interlink], "
                 f"got {part!r}"
             )
-        capacity = resources(match["cpu"], match["memory"], int(match["gpus"] or 0))
+        capacity = parse_resources(match["cpu"], match["memory"], int(match["gpus"] or 0))
         if capacity.cpu_millicores <= 0 or capacity.memory_bytes <= 0:
             raise ValueError(f"a node needs CPU and memory, got {part!r}")
-        speed, interlink = speed_of(match["speed"] or 1), bool(match["interlink"])
+        speed, interlink = parse_speed(match["speed"] or 1), bool(match["interlink"])
         for _ in range(int(match["count"] or 1)):
             nodes.append(Node(f"node-{first + len(nodes)}", capacity, speed, interlink))
     if not nodes:
@@ -114,7 +114,7 @@ def parse_nodes(text: str, *, first: int = 1) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
-def speed_of(value: object) -> float:
+def parse_speed(value: object) -> float:
     try:
         speed = float(str(value))
     except ValueError:
@@ -124,7 +124,7 @@ def speed_of(value: object) -> float:
     return speed
 
 
-def first_fit(
+def find_first_fit(
     nodes: Iterable[Node], requested: Mapping[str, Resources], needs: Resources
 ) -> str | None:
     """The first open node whose free resources holds ``needs``, or None: the job stays Pending."""

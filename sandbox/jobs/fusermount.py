@@ -17,12 +17,12 @@ MNT_DETACH = 0x2
 PASSED_ON = ("allow_other", "default_permissions", "max_read", "blksize")
 
 
-def options_of(text: str) -> dict[str, str]:
+def parse_options(text: str) -> dict[str, str]:
     pairs = (part.partition("=") for part in text.split(",") if part)
     return {name: value for name, _, value in pairs}
 
 
-def kernel_data(descriptor: int, options: dict[str, str]) -> str:
+def format_kernel_data(descriptor: int, options: dict[str, str]) -> str:
     data = f"fd={descriptor},rootmode=40000,user_id=0,group_id=0"
     for name in PASSED_ON:
         if name in options:
@@ -42,7 +42,7 @@ def mount(directory: str, options: dict[str, str]) -> int:
     descriptor = os.open("/dev/fuse", os.O_RDWR)
     kind = "fuse." + options["subtype"] if options.get("subtype") else "fuse"
     source = options.get("fsname", "fuse")
-    data = kernel_data(descriptor, options)
+    data = format_kernel_data(descriptor, options)
     arguments = [os.fsencode(text) for text in (source, directory, kind)]
     result = libc.mount(*arguments, ctypes.c_ulong(MS_NOSUID | MS_NODEV), data.encode())
     _check(result, f"mount {directory}")
@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
     rest = iter(argv)
     for word in rest:
         if word == "-o":
-            options.update(options_of(next(rest, "")))
+            options.update(parse_options(next(rest, "")))
         elif word != "--":
             words.append(word)
     directory = words[-1]

@@ -32,7 +32,7 @@ FLAGS = (
 )
 
 
-def rclone_environment(settings: dict[str, Any]) -> dict[str, str]:
+def make_rclone_environment(settings: dict[str, Any]) -> dict[str, str]:
     """The remote by environment: nothing secret on a command line, nothing in a file."""
     return {
         "PATH": f"{settings['sidecar']}:{os.environ['PATH']}",
@@ -49,7 +49,7 @@ def rclone_environment(settings: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def mounted(directory: Path) -> bool:
+def is_mounted(directory: Path) -> bool:
     spelt = str(directory).replace("\\", "\\134").replace(" ", "\\040")
     lines = Path("/proc/self/mounts").read_text("utf-8", "surrogateescape").splitlines()
     return any(line.split(" ")[1] == spelt for line in lines)
@@ -66,21 +66,21 @@ def run(command: list[str]) -> int:
     return 128 - status if status < 0 else status
 
 
-def with_mount(settings: dict[str, Any], directory: Path, command: list[str]) -> int:
+def run_with_mount(settings: dict[str, Any], directory: Path, command: list[str]) -> int:
     delay_s = settings["delay_s"]
     rclone = [settings["rclone"], "mount", f"oscar:{settings['path']}", str(directory), *FLAGS]
     later = ["/bin/sh", "-c", 'sleep "$0"; exec "$@"', str(delay_s)] if delay_s else []
     with open("/run/mount.log", "wb") as log:
         sidecar = subprocess.Popen(
             [*later, *rclone, *settings["options"]],
-            env=rclone_environment(settings),
+            env=make_rclone_environment(settings),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,
             start_new_session=True,
         )
     deadline = time.monotonic() + (0 if delay_s else READY_WAIT_S)
-    while not mounted(directory) and sidecar.poll() is None and time.monotonic() < deadline:
+    while not is_mounted(directory) and sidecar.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     try:
         return run(command)
@@ -92,14 +92,14 @@ def with_mount(settings: dict[str, Any], directory: Path, command: list[str]) ->
             print("sandbox: the mount did not end in time", file=sys.stderr)
 
 
-def with_copies(settings: dict[str, Any], directory: Path, command: list[str]) -> int:
+def run_with_copies(settings: dict[str, Any], directory: Path, command: list[str]) -> int:
     print(
         "sandbox: FUSE does not work here, so the mount is simulated: the bucket's content is "
         "copied in before and new or changed files back after the script; deletions are not",
         file=sys.stderr,
         flush=True,
     )
-    remote, environment = f"oscar:{settings['path']}", rclone_environment(settings)
+    remote, environment = f"oscar:{settings['path']}", make_rclone_environment(settings)
     copy = [settings["rclone"], "copy"]
     subprocess.run([*copy, remote, str(directory)], env=environment, check=False)
     status = run(command)
@@ -125,7 +125,7 @@ def main(argv: list[str]) -> int:
     settings = json.load(sys.stdin)
     directory = Path("/mnt") / settings["path"]
     directory.mkdir(parents=True)
-    way = with_mount if settings["fuse"] else with_copies
+    way = run_with_mount if settings["fuse"] else run_with_copies
     return way(settings, directory, argv)
 
 

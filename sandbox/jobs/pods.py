@@ -22,7 +22,7 @@ from ..cluster.job_record import Job
 from ..cluster.profiles import Profile
 from ..process import containers, reaper
 from ..process.containers import Binding, View
-from ..services.definitions import Provider, function_config
+from ..services.definitions import Provider, make_function_config
 from ..services.registry import Service
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -116,11 +116,16 @@ class Pods:
         self._write_files(directory, service)
         argv = ["/bin/sh", "-c", COMMAND]
         if service.mount_path:
-            argv = [*_python("-m", "sandbox.jobs.mount"), "/bin/sh", "-c", COMMAND + FINISH]
+            argv = [
+                *_make_python_command("-m", "sandbox.jobs.mount"),
+                "/bin/sh",
+                "-c",
+                COMMAND + FINISH,
+            ]
         view = self._view(directory, service)
         with (directory / "log").open("wb") as output:
             process = subprocess.Popen(
-                [*NICE, *containers.container(view, argv)],
+                [*NICE, *containers.make_container_command(view, argv)],
                 env=self._environment(job, service),
                 stdin=subprocess.PIPE if service.mount_path else subprocess.DEVNULL,
                 stdout=output,
@@ -156,7 +161,7 @@ class Pods:
         """Empty if namespaces and FUSE work; sets ``fuse``. Raises OSError with bwrap's words if
         there cannot be jobs at all."""
         plain = View((), visible=self._visible(), cwd=str(CHECKOUT))
-        attempt = _run(containers.container(plain, ["/bin/true"]))
+        attempt = _run(containers.make_container_command(plain, ["/bin/true"]))
         if attempt.returncode != 0:
             raise OSError(attempt.stderr.strip() or f"bwrap ended with {attempt.returncode}")
         if without_fuse:
@@ -165,7 +170,9 @@ class Pods:
             return "/dev/fuse is not there or not readable and writable for this user"
         view = View((), visible=self._visible(), cwd=str(CHECKOUT), fuse=True)
         attempt = _run(
-            containers.container(view, [*_python("-m", "sandbox.jobs.mount"), "--probe"])
+            containers.make_container_command(
+                view, [*_make_python_command("-m", "sandbox.jobs.mount"), "--probe"]
+            )
         )
         self.fuse = attempt.returncode == 0
         return "" if self.fuse else (attempt.stdout + attempt.stderr).strip()
@@ -186,7 +193,7 @@ class Pods:
         for name in FOLDERS:
             (directory / name).mkdir()
         config = yaml.safe_dump(
-            function_config(service.definition), sort_keys=False, allow_unicode=True
+            make_function_config(service.definition), sort_keys=False, allow_unicode=True
         )
         files = {
             "config/script.sh": service.definition["script"],
@@ -249,7 +256,7 @@ class Pods:
         return {
             "path": service.mount_path,
             "options": str(service.definition["mount"].get("options") or "").split(),
-            "rclone": _beside_python("rclone"),
+            "rclone": _find_beside_python("rclone"),
             "sidecar": SIDECAR,
             "fuse": self.fuse,
             "delay_s": self._mount_delay_s,
@@ -263,11 +270,11 @@ class Pods:
         return (CHECKOUT, Path(sys.prefix), Path(sys.base_prefix))
 
 
-def _python(*arguments: str) -> list[str]:
+def _make_python_command(*arguments: str) -> list[str]:
     return [sys.executable, "-E", "-s", *arguments]
 
 
-def _beside_python(name: str) -> str:
+def _find_beside_python(name: str) -> str:
     beside = Path(sys.executable).with_name(name)
     return str(beside) if beside.exists() else shutil.which(name) or name
 

@@ -17,9 +17,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Protocol
 
-from ..cluster.job_record import Job, Phase, now
+from ..cluster.job_record import Job, Phase, read_clock
 from ..cluster.nodes import Nodes
-from ..cluster.resources import Resources, first_fit
+from ..cluster.resources import Resources, find_first_fit
 from .throttle import Throttle
 
 log = logging.getLogger(__name__)
@@ -174,19 +174,19 @@ class Jobs:
             job = self._jobs[name]
             if job.needs in hopeless:
                 continue
-            node = first_fit(self.nodes, self._requested, job.needs)
+            node = find_first_fit(self.nodes, self._requested, job.needs)
             if node is None:
                 hopeless.add(job.needs)
                 continue
             del self._pending[name]
             self._requested[node] = self._requested.get(node, Resources()) + job.needs
-            bound = replace(job, node=node, bound_at=now())
+            bound = replace(job, node=node, bound_at=read_clock())
             self._jobs[name] = bound
             task = self._tasks[name] = asyncio.create_task(self._live(bound))
             task.add_done_callback(partial(self._left, bound))
 
     def _expire(self) -> None:
-        moment = now()
+        moment = read_clock()
         for job in list(self._jobs.values()):
             if job.expires_at and job.expires_at <= moment and job.name not in self._tasks:
                 del self._jobs[job.name]
@@ -245,8 +245,8 @@ class Jobs:
             self._processes.pop(job.name, None)
             await asyncio.shield(asyncio.to_thread(self._pods.end, job, process))
         if job.lag_s and job.name in self._jobs:
-            self._jobs[job.name] = replace(self._jobs[job.name], finished_at=now())
-            age_s = (now() - job.created_at).total_seconds()
+            self._jobs[job.name] = replace(self._jobs[job.name], finished_at=read_clock())
+            age_s = (read_clock() - job.created_at).total_seconds()
             await asyncio.sleep(job.lag_s - age_s % job.lag_s)
         self._change(job, Phase.SUCCEEDED if status == 0 else Phase.FAILED)
 
@@ -263,7 +263,7 @@ class Jobs:
 
 
 def _changed(job: Job, phase: Phase) -> Job:
-    moment = now()
+    moment = read_clock()
     if phase is Phase.SUSPENDED:
         return replace(job, phase=phase, bound_at=None, started_at=None, finished_at=None)
     if phase.final:

@@ -72,7 +72,7 @@ def classify(text: str) -> Unknown | Stored:
             os.environ[f"CONT_VAR_{name}"] = str(value)
         return classify(event["body"])
     if "event" in event:
-        return _delegated(event)
+        return _find_delegated(event)
     if isinstance(event, str):
         return Unknown(base64.b64decode(text))
     if not isinstance(event, dict):
@@ -80,7 +80,7 @@ def classify(text: str) -> Unknown | Stored:
     return _record(event)
 
 
-def _delegated(event: Any) -> Unknown | Stored:
+def _find_delegated(event: Any) -> Unknown | Stored:
     if "subscription" in event:
         raise NotImplementedError("dCache events are not simulated")
     inner = event["event"]

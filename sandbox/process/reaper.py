@@ -34,7 +34,7 @@ def start(state: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def dismiss(process: subprocess.Popen[bytes]) -> None:
+def say_goodbye(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(BrokenPipeError):
         process.communicate(GOODBYE)
 
@@ -48,13 +48,13 @@ def end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         os.kill(process.pid, signal.SIGSTOP)
         os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-        for child in _children(process.pid):
+        for child in _list_children(process.pid):
             _kill_and_wait(child)
         process.kill()
     process.wait()
 
 
-def _children(pid: int) -> list[int]:
+def _list_children(pid: int) -> list[int]:
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
         return [int(word) for word in words]
@@ -75,12 +75,12 @@ def _kill_and_wait(pid: int) -> None:
 
 def reap(state: Path) -> None:
     """Kill the bwraps of orphaned jobs; the kernel ends the rest of their namespaces."""
-    for pid in _orphans(state):
+    for pid in _find_orphans(state):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
-def _orphans(state: Path) -> list[int]:
+def _find_orphans(state: Path) -> list[int]:
     """What was started in this directory and does not descend from a living sandbox."""
     inside = f"{state}/".encode()
     parents: dict[int, int] = {}
@@ -89,20 +89,20 @@ def _orphans(state: Path) -> list[int]:
         with contextlib.suppress(OSError, ValueError):
             words = (entry / "cmdline").read_bytes().split(b"\0")
             if words[0].endswith(b"bwrap") and any(inside in word for word in words):
-                parents[int(entry.name)] = _parent(entry)
+                parents[int(entry.name)] = _read_parent(entry)
             elif words[1:4] == [b"-m", b"sandbox", b"up"]:
                 sandboxes.add(int(entry.name))
-    return [pid for pid in parents if _root(pid, parents) not in sandboxes]
+    return [pid for pid in parents if _find_root(pid, parents) not in sandboxes]
 
 
-def _root(pid: int, parents: dict[int, int]) -> int:
+def _find_root(pid: int, parents: dict[int, int]) -> int:
     """The first ancestor that is no job's process."""
     while pid in parents:
         pid = parents[pid]
     return pid
 
 
-def _parent(entry: Path) -> int:
+def _read_parent(entry: Path) -> int:
     text = (entry / "stat").read_text("utf-8", "replace")
     return int(text.rpartition(")")[2].split()[1])
 

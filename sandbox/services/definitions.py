@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..cluster.profiles import FlatPath, Profile
-from ..cluster.resources import Resources, resources
+from ..cluster.resources import Resources, parse_resources
 
 Definition = dict[str, Any]
 
@@ -102,30 +102,30 @@ def normalise(raw: Any, token: str, provider: Provider, profile: Profile) -> Def
     service = copy.deepcopy(DEFAULTS)
     for key in DEFAULTS.keys() - set(_READ_ONLY):
         if lowered.get(key) is not None:
-            service[key] = _typed(key, lowered[key])
+            service[key] = _check_type(key, lowered[key])
     _check_ports(service["expose"], as_lists=profile.list_ports)
     service["token"] = token
-    service["environment"] = _environment(service["environment"])
+    service["environment"] = _read_environment(service["environment"])
     if profile.newlines:
         service["script"] = service["script"].replace("\r\n", "\n")
-    _require(service)
+    _require_fields(service)
     _fill(service, provider)
     if profile.flat_path is FlatPath.PREFIXED:
         for entry in (*service["input"], *service["output"]):
             if "/" not in entry["path"]:
                 entry["path"] = f"{service['name']}/{entry['path']}"
-    return _known(service, profile.absent_keys)
+    return _keep_known(service, profile.absent_keys)
 
 
-def needs(service: Definition) -> Resources:
+def find_needs(service: Definition) -> Resources:
     """What a job of the service requests: limits without requests, so requests equal limits."""
     try:
-        return resources(service["cpu"], service["memory"], int(bool(service["enable_gpu"])))
+        return parse_resources(service["cpu"], service["memory"], int(bool(service["enable_gpu"])))
     except ValueError as error:
         raise Rejected(500, str(error)) from error
 
 
-def answer(service: Definition) -> Definition:
+def make_answer(service: Definition) -> Definition:
     """What GET answers: default keys and secret values redacted, token and clusters readable."""
     shown = copy.deepcopy(service)
     shown["storage_providers"]["minio"]["default"].update(**HIDDEN)
@@ -133,13 +133,13 @@ def answer(service: Definition) -> Definition:
     return shown
 
 
-def function_config(service: Definition) -> Definition:
+def make_function_config(service: Definition) -> Definition:
     """What the job finds at /oscar/config/function_config.yaml."""
-    shown = answer(service)
+    shown = make_answer(service)
     return {key: value for key, value in shown.items() if key not in ("script", "namespace")}
 
 
-def _typed(key: str, value: Any) -> Any:
+def _check_type(key: str, value: Any) -> Any:
     wanted = type(DEFAULTS[key])
     if not isinstance(value, wanted):
         kind = type(value).__name__
@@ -166,7 +166,7 @@ def _check_ports(expose: dict[str, Any], *, as_lists: bool) -> None:
             )
 
 
-def _known(service: Definition, absent: frozenset[str]) -> Definition:
+def _keep_known(service: Definition, absent: frozenset[str]) -> Definition:
     """Without the keys that a release does not know; `mount.options` is one inside another."""
     known = {key: value for key, value in service.items() if key not in absent}
     for path in absent:
@@ -176,7 +176,7 @@ def _known(service: Definition, absent: frozenset[str]) -> Definition:
     return known
 
 
-def _environment(raw: dict[str, Any]) -> dict[str, dict[str, str]]:
+def _read_environment(raw: dict[str, Any]) -> dict[str, dict[str, str]]:
     """``Variables`` (oscar-cli) and ``variables`` (REST) are the same key."""
     lowered = {key.lower(): value or {} for key, value in raw.items()}
     parts = {key: lowered.get(key, {}) for key in ("variables", "secrets")}
@@ -188,7 +188,7 @@ def _environment(raw: dict[str, Any]) -> dict[str, dict[str, str]]:
     return parts
 
 
-def _require(service: Definition) -> None:
+def _require_fields(service: Definition) -> None:
     for key in ("name", "image", "script"):
         if not service[key]:
             raise Rejected(

@@ -32,7 +32,7 @@ class Request:
 
 def job_of(service: Service, request: Request, profile: Profile) -> Job:
     wanted = request.wanted_name if profile.delegated_name else ""
-    name = wanted or _made_up(service.name)
+    name = wanted or _make_up_name(service.name)
     if not _NAME.fullmatch(name):
         raise Rejected(500, f'Job.batch "{name}" is invalid: metadata.name: Invalid value')
     for value in service.definition["labels"].values():
@@ -43,14 +43,14 @@ def job_of(service: Service, request: Request, profile: Profile) -> Job:
         raise Panic
     if len(request.body) > JOB_LIMIT:
         raise Rejected(500, "etcdserver: request is too large")
-    startable = secret_of(service, principal(request.body), profile) == ROOT
+    startable = name_secret(service, find_principal(request.body), profile) == ROOT
     if not startable and profile.owner_is_root:
         raise Rejected(500, "error copying the storage secret of the user: not found")
     lag_s = profile.mount_lag_s if service.mount_path else 0.0
     return Job(name, service.name, service.needs, startable=startable, lag_s=lag_s)
 
 
-def principal(body: bytes) -> str:
+def find_principal(body: bytes) -> str:
     """The user of a MinIO-like event; without an address beside it, none."""
     try:
         parameters = json.loads(body)["Records"][0]["requestParameters"]
@@ -60,7 +60,7 @@ def principal(body: bytes) -> str:
     return user if isinstance(user, str) and isinstance(address, str) else ""
 
 
-def secret_of(service: Service, user: str, profile: Profile) -> str:
+def name_secret(service: Service, user: str, profile: Profile) -> str:
     """The name of the storage secret that the job mounts."""
     owner = str(service.definition["owner"])
     if profile.owner_is_root and user in ("", owner):
@@ -72,5 +72,5 @@ def is_label(text: str) -> bool:
     return _LABEL.fullmatch(text) is not None
 
 
-def _made_up(service: str) -> str:
+def _make_up_name(service: str) -> str:
     return f"{service if len(service) < 25 else service[:16]}-{uuid.uuid4()}"

@@ -130,7 +130,7 @@ class Services:
 
     def _parse(self, raw: object, token: str) -> Service:
         stored = definitions.normalise(raw, token, self._provider, self._profile)
-        return Service(stored["name"], token, definitions.needs(stored), stored)
+        return Service(stored["name"], token, definitions.find_needs(stored), stored)
 
     async def _provide(self, service: Service, made: set[str]) -> set[Trigger]:
         """Make the buckets and folders; ``made`` records for the caller what exists."""

@@ -46,14 +46,14 @@ def build(
     backend: Backend, directory: Path, post: Callable[[str, str, str], Awaitable[int]]
 ) -> tuple[Storage, Notifier]:
     if backend.kind == "s3":
-        return Storage(backend.url, _keys(os.environ)), Notifier()
+        return Storage(backend.url, _read_keys(os.environ)), Notifier()
     if backend.kind == "minio":
-        server = MinioServer(directory, minio_binary())
+        server = MinioServer(directory, find_minio_binary())
         return server, MinioNotifier(server)
     return SeaweedFS(directory), FilerNotifier(post)
 
 
-def minio_binary() -> Path:
+def find_minio_binary() -> Path:
     """The named one, else on PATH, else what `make minio` built. Raises StorageError if none."""
     named = os.environ.get("MINIO_BINARY")
     candidates = [named] if named else ["minio", str(BUILT)]
@@ -63,7 +63,7 @@ def minio_binary() -> Path:
     raise StorageError(NO_MINIO)
 
 
-def _keys(environment: Mapping[str, str]) -> Keys:
+def _read_keys(environment: Mapping[str, str]) -> Keys:
     missing = [name for name in KEY_VARIABLES if not environment.get(name)]
     if missing:
         raise StorageError(f"set {' and '.join(missing)} for the storage that runs already")

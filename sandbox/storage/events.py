@@ -70,7 +70,7 @@ def read_webhook(payload: Mapping[str, Any]) -> Written | None:
     )
 
 
-def minio_event(written: Written, now: datetime) -> str:
+def make_minio_event(written: Written, now: datetime) -> str:
     """The body that MinIO's webhook target sends for one object."""
     name, sequencer = "s3:ObjectCreated:Put", f"{int(now.timestamp() * 1e9):X}"
     record = {
@@ -159,7 +159,7 @@ class FilerNotifier(Notifier):
             seen.set()
         for trigger in self._triggers:
             if trigger.matches(written):
-                body = minio_event(written, datetime.now(UTC))
+                body = make_minio_event(written, datetime.now(UTC))
                 task = asyncio.create_task(self._deliver(trigger.service, body))
                 self._deliveries.add(task)
                 task.add_done_callback(self._deliveries.discard)

@@ -21,7 +21,16 @@ from minio.minioadmin import MinioAdmin
 from minio.notificationconfig import NotificationConfig, PrefixFilterRule, QueueConfig
 
 from .events import Notifier, Trigger
-from .servers import REGION, Keys, Manager, Program, Server, StorageError, free_ports, unless_gone
+from .servers import (
+    REGION,
+    Keys,
+    Manager,
+    Program,
+    Server,
+    StorageError,
+    find_free_ports,
+    ignore_missing,
+)
 
 T = TypeVar("T")
 
@@ -39,7 +48,7 @@ class MinioServer(Server):
     def __init__(self, directory: Path, binary: Path) -> None:
         self._directory = directory
         self._binary = binary
-        (self._port,) = free_ports(1)
+        (self._port,) = find_free_ports(1)
         super().__init__(f"http://127.0.0.1:{self._port}", Keys(ROOT, secrets.token_hex(20)))
         self.job_url: Callable[[str], str] = str
 
@@ -101,22 +110,22 @@ class MinioNotifier(Notifier):
     def _apply(self, change: Callable[[], str]) -> None:
         """Change the configuration, restart, wait until the server runs with the change."""
         until = time.monotonic() + RESTART_TIMEOUT_S
-        wanted = {_arn(service) for service in self._tokens}
-        _insist(change, until)
-        _insist(self._admin.service_restart, until)
+        wanted = {_make_arn(service) for service in self._tokens}
+        _retry_until_done(change, until)
+        _retry_until_done(self._admin.service_restart, until)
         while set(self._targets(until)) != wanted or not self._healthy(until):
             if time.monotonic() > until:
                 raise StorageError(f"MinIO did not come back within {RESTART_TIMEOUT_S:.0f} s")
             time.sleep(_POLL_S)
 
     def _targets(self, until: float) -> list[str]:
-        return json.loads(_insist(self._admin.info, until)).get("sqsARN") or []
+        return json.loads(_retry_until_done(self._admin.info, until)).get("sqsARN") or []
 
     def _healthy(self, until: float) -> bool:
         """It serves objects before it knows its buckets' notifications, and what is written in
         between starts nothing. OSCAR sleeps for six seconds."""
         url = f"{self._server.url}/minio/health/cluster"
-        return _insist(lambda: self._http.request("GET", url).status, until) == 200
+        return _retry_until_done(lambda: self._http.request("GET", url).status, until) == 200
 
     def _notify(self, bucket: str) -> None:
         wanted = sorted(
@@ -125,21 +134,21 @@ class MinioNotifier(Notifier):
         )
         queues = [
             QueueConfig(
-                queue=_arn(trigger.service),
+                queue=_make_arn(trigger.service),
                 events=["s3:ObjectCreated:*"],
                 prefix_filter_rule=PrefixFilterRule(trigger.prefix),
             )
             for trigger in wanted
         ]
         config = NotificationConfig(queue_config_list=queues)
-        unless_gone(lambda: self._server.client.set_bucket_notification(bucket, config))
+        ignore_missing(lambda: self._server.client.set_bucket_notification(bucket, config))
 
 
-def _arn(service: str) -> str:
+def _make_arn(service: str) -> str:
     return f"arn:minio:sqs:{REGION}:{service}:webhook"
 
 
-def _insist(call: Callable[[], T], until: float) -> T:
+def _retry_until_done(call: Callable[[], T], until: float) -> T:
     """Again and again while the server restarts; a refusal with words is final."""
     while True:
         try:

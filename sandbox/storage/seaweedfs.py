@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from .servers import Keys, Manager, Program, Server, StorageError, free_ports, unless_gone
+from .servers import Keys, Manager, Program, Server, StorageError, find_free_ports, ignore_missing
 
 # weed takes for each port also the one this far above it.
 GRPC_OFFSET = 10_000
@@ -44,7 +44,7 @@ class SeaweedFS(Server):
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._ports = dict(zip(_PARTS, free_ports(len(_PARTS), GRPC_OFFSET), strict=True))
+        self._ports = dict(zip(_PARTS, find_free_ports(len(_PARTS), GRPC_OFFSET), strict=True))
         keys = Keys(secrets.token_hex(10), secrets.token_hex(20))
         super().__init__(f"http://127.0.0.1:{self._ports['s3']}", keys)
 
@@ -54,7 +54,7 @@ class SeaweedFS(Server):
             path.mkdir(parents=True)
         text = _NOTIFICATION.format(endpoint=manager.webhook, token=manager.webhook_token)
         (config / "notification.toml").write_text(text, encoding="utf-8")
-        weed = [_binary(), f"-config_dir={config}", "mini", f"-dir={data}"]
+        weed = [_find_binary(), f"-config_dir={config}", "mini", f"-dir={data}"]
         weed += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", *_OFF]
         weed += [f"-{part}.port={port}" for part, port in self._ports.items()]
         environment = {
@@ -66,10 +66,10 @@ class SeaweedFS(Server):
 
     async def remove_bucket(self, bucket: str) -> None:
         """SeaweedFS drops a bucket as a whole."""
-        await self.do(lambda: unless_gone(lambda: self.client.remove_bucket(bucket)))
+        await self.do(lambda: ignore_missing(lambda: self.client.remove_bucket(bucket)))
 
 
-def _binary() -> str:
+def _find_binary() -> str:
     beside = Path(sys.executable).with_name("weed")
     found = str(beside) if beside.exists() else shutil.which("weed")
     if found is None:

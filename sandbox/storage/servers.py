@@ -118,7 +118,7 @@ class Storage:
                 raise StorageError(f"cannot delete {bucket}/{failure.name}: {failure.message}")
             self.client.remove_bucket(bucket)
 
-        await self.do(lambda: unless_gone(remove))
+        await self.do(lambda: ignore_missing(remove))
 
     async def put_marker(self, bucket: str, key: str) -> None:
         await self.do(lambda: self.client.put_object(bucket, key, io.BytesIO(), 0))
@@ -172,7 +172,7 @@ class Server(Storage):
         log_path = program.directory / "server.log"
         with log_path.open("ab") as output:
             self._process = subprocess.Popen(
-                containers.private_tmp(program.argv, visible=visible),
+                containers.make_tmp_command(program.argv, visible=visible),
                 env={"PATH": os.environ.get("PATH", os.defpath), **program.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -180,7 +180,7 @@ class Server(Storage):
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and self._process.poll() is None:
-            if _listens(program.port) and await self._answers():
+            if _is_listening(program.port) and await self._answers():
                 return
             await asyncio.sleep(0.02)
         tail = log_path.read_text("utf-8", "replace")[-500:]
@@ -198,7 +198,7 @@ class Server(Storage):
         return True
 
 
-def free_ports(count: int, twin: int = 0) -> list[int]:
+def find_free_ports(count: int, twin: int = 0) -> list[int]:
     """Ports that are free, and with ``twin`` also the ones that far above them; all held open
     until all are found."""
     held: list[socket.socket] = []
@@ -216,7 +216,7 @@ def free_ports(count: int, twin: int = 0) -> list[int]:
     return ports
 
 
-def unless_gone(change: Callable[[], None]) -> None:
+def ignore_missing(change: Callable[[], None]) -> None:
     """A bucket that somebody else has deleted needs no change."""
     try:
         change()
@@ -225,7 +225,7 @@ def unless_gone(change: Callable[[], None]) -> None:
             raise
 
 
-def _listens(port: int) -> bool:
+def _is_listening(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

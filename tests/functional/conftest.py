@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from coordinator.storage.bucket import Bucket
-from sandbox.handle import Sandbox, running
-from sandbox.storage.backends import VARIABLE, minio_binary
+from sandbox.handle import Sandbox, run_sandbox
+from sandbox.storage.backends import VARIABLE, find_minio_binary
 from sandbox.storage.servers import StorageError
 from tests.functional.servers import Server
 
@@ -26,7 +26,7 @@ Release = Callable[[str], Sandbox]
 def require_minio() -> None:
     """Where there is no MinIO the test is skipped; in CI that is an error."""
     try:
-        minio_binary()
+        find_minio_binary()
     except StorageError as error:
         if os.environ.get("CI"):
             pytest.fail(str(error))
@@ -42,7 +42,7 @@ def _storage() -> None:
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A sandbox of two nodes of 4 CPU and 8 GiB, shared by all tests of the worker."""
-    with running(tmp_path_factory.mktemp("sandbox")) as found:
+    with run_sandbox(tmp_path_factory.mktemp("sandbox")) as found:
         yield found
 
 
@@ -77,7 +77,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
             if profile not in up:
                 directory = tmp_path_factory.mktemp(profile)
                 arguments = ["--profile", profile, "--chaos"]
-                up[profile] = stack.enter_context(running(directory, arguments))
+                up[profile] = stack.enter_context(run_sandbox(directory, arguments))
             return up[profile]
 
         yield of
@@ -112,7 +112,9 @@ def server(
     kind = str(request.param)
     if kind == "minio":
         require_minio()
-    with running(tmp_path_factory.mktemp(kind), ["--storage", kind, "--storage-restarts"]) as found:
+    with run_sandbox(
+        tmp_path_factory.mktemp(kind), ["--storage", kind, "--storage-restarts"]
+    ) as found:
         yield Server(kind, found)
 
 

@@ -19,7 +19,7 @@ from minio.minioadmin import MinioAdmin
 from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
-from sandbox.handle import Sandbox, running
+from sandbox.handle import Sandbox, run_sandbox
 from tests.functional.conftest import require_minio
 from tests.functional.coordination import content, keys_of
 from tests.functional.test_sandbox_lifecycle import command
@@ -30,7 +30,7 @@ PROVIDER = "minio.default"
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     require_minio()
-    with running(tmp_path_factory.mktemp("real"), ["--storage", "minio"]) as found:
+    with run_sandbox(tmp_path_factory.mktemp("real"), ["--storage", "minio"]) as found:
         yield found
 
 
@@ -177,7 +177,7 @@ def test_any_running_s3_endpoint_serves_but_triggers_nothing(
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", sandbox.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", sandbox.secret_key)
-    with running(tmp_path, ["--storage", f"s3={sandbox.s3_url}"]) as guest:
+    with run_sandbox(tmp_path, ["--storage", f"s3={sandbox.s3_url}"]) as guest:
         assert guest.s3_url == sandbox.s3_url
         output = {"storage_provider": PROVIDER, "path": f"{name}/out"}
         guest.deploy(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.handle import CHECKOUT, Sandbox, running
+from sandbox.handle import CHECKOUT, Sandbox, run_sandbox
 from tests.functional.coordination import RECORDER, config_for, fill, keys_of, recorded
 
 BUILT = CHECKOUT / "build/bin/oscar-cli"
@@ -56,7 +56,7 @@ def cli(tmp_path: Path) -> Cli:
 
 @pytest.fixture(scope="module")
 def v37(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with running(tmp_path_factory.mktemp("v37"), ["--profile", "v3.7"]) as found:
+    with run_sandbox(tmp_path_factory.mktemp("v37"), ["--profile", "v3.7"]) as found:
         yield found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.handle import Sandbox, running, until
+from sandbox.handle import Sandbox, run_sandbox, wait_until
 from tests.functional.conftest import Deploy
 from tests.functional.coordination import content, keys_of
 
@@ -68,13 +68,13 @@ def test_the_sidecar_has_oscars_flags_and_no_secret(
 ) -> None:
     deploy("sleep 60", **mount(data, "--vfs-cache-mode writes --log-level=INFO"))
     sandbox.invoke(name, "{}")
-    (line,) = until(lambda: sidecars(data) or None, 10, lambda: "no rclone")
+    (line,) = wait_until(lambda: sidecars(data) or None, 10, lambda: "no rclone")
     assert (
         f"mount oscar:{data} /mnt/{data} {FLAGS} --vfs-cache-mode writes --log-level=INFO" in line
     )
     assert sandbox.secret_key not in line
     sandbox.remove(name)
-    until(lambda: not sidecars(data) or None, 10, lambda: str(sidecars(data)))
+    wait_until(lambda: not sidecars(data) or None, 10, lambda: str(sidecars(data)))
 
 
 @needs_fuse
@@ -117,7 +117,9 @@ def test_a_new_object_is_seen_late_but_within_the_directory_caches_time(
         **mount(data),
     )
     sandbox.invoke(name, "{}")
-    until(lambda: "ready" in keys_of(sandbox, data) or None, 10, lambda: "the job does not start")
+    wait_until(
+        lambda: "ready" in keys_of(sandbox, data) or None, 10, lambda: "the job does not start"
+    )
     put(sandbox, data, "sub/late", b"x")
     (job,) = sandbox.ended(name, within_s=30)
     log = sandbox.log(name, job)
@@ -128,7 +130,7 @@ def test_a_new_object_is_seen_late_but_within_the_directory_caches_time(
 @pytest.fixture(scope="module")
 def copying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A sandbox that has no FUSE."""
-    with running(tmp_path_factory.mktemp("copying"), ["--without-fuse"]) as found:
+    with run_sandbox(tmp_path_factory.mktemp("copying"), ["--without-fuse"]) as found:
         yield found
 
 

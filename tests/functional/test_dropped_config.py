@@ -15,7 +15,7 @@ from threading import Event, Thread
 
 import pytest
 
-from sandbox.handle import CHECKOUT, Sandbox, running
+from sandbox.handle import CHECKOUT, Sandbox, run_sandbox
 from tests.functional.coordination import RECORDER, config_for, content, fill, keys_of, recorded
 
 TARGET = {
@@ -44,7 +44,7 @@ def deploy_coordinator(sandbox: Sandbox) -> str:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A sandbox of its own, with the coordinator deployed and 30 items in a bucket."""
-    with running(tmp_path_factory.mktemp("cluster")) as sandbox:
+    with run_sandbox(tmp_path_factory.mktemp("cluster")) as sandbox:
         assert deploy_coordinator(sandbox) == "oscar-batch: created\n"
         sandbox.deploy(TARGET)
         fill(sandbox, "data", [f"input/{i:02}.jpg" for i in range(30)])

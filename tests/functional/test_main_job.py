@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.handle import Sandbox, running
+from sandbox.handle import Sandbox, run_sandbox
 from tests.functional.conftest import Deploy
 from tests.functional.coordination import (
     RECORDER,
@@ -286,7 +286,7 @@ def test_an_index_that_would_trigger_the_service_is_refused_before_anything_is_w
 
 
 def test_a_cluster_without_status_needs_a_configured_parallelism(tmp_path: Path) -> None:
-    with running(tmp_path, ["--status-shape", "500"]) as sandbox:
+    with run_sandbox(tmp_path, ["--status-shape", "500"]) as sandbox:
         sandbox.deploy({"name": "target", "image": "i", "script": "true"})
         fill(sandbox, "data", ["input/a.jpg", "input/b.jpg", "input/c.jpg"])
 
@@ -311,7 +311,7 @@ def test_a_cluster_without_status_needs_a_configured_parallelism(tmp_path: Path)
 def test_every_status_shape_gives_the_slots_of_the_free_nodes(
     shape: str, slots: int, tmp_path: Path
 ) -> None:
-    with running(tmp_path, ["--status-shape", shape, "--nodes", "2x4:8Gi"]) as sandbox:
+    with run_sandbox(tmp_path, ["--status-shape", shape, "--nodes", "2x4:8Gi"]) as sandbox:
         sandbox.deploy({"name": "target", "image": "i", "script": "true", "cpu": "1"})
         config = config_for(sandbox, "target", "data", plan={"headroom": 0})
 

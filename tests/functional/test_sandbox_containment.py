@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from sandbox.handle import Sandbox, running, until
+from sandbox.handle import Sandbox, run_sandbox, wait_until
 from tests.functional.conftest import Deploy
 
 MIB = 1 << 20
@@ -72,7 +72,7 @@ def test_what_a_job_forks_ends_with_it(sandbox: Sandbox, deploy: Deploy, name: s
     )
     sandbox.invoke(name, "{}")
     assert b"forked" in one_log(sandbox, name)
-    until(lambda: not alive(name) or None, 10, lambda: str(alive(name)))
+    wait_until(lambda: not alive(name) or None, 10, lambda: str(alive(name)))
 
 
 def alive(word: str) -> list[str]:
@@ -88,7 +88,7 @@ def alive(word: str) -> list[str]:
 
 
 def test_long_events_wait_in_files(tmp_path: Path) -> None:
-    with running(tmp_path, ["--nodes", "1x1:1Gi"]) as box:
+    with run_sandbox(tmp_path, ["--nodes", "1x1:1Gi"]) as box:
         box.deploy({"name": "wide", "image": "i", "script": "true", "cpu": "2"})
         before = resident(box)
         headers = {"Authorization": f"Bearer {box.service('wide')['token']}"}
@@ -102,7 +102,7 @@ def test_long_events_wait_in_files(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(400)
 def test_a_thousand_queued_jobs_and_two_hundred_running(tmp_path: Path) -> None:
-    with running(tmp_path, ["--nodes", "2x100:100Gi"]) as box:
+    with run_sandbox(tmp_path, ["--nodes", "2x100:100Gi"]) as box:
         box.deploy({"name": "many", "image": "i", "script": "sleep 600", "cpu": "1"})
         headers = {"Authorization": f"Bearer {box.service('many')['token']}"}
         session = requests.Session()
@@ -115,9 +115,11 @@ def test_a_thousand_queued_jobs_and_two_hundred_running(tmp_path: Path) -> None:
         with ThreadPoolExecutor(4) as pool:
             codes = list(pool.map(post, range(QUEUED + RUNNING)))
         assert set(codes) == {201}
-        jobs = until(lambda: all_run(box), 120, lambda: str(len(box.jobs("many"))))
+        jobs = wait_until(lambda: all_run(box), 120, lambda: str(len(box.jobs("many"))))
         assert len(jobs) == QUEUED + RUNNING
-        until(lambda: len(alive("sleep\x00600")) >= RUNNING or None, 120, lambda: "no sleepers")
+        wait_until(
+            lambda: len(alive("sleep\x00600")) >= RUNNING or None, 120, lambda: "no sleepers"
+        )
         began = time.monotonic()
         assert box.call("GET", "/system/status").json()["cluster"]["nodes"][0]["cpu"]
         assert time.monotonic() - began < 2, "it answers"

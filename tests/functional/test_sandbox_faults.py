@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from sandbox.handle import Sandbox, running, until
+from sandbox.handle import Sandbox, run_sandbox, wait_until
 from tests.functional.conftest import Deploy
 
 
@@ -103,7 +103,7 @@ def test_listing_jobs_and_submitting_share_the_budget(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """5 calls a second, 10 at once: a submission is 4 calls, a list is 3 and one for each job."""
-    with running(tmp_path_factory.mktemp("up"), ["--request-budget"]) as box:
+    with run_sandbox(tmp_path_factory.mktemp("up"), ["--request-budget"]) as box:
         box.deploy({"name": "t", "image": "i", "script": "true", "cpu": "100"})
         headers = {"Authorization": f"Bearer {box.service('t')['token']}"}
 
@@ -137,13 +137,13 @@ def answers(box: Sandbox) -> bool:
 def test_the_storage_restarts_when_a_service_comes_or_goes(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    with running(tmp_path_factory.mktemp("up"), ["--storage-restarts"]) as box:
+    with run_sandbox(tmp_path_factory.mktemp("up"), ["--storage-restarts"]) as box:
         box.minio.make_bucket("kept")
         entry = {"storage_provider": "minio.default", "path": "trap/in"}
         definition = {"name": "trap", "image": "i", "script": "true", "input": [entry]}
         deploying = threading.Thread(target=box.deploy, args=(definition,))
         deploying.start()
-        until(lambda: not answers(box) or None, 10, lambda: "S3 was there all the time")
+        wait_until(lambda: not answers(box) or None, 10, lambda: "S3 was there all the time")
         deploying.join()
         assert answers(box)
         assert {bucket.name for bucket in box.minio.list_buckets()} == {"kept", "trap"}

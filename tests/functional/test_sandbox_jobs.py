@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.handle import Sandbox, until
+from sandbox.handle import Sandbox, wait_until
 from tests.functional.conftest import Deploy
 
 SHOW = 'cat "$INPUT_FILE_PATH"'
@@ -204,7 +204,9 @@ def test_output_is_buffered_unless_debug(
     sandbox.invoke(name, "{}")
     (job,) = sandbox.jobs(name)
     mark = "early" if live else "Executing"
-    until(lambda: mark in text(sandbox, name, job) or None, 10, lambda: text(sandbox, name, job))
+    wait_until(
+        lambda: mark in text(sandbox, name, job) or None, 10, lambda: text(sandbox, name, job)
+    )
     assert ("early" in text(sandbox, name, job)) is live
 
 
@@ -245,7 +247,7 @@ def test_delete_kills_whatever_the_job_started(sandbox: Sandbox, deploy: Deploy,
     )
     sandbox.invoke(name, "{}")
     (job,) = sandbox.jobs(name)
-    until(lambda: processes(name) or None, 10, lambda: "the job did not start")
+    wait_until(lambda: processes(name) or None, 10, lambda: "the job did not start")
     assert sandbox.call("DELETE", f"/system/logs/{name}/{job}").status_code == 204
     assert processes(name) == []
 
@@ -293,7 +295,7 @@ def test_status_counts_requests_of_bound_jobs(sandbox: Sandbox, deploy: Deploy, 
     before = requested()
     for _ in range(2):
         sandbox.invoke(name, "{}")
-    until(lambda: requested() == before + 3000 or None, 10, lambda: str(cluster()))
+    wait_until(lambda: requested() == before + 3000 or None, 10, lambda: str(cluster()))
     metrics = cluster()["metrics"]
     assert metrics["cpu"]["total_schedulable_cores"] == 8000 - before - 3000
     assert sandbox.call("DELETE", f"/system/services/{name}").status_code == 204

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.handle import CHECKOUT, Sandbox, running, until
+from sandbox.handle import CHECKOUT, Sandbox, run_sandbox, wait_until
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -50,7 +50,9 @@ def sleeper(sandbox: Sandbox) -> None:
         }
     )
     sandbox.invoke("sleeper", "{}")
-    until(lambda: "Running" in str(sandbox.jobs("sleeper")) or None, 10, lambda: "it does not run")
+    wait_until(
+        lambda: "Running" in str(sandbox.jobs("sleeper")) or None, 10, lambda: "it does not run"
+    )
 
 
 @pytest.fixture
@@ -90,37 +92,45 @@ def test_it_is_soon_up_and_down_leaves_nothing(tmp_path: Path, state: Path) -> N
 
 
 def test_a_killed_sandbox_leaves_nothing_running_and_the_next_cleans(tmp_path: Path) -> None:
-    with running(tmp_path) as sandbox:
+    with run_sandbox(tmp_path) as sandbox:
         sleeper(sandbox)
         for _ in range(5):  # some of them in the midst of starting
             sandbox.invoke("sleeper", "{}")
         os.kill(sandbox.pid, signal.SIGKILL)
-        until(lambda: not left_behind(tmp_path) or None, 10, lambda: str(left_behind(tmp_path)))
+        wait_until(
+            lambda: not left_behind(tmp_path) or None, 10, lambda: str(left_behind(tmp_path))
+        )
     (tmp_path / "ready.json").unlink()
     assert (tmp_path / "state" / "up.json").exists()
-    with running(tmp_path) as sandbox:
+    with run_sandbox(tmp_path) as sandbox:
         assert sandbox.call("GET", "/system/services").json() == []
         assert not list((tmp_path / "state" / "jobs").iterdir())
 
 
 def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
-    with running(tmp_path) as sandbox:
+    with run_sandbox(tmp_path) as sandbox:
         sleeper(sandbox)
         os.kill(sandbox.pid, signal.SIGINT)
-        until(lambda: not left_behind(tmp_path) or None, 15, lambda: str(left_behind(tmp_path)))
+        wait_until(
+            lambda: not left_behind(tmp_path) or None, 15, lambda: str(left_behind(tmp_path))
+        )
         assert [path.name for path in (tmp_path / "state").iterdir()] == [".oscar-sandbox"]
     assert str(tmp_path) not in Path("/proc/self/mounts").read_text("utf-8")
 
 
 def test_a_killed_sandbox_does_not_leave_stopped_jobs(tmp_path: Path) -> None:
     """Those of a slow node are stopped nearly all the time."""
-    with running(tmp_path, ["--nodes", "1x4:8Gi:speed=0.01", "--chaos"]) as sandbox:
+    with run_sandbox(tmp_path, ["--nodes", "1x4:8Gi:speed=0.01", "--chaos"]) as sandbox:
         sandbox.deploy({"name": "slow", "image": "i", "script": "sleep 300"})
         sandbox.invoke("slow", "{}")
-        until(lambda: "Running" in str(sandbox.jobs("slow")) or None, 10, lambda: "not running")
+        wait_until(
+            lambda: "Running" in str(sandbox.jobs("slow")) or None, 10, lambda: "not running"
+        )
         time.sleep(0.3)
         os.kill(sandbox.pid, signal.SIGKILL)
-        until(lambda: not left_behind(tmp_path) or None, 10, lambda: str(left_behind(tmp_path)))
+        wait_until(
+            lambda: not left_behind(tmp_path) or None, 10, lambda: str(left_behind(tmp_path))
+        )
 
 
 @pytest.mark.parametrize(
@@ -157,7 +167,7 @@ def test_options_shape_the_cluster_and_fill_the_image(tmp_path: Path) -> None:
     (program / "tool.py").write_text("print('from the image')")
     (tmp_path / "up").mkdir()
     arguments = ["--nodes", "1x1:1Gi", "--status-shape", "B", "--image", f"img={program}:/opt/tool"]
-    with running(tmp_path / "up", arguments) as sandbox:
+    with run_sandbox(tmp_path / "up", arguments) as sandbox:
         status = sandbox.call("GET", "/system/status").json()
         assert (status["numberNodes"], status["detail"][0]["cpuCapacity"]) == (1, "1000")
         for name, image in (("with", "img"), ("without", "other")):

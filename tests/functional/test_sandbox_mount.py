@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.handle import Sandbox, running
+from sandbox.handle import Sandbox, run_sandbox
 from tests.functional.conftest import Deploy
 
 SCRIPT = """
@@ -66,7 +66,7 @@ ls /mnt/late-data
 
 @pytest.mark.skipif(not os.access("/dev/fuse", os.R_OK | os.W_OK), reason="without /dev/fuse")
 def test_a_script_may_start_before_its_mount(tmp_path: Path) -> None:
-    with running(tmp_path, ["--mount-delay", "1.5"]) as sandbox:
+    with run_sandbox(tmp_path, ["--mount-delay", "1.5"]) as sandbox:
         sandbox.minio.make_bucket("late-data")
         sandbox.minio.put_object("late-data", "item.txt", io.BytesIO(b"x"), 1)
         mount = {"storage_provider": "minio.default", "path": "late-data"}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.handle import Sandbox, until
+from sandbox.handle import Sandbox, wait_until
 from tests.functional.conftest import Deploy
 
 NODE = "1x4:8Gi:gpu=2"
@@ -43,7 +43,7 @@ def statuses(box: Sandbox, service: str) -> list[str]:
 
 
 def wait(box: Sandbox, service: str, expected: list[str]) -> None:
-    until(
+    wait_until(
         lambda: statuses(box, service) == expected or None,
         15,
         lambda: f"{statuses(box, service)} is not {expected}",
@@ -69,7 +69,7 @@ def sleepers(chaotic: Sandbox, deploy_on: Deploy, name: str, node: str) -> str:
     deploy_on(chaotic, f"trap '' TERM; sh -c 'sleep 60; echo {name}'", enable_gpu=True)
     for _ in range(2):
         assert chaotic.invoke(name, "{}").status_code == 201
-    until(lambda: len(processes(f"echo {name}")) >= 2 or None, 15, lambda: "they do not run")
+    wait_until(lambda: len(processes(f"echo {name}")) >= 2 or None, 15, lambda: "they do not run")
     return name
 
 
@@ -124,7 +124,7 @@ def test_nobody_notices_at_once_that_a_node_is_dead(
     chaotic: Sandbox, sleepers: str, node: str
 ) -> None:
     chaotic.kill_node(node, unnoticed_s=4)
-    until(lambda: not processes(f"echo {sleepers}") or None, 10, lambda: "they live")
+    wait_until(lambda: not processes(f"echo {sleepers}") or None, 10, lambda: "they live")
     assert statuses(chaotic, sleepers) == ["Running", "Running"]
     assert chaotic.chaos("GET", "nodes")[-1]["jobs"]
     wait(chaotic, sleepers, ["Suspended", "Suspended"])

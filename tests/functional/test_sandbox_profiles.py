@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from sandbox.cluster.profiles import PROFILES, FlatPath, Profile
-from sandbox.handle import Sandbox, running, until
+from sandbox.handle import Sandbox, run_sandbox, wait_until
 from tests.functional.conftest import Deploy, Release
 
 # With it even a v3.5 that belongs to the admin finds a storage secret to mount.
@@ -120,7 +120,9 @@ def podless(at: Setup) -> None:
     (state,) = at.box.jobs(at.name).values()
     assert state["status"] == at.profile.podless
     at.box.release(at.name)
-    until(lambda: "Running" in str(at.box.jobs(at.name)) or None, 10, lambda: "it was not released")
+    wait_until(
+        lambda: "Running" in str(at.box.jobs(at.name)) or None, 10, lambda: "it was not released"
+    )
 
 
 @check
@@ -261,7 +263,7 @@ def mount_lag_s(at: Setup) -> None:
         (state,) = at.box.jobs(at.name).values()
         return state if "finish_time" in state else None
 
-    state = until(finished, 10, lambda: "it does not end")
+    state = wait_until(finished, 10, lambda: "it does not end")
     assert (state["status"] == "Running") is (at.profile.mount_lag_s > 0)
 
 
@@ -385,7 +387,7 @@ def test_a_cluster_without_metrics(
     profile: Profile, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     arguments = ["--profile", profile.name, "--status-shape", "500", "--job-ttl", "1"]
-    with running(tmp_path_factory.mktemp("up"), arguments) as box:
+    with run_sandbox(tmp_path_factory.mktemp("up"), arguments) as box:
         if profile.status_kills:
             with pytest.raises(requests.ConnectionError):
                 box.call("GET", "/system/status")
@@ -395,4 +397,4 @@ def test_a_cluster_without_metrics(
         at = Setup(box, "t", lambda on, script, **keys: on.deploy(keys), profile)
         box.deploy({"name": "t", "image": "i", "script": "true"})
         job, _ = at.run()
-        until(lambda: job not in box.jobs("t") or None, 10, lambda: "--job-ttl has no effect")
+        wait_until(lambda: job not in box.jobs("t") or None, 10, lambda: "--job-ttl has no effect")

@@ -13,7 +13,7 @@ import pytest
 import requests
 from minio.commonconfig import Tags
 
-from sandbox.handle import Sandbox, until
+from sandbox.handle import Sandbox, wait_until
 from tests.functional.conftest import Deploy
 
 
@@ -257,7 +257,7 @@ def test_a_child_that_holds_the_output_holds_the_job(
 ) -> None:
     deploy("sleep 2 & echo done")
     sandbox.invoke(name, "{}")
-    until(lambda: "Running" in str(sandbox.jobs(name)) or None, 10, lambda: "it does not run")
+    wait_until(lambda: "Running" in str(sandbox.jobs(name)) or None, 10, lambda: "it does not run")
     with pytest.raises(TimeoutError):
         sandbox.ended(name, within_s=1)
     sandbox.ended(name)
@@ -291,7 +291,7 @@ def test_writing_below_the_own_input_starts_jobs_without_end(
         output=[place(f"{name}/in")],
     )
     put(sandbox, name, "in/first")
-    until(lambda: len(sandbox.jobs(name)) >= 3 or None, 20, lambda: str(sandbox.jobs(name)))
+    wait_until(lambda: len(sandbox.jobs(name)) >= 3 or None, 20, lambda: str(sandbox.jobs(name)))
 
 
 def test_input_filters_are_ignored(sandbox: Sandbox, deploy: Deploy, name: str) -> None:

@@ -3,7 +3,14 @@
 
 import pytest
 
-from sandbox.cluster.resources import Node, Resources, first_fit, parse_nodes, quantity, resources
+from sandbox.cluster.resources import (
+    Node,
+    Resources,
+    find_first_fit,
+    parse_nodes,
+    parse_quantity,
+    parse_resources,
+)
 
 GIB = 1024**3
 
@@ -36,9 +43,9 @@ GIB = 1024**3
 def test_quantities(text: str, scale: int, expected: int | None) -> None:
     if expected is None:
         with pytest.raises(ValueError, match="quantities"):
-            quantity(text, scale=scale)
+            parse_quantity(text, scale=scale)
     else:
-        assert quantity(text, scale=scale) == expected
+        assert parse_quantity(text, scale=scale) == expected
 
 
 def test_nodes_are_counted_and_named_in_order() -> None:
@@ -66,20 +73,20 @@ def test_what_is_no_cluster_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("needs", "node"),
     [
-        (resources("1", "1Gi"), "b"),
-        (resources("1001m", "1Gi"), None),
-        (resources("500m", "1Gi"), "a"),
-        (resources("500m", "1025Mi"), "b"),
-        (resources("0.1", "1Gi", 1), None),
+        (parse_resources("1", "1Gi"), "b"),
+        (parse_resources("1001m", "1Gi"), None),
+        (parse_resources("500m", "1Gi"), "a"),
+        (parse_resources("500m", "1025Mi"), "b"),
+        (parse_resources("0.1", "1Gi", 1), None),
     ],
 )
 def test_the_first_node_with_enough_of_every_resource(needs: Resources, node: str | None) -> None:
-    nodes = [Node("a", resources("1", "2Gi")), Node("b", resources("1", "2Gi"))]
-    assert first_fit(nodes, {"a": resources("500m", "1Gi")}, needs) == node
+    nodes = [Node("a", parse_resources("1", "2Gi")), Node("b", parse_resources("1", "2Gi"))]
+    assert find_first_fit(nodes, {"a": parse_resources("500m", "1Gi")}, needs) == node
 
 
 @pytest.mark.parametrize("flag", ["cordoned", "lost", "interlink"])
 def test_a_node_that_is_closed_gets_nothing(flag: str) -> None:
-    free = resources("1", "1Gi")
+    free = parse_resources("1", "1Gi")
     nodes = [Node("a", free, **{flag: True}), Node("b", free)]
-    assert first_fit(nodes, {}, free) == "b"
+    assert find_first_fit(nodes, {}, free) == "b"

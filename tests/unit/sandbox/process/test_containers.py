@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sandbox.process.containers import Binding, View, container
+from sandbox.process.containers import Binding, View, make_container_command
 
 CHECKOUT, STATE = Path("/tmp/clone"), Path("/tmp/clone/build/state")
 OWN_TMP = Binding(Path("/somewhere/tmp"), "/tmp", writable=True)
@@ -16,7 +16,7 @@ def place(command: list[str], *words: str) -> int:
 
 
 def test_a_checkout_below_tmp_is_seen_in_the_containers_own_tmp() -> None:
-    command = container(View((OWN_TMP,), visible=(CHECKOUT,)), ["true"])
+    command = make_container_command(View((OWN_TMP,), visible=(CHECKOUT,)), ["true"])
 
     own_tmp = place(command, "--bind", "/somewhere/tmp", "/tmp")
     assert place(command, "--ro-bind", str(CHECKOUT), str(CHECKOUT)) > own_tmp
@@ -24,7 +24,9 @@ def test_a_checkout_below_tmp_is_seen_in_the_containers_own_tmp() -> None:
 
 
 def test_state_inside_a_visible_checkout_stays_hidden() -> None:
-    command = container(View((OWN_TMP,), hidden=(STATE,), visible=(CHECKOUT,)), ["true"])
+    command = make_container_command(
+        View((OWN_TMP,), hidden=(STATE,), visible=(CHECKOUT,)), ["true"]
+    )
 
     checkout = place(command, "--ro-bind", str(CHECKOUT), str(CHECKOUT))
     assert place(command, "--tmpfs", str(STATE)) > checkout
@@ -32,7 +34,7 @@ def test_state_inside_a_visible_checkout_stays_hidden() -> None:
 
 def test_a_new_path_below_a_host_directory_gets_a_mount_point(tmp_path: Path) -> None:
     binding = Binding(tmp_path, "/opt/no-such-example/here")
-    command = container(View((binding,)), ["true"])
+    command = make_container_command(View((binding,)), ["true"])
 
     assert place(command, "--tmpfs", "/opt") < place(
         command, "--ro-bind", str(tmp_path), "/opt/no-such-example/here"

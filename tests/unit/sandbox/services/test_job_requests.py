@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sandbox.cluster.profiles import V35, V37, V41, Profile
-from sandbox.services.definitions import Panic, Provider, Rejected, needs, normalise
-from sandbox.services.job_requests import Request, job_of, principal, secret_of
+from sandbox.services.definitions import Panic, Provider, Rejected, find_needs, normalise
+from sandbox.services.job_requests import Request, find_principal, job_of, name_secret
 from sandbox.services.registry import Service
 
 PROVIDER = Provider("http://127.0.0.1:1", "key", "secret")
@@ -17,7 +17,7 @@ PROVIDER = Provider("http://127.0.0.1:1", "key", "secret")
 def service(profile: Profile = V41, **keys: Any) -> Service:
     raw = {"name": "target", "image": "i", "script": "true", **keys}
     stored = normalise(raw, "t" * 64, PROVIDER, profile)
-    return Service("target", "t" * 64, needs(stored), stored)
+    return Service("target", "t" * 64, find_needs(stored), stored)
 
 
 def record(**parameters: Any) -> bytes:
@@ -38,7 +38,7 @@ def record(**parameters: Any) -> bytes:
     ],
 )
 def test_the_user_of_an_event(body: bytes, user: str) -> None:
-    assert principal(body) == user
+    assert find_principal(body) == user
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_user_of_an_event(body: bytes, user: str) -> None:
     ],
 )
 def test_whose_secret_a_job_mounts(profile: Profile, user: str, secret: str) -> None:
-    assert secret_of(service(profile), user, profile) == secret
+    assert name_secret(service(profile), user, profile) == secret
 
 
 @pytest.mark.parametrize(("profile", "kept"), [(V35, False), (V37, False), (V41, True)])

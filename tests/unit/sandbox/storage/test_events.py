@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.storage.events import Trigger, Written, minio_event, read_webhook
+from sandbox.storage.events import Trigger, Written, make_minio_event, read_webhook
 
 ETAG = {"Seaweed-X-Amz-ETag": base64.b64encode(b"abc").decode()}
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_900, UTC)
@@ -53,7 +53,7 @@ def test_what_is_no_object(payload: dict[str, Any]) -> None:
 
 
 def test_the_body_escapes_the_key_as_minio_does() -> None:
-    body = minio_event(Written("b", "in/é a+b&.json", 7, "abc", "text/plain"), NOW)
+    body = make_minio_event(Written("b", "in/é a+b&.json", 7, "abc", "text/plain"), NOW)
     event = json.loads(body)
     assert event["Key"] == "b/in/é a+b&.json"
     assert event["EventName"] == "s3:ObjectCreated:Put"
