@@ -6,6 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+# Conditions of a node that Kubernetes turns into a NoSchedule taint (seen with 1.34), which jobs of
+# OSCAR do not tolerate.
+PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
+
 
 @dataclass(frozen=True, slots=True)
 class Resources:
@@ -25,6 +29,8 @@ class Node:
     ready: bool = True
     virtual: bool = False
     """An interLink node: it stands for a remote machine and accepts no ordinary pod."""
+    pressure: str = ""
+    """A condition such as MemoryPressure, for which Kubernetes places no jobs there."""
     size: Resources | None = None
     """What an empty node offers to pods (its allocatable), where OSCAR reports it."""
 

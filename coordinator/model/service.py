@@ -47,6 +47,9 @@ class Service:
     outputs: tuple[Folder, ...] = ()
     mount: Folder | None = None
     owner: str = ""
+    interlink_node: str = ""
+    """The virtual node that alone runs its jobs; empty for ordinary services."""
+    sgx: bool = False
     scratch_bytes: int = 0
     """Local disk that a job requests; 0 where the definition asks for none."""
     total: Allowance = field(default_factory=Allowance)

@@ -18,6 +18,8 @@ from ..model.units import parse_bytes, parse_millicores
 
 # OSCAR's own defaults (its pkg/types/service.go), for definitions that leave them out.
 _DEFAULT_CPU, _DEFAULT_MEMORY = "0.2", "256Mi"
+# A million cores, an exbibyte.
+_MOST_MILLICORES, _MOST_BYTES = 10**9, 2**60
 
 
 def parse_service(raw: Mapping[str, Any]) -> Service:
@@ -35,6 +37,7 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
             memory_bytes=parse_bytes(total_memory) if total_memory else None,
         )
         scratch_bytes = parse_bytes(raw.get("ephemeral_storage_request") or "0")
+        _check_needs(needs)
     except (TypeError, ValueError) as error:
         raise ClusterError(f"service {name} has an unusable cpu or memory: {error}") from error
     mount = (raw.get("mount") or {}).get("path")
@@ -46,9 +49,19 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
         outputs=parse_folders(raw.get("output")),
         mount=Folder.parse(mount) if mount else None,
         owner=str(raw.get("owner") or ""),
+        interlink_node=str(raw.get("interlink_node_name") or ""),
+        sgx=bool(raw.get("enable_sgx")),
         scratch_bytes=scratch_bytes,
         total=total,
     )
+
+
+def _check_needs(needs: Resources) -> None:
+    """Raises ValueError for amounts that no node can have; OSCAR stores them unchecked."""
+    if not 0 <= needs.cpu_millicores <= _MOST_MILLICORES:
+        raise ValueError(f"{needs.cpu_millicores / 1000:g} CPU is not a possible amount")
+    if not 0 <= needs.memory_bytes <= _MOST_BYTES:
+        raise ValueError(f"{needs.memory_bytes} bytes of memory is not a possible amount")
 
 
 def parse_quota(raw: Mapping[str, Any]) -> Quota:

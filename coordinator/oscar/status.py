@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.cluster import Basis, Cluster, Node, Resources
+from ..model.cluster import PRESSURES, Basis, Cluster, Node, Resources
 from ..model.errors import NoStatus, clean_text
 
 
@@ -65,6 +65,7 @@ def _parse_detail(raw: Mapping[str, Any], gpus: int = 0) -> Node:
         name=clean_text(str(raw["nodeName"])),
         free=_subtract(size, Resources(int(raw["cpuUsage"]), int(raw["memoryUsage"]))),
         ready=_is_ready(raw.get("conditions")),
+        pressure=_find_pressure(raw.get("conditions")),
         virtual=bool(raw.get("isInterLink", False)),
         size=size,
     )
@@ -100,6 +101,7 @@ def _parse_node(raw: Mapping[str, Any], taken: str) -> Node:
         name=clean_text(str(raw["name"])),
         free=_subtract(size, used),
         ready=raw.get("status", "Ready") == "Ready" and _is_ready(raw.get("conditions")),
+        pressure=_find_pressure(raw.get("conditions")),
         virtual=bool(raw.get("is_interlink", False)),
         size=size,
     )
@@ -111,3 +113,12 @@ def _is_ready(conditions: object) -> bool:
         if condition.get("type") == "Ready":
             return str(condition.get("status")).lower() == "true"
     return True
+
+
+def _find_pressure(conditions: object) -> str:
+    """The first condition that keeps jobs off the node; empty if none does."""
+    for condition in conditions if isinstance(conditions, list) else []:
+        name = str(condition.get("type"))
+        if name in PRESSURES and str(condition.get("status")).lower() == "true":
+            return name
+    return ""

@@ -9,7 +9,7 @@ is in whole numbers: a slot that lacks one byte does not exist.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -61,7 +61,9 @@ def find_capacity(
             # Before OSCAR 4.0 the only node of a cluster is missing from the answer, and so are
             # nodes without metrics.
             raise NoStatus("the cluster status names no node")
-        capacity = compute_capacity(cluster, service.needs, headroom=rules.headroom)
+        capacity = compute_capacity(
+            cluster, service.needs, headroom=rules.headroom, interlink_node=service.interlink_node
+        )
     except NoStatus as error:
         if rules.max_parallel is None:
             advice = "set plan.max_parallel to run without it"
@@ -72,11 +74,18 @@ def find_capacity(
             # Without slots whatever is free now: waiting for others to end would not help.
             return replace(capacity, slots=0, limited_by="node size", explanation=problem)
         capacity = add_extra_slots(capacity, rules.extra_slots)
+        warnings = (*capacity.warnings, *_warn_unreported(service))
+        capacity = replace(capacity, warnings=warnings)
     return apply_caps(capacity, service, read_quota(service.owner), rules.max_parallel)
 
 
-def compute_capacity(cluster: Cluster, needs: Resources, *, headroom: float) -> Capacity:
+def compute_capacity(
+    cluster: Cluster, needs: Resources, *, headroom: float, interlink_node: str = ""
+) -> Capacity:
     """Slots on every node; the share `headroom` of its free resources is left to others.
+
+    The jobs of a service with an `interlink_node` run on that virtual node only, all others on
+    real nodes only.
 
     Raises NoStatus if the service needs a GPU and OSCAR does not report GPUs.
     """
@@ -84,10 +93,14 @@ def compute_capacity(cluster: Cluster, needs: Resources, *, headroom: float) -> 
         raise NoStatus("this OSCAR release does not report how many GPUs its nodes have")
     # From the decimal as written, not from the nearest binary: 20 % of 5,000 are exactly 1,000.
     share = 1 - Fraction(str(headroom))
-    nodes = tuple(_count_node_slots(node, needs, share) for node in cluster.nodes)
+    nodes = tuple(
+        _count_node_slots(node, _find_obstacle(node, interlink_node), needs, share)
+        for node in cluster.nodes
+    )
+    eligible = [node for node in cluster.nodes if not _find_obstacle(node, interlink_node)]
     slots = sum(node.slots for node in nodes)
     caps = (
-        Cap("sum", _count_by_sums(cluster, needs, share), "the sum of the free resources"),
+        Cap("sum", _count_by_sums(eligible, needs, share), "the sum of the free resources"),
         Cap("nodes", slots, "what fits on the nodes now"),
     )
     return Capacity(
@@ -163,12 +176,18 @@ def count_allowed(allowance: Allowance, service: Service) -> int | None:
     return min(bounds, default=None)
 
 
-def _count_node_slots(node: Node, needs: Resources, share: Fraction) -> NodeSlots:
-    nothing = Resources(0, 0)
+def _find_obstacle(node: Node, interlink_node: str) -> str:
+    """Why a node takes no jobs of the service at all; empty if it may."""
     if not node.ready:
-        return NodeSlots(node.name, 0, "not ready", node.free, nothing)
-    if node.virtual:
-        return NodeSlots(node.name, 0, "virtual", node.free, nothing)
+        return "not ready"
+    if interlink_node:
+        return "" if node.virtual and node.name == interlink_node else "another node"
+    return "virtual" if node.virtual else node.pressure
+
+
+def _count_node_slots(node: Node, obstacle: str, needs: Resources, share: Fraction) -> NodeSlots:
+    if obstacle:
+        return NodeSlots(node.name, 0, obstacle, node.free, Resources(0, 0))
     usable = _apply_headroom(node.free, share)
     fits = {name: have // need for name, have, need in pair_resources(usable, needs) if need > 0}
     fits["pods"] = MAX_PODS
@@ -194,9 +213,19 @@ def _compute_stranded(usable: Resources, needs: Resources, slots: int) -> Resour
     )
 
 
-def _count_by_sums(cluster: Cluster, needs: Resources, share: Fraction) -> int:
+def _warn_unreported(service: Service) -> tuple[str, ...]:
+    """What the service requests besides and OSCAR does not report of any node."""
+    found = ["its ephemeral_storage_request"] if service.scratch_bytes else []
+    found += ["enable_sgx"] if service.sgx else []
+    return tuple(
+        f"OSCAR does not report what {service.name} needs for {name}: fewer invocations may fit"
+        for name in found
+    )
+
+
+def _count_by_sums(nodes: Sequence[Node], needs: Resources, share: Fraction) -> int:
     """What the minimum of the cluster-wide sums would promise."""
-    usable = [_apply_headroom(n.free, share) for n in cluster.nodes if n.ready and not n.virtual]
+    usable = [_apply_headroom(node.free, share) for node in nodes]
     total = Resources(
         cpu_millicores=sum(each.cpu_millicores for each in usable),
         memory_bytes=sum(each.memory_bytes for each in usable),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..model.cluster import Cap, Cluster, NodeSlots, Resources
+from ..model.cluster import PRESSURES, Cap, Cluster, NodeSlots, Resources
 from ..model.service import Service
 from ..model.units import format_bytes, format_cores
 
@@ -48,16 +48,20 @@ def format_needs(needs: Resources) -> str:
 def explain_misfit(cluster: Cluster, service: Service) -> str:
     """Why no node can hold one invocation even when empty; empty text if one can."""
     needs = service.needs
-    sizes = [(n.name, n.size) for n in cluster.nodes if n.size and not n.virtual]
+    sizes = [
+        (node.name, node.size)
+        for node in cluster.nodes
+        if node.size and node.virtual == bool(service.interlink_node)
+    ]
     if not sizes or (needs.gpus and not cluster.gpus_known):
         return ""
     if not all(find_lacking(size, needs) for _, size in sizes):
         return ""
     name, size = find_nearest(sizes, needs)
+    lacking = " and ".join(find_lacking(size, needs))
     return (
-        f"{service.name} needs {format_needs(needs)} and fits on no node even when empty; {name} "
-        f"comes nearest and lacks {' and '.join(find_lacking(size, needs))}: let the service ask "
-        "for less"
+        f"{service.name} needs {format_needs(needs)} and fits on no node that OSCAR lists, even "
+        f"when empty; {name} comes nearest and lacks {lacking}: let the service ask for less"
     )
 
 
@@ -77,7 +81,7 @@ def find_nearest(named: Iterable[tuple[str, Resources]], needs: Resources) -> tu
 
 
 def _is_usable(node: NodeSlots) -> bool:
-    return node.limited_by not in {"not ready", "virtual"}
+    return node.limited_by in {"cpu", "memory", "gpu", "pods"}
 
 
 def _describe_lost(nodes: Sequence[NodeSlots], needs: Resources) -> str:
@@ -132,6 +136,12 @@ def _describe_left_out(nodes: Sequence[NodeSlots]) -> list[str]:
     for limit, singular, plural in (
         ("not ready", "is not ready", "are not ready"),
         ("virtual", "is a virtual (interLink) node", "are virtual (interLink) nodes"),
+        (
+            "another node",
+            "is not the node of its interlink_node_name",
+            "are not its interLink node",
+        ),
+        *((name, f"reports {name}", f"report {name}") for name in PRESSURES),
     ):
         names = [node.name for node in nodes if node.limited_by == limit]
         if len(names) == 1:

@@ -111,5 +111,5 @@ def test_a_service_larger_than_every_node_is_an_error_that_names_the_nearest(
     fill(sandbox, f"{name}-data", ["input/a"])
     ran = coordinate("run", config_for(sandbox, name, f"{name}-data"), tmp_path)
     assert ran.code == 4
-    assert "fits on no node even when empty" in ran.report["message"]
+    assert "fits on no node that OSCAR lists, even when empty" in ran.report["message"]
     assert "GiB of memory" in ran.report["message"]

@@ -83,7 +83,10 @@ def test_a_service_that_fits_nowhere_ends_with_no_capacity(files: Files, saved: 
     arguments = [giant if part.endswith("service.json") else part for part in saved]
     code, out, _ = files.run("capacity", *arguments)
     assert code == 4
-    assert "fits on no node even when empty; wn-1 comes nearest and lacks 960 GiB" in out
+    assert (
+        "fits on no node that OSCAR lists, even when empty; wn-1 comes nearest and lacks 960 GiB"
+        in out
+    )
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,20 @@ def test_an_unusable_quantity_names_the_service(key: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "value"),
+    [("cpu", "-1"), ("cpu", "1e12"), ("memory", "-1Gi"), ("memory", "3Ei")],
+)
+def test_an_amount_that_no_node_can_have_is_refused(key: str, value: str) -> None:
+    with pytest.raises(ClusterError, match=r"service target .* is not a possible amount"):
+        definition.parse_service({**FULL, key: value})
+
+
+def test_the_node_of_an_interlink_service_and_sgx_are_read() -> None:
+    service = definition.parse_service({**FULL, "interlink_node_name": "vk", "enable_sgx": True})
+    assert (service.interlink_node, service.sgx) == ("vk", True)
+
+
+@pytest.mark.parametrize(
     ("changed", "left"),
     [
         ({}, Allowance(1800, 1879048192, 0, 1073741824)),
