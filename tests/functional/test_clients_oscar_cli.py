@@ -65,7 +65,7 @@ def add_cluster(cli: Cli, sandbox: Sandbox) -> None:
     cli.done(*words, stdin=sandbox.password)
 
 
-def test_every_command_from_cluster_add_to_service_remove(
+def test_every_command_from_cluster_add_to_service_delete(
     v37: Sandbox, cli: Cli, name: str, tmp_path: Path
 ) -> None:
     output = {"storage_provider": PROVIDER, "path": f"{name}-out/seen"}
@@ -93,7 +93,7 @@ def test_every_command_from_cluster_add_to_service_remove(
     bodies = recorded(v37, name, len(report["chunks"]))
     covered = [line for body in bodies for line in range(body["start"], body["end"] + 1)]
     assert covered == list(range(1, 10))
-    cli.done("service", "remove", COORDINATOR, "-c", CLUSTER)
+    cli.done("service", "delete", COORDINATOR, "-c", CLUSTER)
     assert v37.call("GET", f"/system/services/{COORDINATOR}").status_code == 404
 
 
