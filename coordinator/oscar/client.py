@@ -147,7 +147,7 @@ class OscarClient:
             return Reply(verdict, _explain_unanswered(error))
         except requests.RequestException as error:
             return Reply(Verdict.UNCERTAIN, _explain_unanswered(error))
-        return _judge_reply(answer)
+        return _judge_reply(answer, job)
 
     def _get(self, path: str, attempt: str) -> Any:
         return _decode_json(_check_status(self._send("GET", path, attempt), attempt), attempt)
@@ -209,13 +209,15 @@ def _decode_json(answer: requests.Response, attempt: str) -> Any:
         ) from error
 
 
-def _judge_reply(answer: requests.Response) -> Reply:
+def _judge_reply(answer: requests.Response, job: str) -> Reply:
     """What an answer to `POST /job` proves."""
     code, said = answer.status_code, clean_text(answer.text)
     detail = f"HTTP {code}" + (f": {said}" if said else "")
     if requests.codes.ok <= code < requests.codes.multiple_choices:
         return Reply(Verdict.ACCEPTED)
-    if "already exists" in said:  # the job of this very name: an earlier request came through
+    # The exact text of OSCAR 4.1.2: an earlier request for this very job came through. Other things
+    # that exist already (a secret, a job of another name) are refusals.
+    if said == f'jobs.batch "{job}" already exists':
         return Reply(Verdict.ACCEPTED, detail)
     if code == requests.codes.unauthorized:
         return Reply(Verdict.STALE_TOKEN, f"{detail}: OSCAR refused the service's token")

@@ -86,7 +86,10 @@ def test_a_refused_status_is_no_missing_status(code: int) -> None:
     [
         ((201, ""), Verdict.ACCEPTED),
         ((200, "whatever"), Verdict.ACCEPTED),
-        ((500, 'jobs.batch "x" already exists'), Verdict.ACCEPTED),
+        ((500, 'jobs.batch "job" already exists'), Verdict.ACCEPTED),
+        ((500, 'jobs.batch "another" already exists'), Verdict.REFUSED),
+        ((403, "secret already exists"), Verdict.REFUSED),
+        ((500, 'secrets "minio" already exists'), Verdict.REFUSED),
         ((401, ""), Verdict.STALE_TOKEN),
         ((429, ""), Verdict.BUSY),
         ((503, ""), Verdict.BUSY),
