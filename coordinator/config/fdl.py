@@ -48,7 +48,9 @@ def _read_functions(fdl: Path) -> list[dict[str, Any]]:
     except OSError as error:
         raise ConfigError([f"cannot read {fdl}: {error.strerror}"]) from error
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ConfigError([f"{fdl}: is no FDL file (functions: oscar: - cluster: …)"]) from error
+        raise ConfigError(
+            [f"{fdl}: is not an FDL file (functions: oscar: - cluster: …)"]
+        ) from error
     if len(clusters) != 1:
         raise ConfigError([f"{fdl}: must be for one cluster, not {len(clusters)}"])
     return definitions

@@ -164,7 +164,10 @@ def _find_chunk_problems(rules: ChunkRules) -> list[str]:
     if rules.strategy is Strategy.FIXED and not rules.fixed:
         return ["plan.strategy: fixed needs plan.chunk_items or plan.chunk_bytes"]
     if rules.fixed and rules.strategy not in {Strategy.FIXED, Strategy.AUTO}:
-        return [f"plan.strategy: {rules.strategy} sizes its chunks itself; leave chunk_… out"]
+        return [
+            f"plan.strategy: {rules.strategy} chooses the size of its chunks; remove chunk_items "
+            "and chunk_bytes"
+        ]
     return []
 
 

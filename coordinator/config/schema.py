@@ -79,7 +79,7 @@ def _check_string(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"must be a string, not {describe_kind(value)}")
     if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in value):
-        raise ValueError("must not contain control characters or halves of characters")
+        raise ValueError("must not contain control characters or incomplete characters")
     return value
 
 

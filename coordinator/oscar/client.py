@@ -64,7 +64,7 @@ class OscarClient:
         attempt = f"read service {name} on {self._access.url}"
         raw = self._get(f"/system/services/{quote(name, safe='')}", attempt)
         if not isinstance(raw, dict) or not raw.get("token"):
-            raise ClusterError(f"could not {attempt}: the answer is no service definition")
+            raise ClusterError(f"could not {attempt}: the answer is not a service definition")
         return replace(definition.parse_service(raw), name=name)
 
     def read_quota(self, owner: str) -> Quota | None:
@@ -186,7 +186,7 @@ def _check_status(answer: requests.Response, attempt: str) -> requests.Response:
     advice = {
         401: "OSCAR refused the credentials; check oscar_cluster.auth_basic or auth_token",
         403: "these credentials may not do that; ask the service's owner",
-        404: "there is none of that name; check service.name and oscar_cluster.url",
+        404: "nothing there has that name; check service.name and oscar_cluster.url",
     }.get(code, f"OSCAR answered HTTP {code}")
     if answer.is_redirect:
         advice = f"it redirects to {clean_text(answer.headers['Location'])}; give that as the url"

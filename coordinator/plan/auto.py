@@ -144,8 +144,8 @@ def _explain_choice(winner: int, expected: Sequence[float], fit: Sequence[int], 
     text = f"simulated with the times of {cost.source}"
     if cost.startup_s is None:
         return (
-            f"{text}; the start-up is not known: no estimate has it, and no candidate pays it "
-            "more than once per slot"
+            f"{text}; the start-up time is not known: estimates do not include it, and no "
+            "candidate pays it more than once per slot"
         )
     if not cost.speeds:
         low, high = _ASSUMED_SPEEDS[0], _ASSUMED_SPEEDS[-1]
@@ -157,7 +157,7 @@ def _explain_choice(winner: int, expected: Sequence[float], fit: Sequence[int], 
     if gain >= _WORTH / 2:
         return f"{text}: {gain:.0%} faster than the next candidate"
     if min(expected) < min(expected[i] for i in fit):
-        return f"{text}: a faster one would lose too much should the slots be even"
+        return f"{text}: a faster one would be too slow if the slots are even"
     if winner == 0 and min(expected) < expected[0]:
         return f"{text}: no other is faster by more than {_WORTH_MORE:.0%}"
     return f"{text}: as fast as the next candidate within {_WORTH:.0%}"

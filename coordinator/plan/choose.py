@@ -71,7 +71,7 @@ def _cut(
     timed = cost.timed and rules.strategy is not Strategy.PULL
     estimate = auto.estimate_time(work, chunks, slots, cost) if timed else None
     if timed and cost.startup_s is None:
-        reason += "; the start-up is not known: the estimate is without it"
+        reason += "; the start-up time is not known: the estimate does not include it"
     return chunks, Choice(rules.strategy, reason, cost, estimate)
 
 

@@ -169,9 +169,11 @@ def _advise(error: S3Error) -> str:
     if error.code == "NoSuchBucket":
         return "there is no such bucket; check its name in the config"
     if error.code == "RequestTimeTooSkewed":
-        return "the clock here and its clock differ by more than 15 minutes; set them right"
+        return (
+            "its clock and the clock of this machine differ by more than 15 minutes; correct them"
+        )
     if error.code == "PreconditionFailed":
-        return "the object was written anew meanwhile"
+        return "the object was changed at the same time; run again"
     if error.code in {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}:
         return f"it refused the credentials ({error.code}); check MinIO.access_key and secret_key"
     return f"it answered {clean_text(error.code or 'an error')}: {clean_text(error.message or '')}"

@@ -165,7 +165,7 @@ def _parse_xml(body: bytes) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(body)  # noqa: S314 (declarations are refused in `parse_page`)
     except ElementTree.ParseError as error:
-        raise MalformedPage(f"the answer is no well-formed XML ({error})") from error
+        raise MalformedPage(f"the answer is not well-formed XML ({error})") from error
 
 
 def _get_name(element: ElementTree.Element) -> str:

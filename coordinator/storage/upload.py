@@ -159,7 +159,7 @@ def _begin_multipart(request: Request, content_type: str) -> str:
     _, body = request("POST", query={"uploads": ""}, headers={"Content-Type": content_type})
     found = _parse_answer(body, "InitiateMultipartUploadResult", "start").findtext("{*}UploadId")
     if not found:
-        raise IncompleteWrite("it started a multipart upload without telling its id")
+        raise IncompleteWrite("it started a multipart upload without an id")
     return found
 
 

@@ -15,7 +15,7 @@ from coordinator.model.planning import Candidate, Choice, Cost, Estimate, Strate
 from coordinator.model.run import Outcome, Plan, Report, Stage, State
 from coordinator.model.service import Folder, normalize_prefix
 
-# Keys and messages have no halves of characters: no file and no terminal takes them.
+# Keys and messages have no surrogates: no file and no terminal takes them.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 COUNT = st.integers(0, 10**12)
 SECONDS = st.floats(0, 1e9)

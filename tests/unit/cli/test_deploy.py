@@ -138,7 +138,7 @@ def test_a_binary_script_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_fdl_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.yaml"
     path.write_text(text)
-    with manager({}) as cluster, pytest.raises(ConfigError, match="is no FDL file"):
+    with manager({}) as cluster, pytest.raises(ConfigError, match="is not an FDL file"):
         deployed(path, cluster)
 
 

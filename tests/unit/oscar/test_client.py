@@ -128,13 +128,13 @@ def test_what_one_invocation_needs(definition: dict[str, object], needs: Resourc
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ((404, ""), "there is none of that name"),
+        ((404, ""), "nothing there has that name"),
         ((401, ""), "refused the credentials"),
         ((403, "forbidden"), "may not do that"),
         ((500, "boom"), "HTTP 500"),
         ((200, ""), "missing permission"),
         ((200, "<html>"), "not JSON"),
-        ((200, "[]"), "no service definition"),
+        ((200, "[]"), "not a service definition"),
         ((200, '{"token": "t", "cpu": "1e3m"}'), "unusable cpu or memory"),
         (None, "the connection broke"),
     ],

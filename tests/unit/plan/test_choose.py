@@ -144,7 +144,7 @@ def test_slots_of_unknown_evenness_get_smaller_chunks_only_where_even_ones_lose_
     # A twentieth of the work: more chunks would be faster on uneven slots, but not on even ones.
     chunks, held = choose_chunks(index, 8, ChunkRules(), KNOWN)
     assert len(chunks) == 8
-    assert "a faster one would lose too much should the slots be even" in held.reason
+    assert "a faster one would be too slow if the slots are even" in held.reason
     # Here every further start-up would cost even slots more than it could gain.
     chunks, short = choose_chunks(
         make.index([1] * 800), 8, ChunkRules(), replace(KNOWN, startup_s=120.0)
@@ -178,14 +178,14 @@ def test_an_unknown_start_up_is_in_no_estimate_and_said() -> None:
     cost = replace(KNOWN, startup_s=None, speeds=(0.4, 1.0))
     _, choice = choose_chunks(make.index([1] * 4000), 4, ChunkRules(), cost)
     assert len(choice.candidates) == 1
-    assert "the start-up is not known" in choice.reason
+    assert "the start-up time is not known" in choice.reason
 
 
 def test_an_estimate_without_a_start_up_says_so_whatever_the_strategy() -> None:
     cost = replace(KNOWN, startup_s=None)
     _, choice = choose_chunks(make.index([1] * 100, rules=TENS), 4, TENS, cost)
     assert choice.estimate
-    assert "the estimate is without it" in choice.reason
+    assert "the estimate does not include it" in choice.reason
     _, choice = choose_chunks(make.index([1] * 100, rules=TENS), 4, TENS, KNOWN)
     assert "without" not in choice.reason
 

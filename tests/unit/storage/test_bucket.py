@@ -133,7 +133,7 @@ def test_a_page_that_fails_once_is_requested_again(bad: Answer) -> None:
     ("bad", "said"),
     [
         ((503, error("SlowDown")), "SlowDown"),
-        ((403, error("RequestTimeTooSkewed")), "the clock here"),
+        ((403, error("RequestTimeTooSkewed")), "its clock and the clock of this machine"),
         ((403, error("AccessDenied")), "refused the credentials"),
         ((404, error("NoSuchBucket")), "no such bucket"),
         ((-200, body(["in/b"])), "no usable answer"),
@@ -215,8 +215,10 @@ def test_an_address_with_a_path_is_refused() -> None:
         pytest.param((500, b""), "does not answer as S3 does", id="an empty 500"),
         pytest.param((500, b"<Error><Co"), "does not answer as S3 does", id="a cut answer"),
         pytest.param((404, error("Strange")), "it answered Strange: as it is", id="another code"),
-        pytest.param((412, error("PreconditionFailed")), "written anew meanwhile", id="changed"),
-        pytest.param((200, b"no XML"), "no well-formed XML", id="nonsense"),
+        pytest.param(
+            (412, error("PreconditionFailed")), "was changed at the same time", id="changed"
+        ),
+        pytest.param((200, b"no XML"), "not well-formed XML", id="nonsense"),
     ],
 )
 def test_every_bad_answer_is_said_with_what_was_attempted(answer: Answer, said: str) -> None:
