@@ -77,4 +77,4 @@ deploy: ## the coordinator on a cluster: with oscar-cli, or by OSCAR_BATCH_OSCAR
 	fi
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
