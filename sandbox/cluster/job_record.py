@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One invocation, as Kubernetes keeps it: what lists show and what pods turn into processes.
 
-Pure. Events are not here but in files, see pod: a thousand queued jobs may hold a thousand times
-the longest event.
+It starts nothing; only `read_clock` reads the time. Events are kept in files (see `pods`), since a
+thousand queued jobs may hold a thousand times the longest event.
 """
 
 from dataclasses import dataclass, field

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns a POST /job that may be made into a job, or into the refusal that OSCAR would give.
 
-Pure. It reads from the event, as OSCAR does, whose storage secret the job mounts.
+It contacts nothing; a job without a name gets a random one. It reads from the event, as OSCAR does,
+whose storage secret the job mounts.
 """
 
 import json

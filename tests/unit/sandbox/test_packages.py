@@ -79,6 +79,18 @@ def test_only_some_packages_touch_the_world_outside(module: str) -> None:
     assert {name for name in touched if package_of(module) not in TOUCH[name]} == set()
 
 
+def is_called_pure(module: str) -> bool:
+    """Whether the docstring of a module says so."""
+    return "\n\nPure" in (ast.get_docstring(TREES[module]) or "")
+
+
+@pytest.mark.parametrize("module", [name for name in sorted(MODULES) if is_called_pure(name)])
+def test_a_module_that_is_called_pure_touches_nothing(module: str) -> None:
+    outside = {"os", "pathlib", "time", "threading", "signal", "asyncio", "urllib3", "uuid", *TOUCH}
+    allowed = {"os", "pathlib"} if module == "process.containers" else set()
+    assert foreign(module) & outside <= allowed
+
+
 @pytest.mark.parametrize("module", sorted(PROGRAMS))
 def test_a_program_of_the_job_imports_nothing_of_the_sandbox(module: str) -> None:
     assert own(module) <= PROGRAMS
