@@ -66,17 +66,17 @@ def prepare(sandbox: Sandbox, items: int) -> None:
 
 def drop(sandbox: Sandbox) -> float:
     """Seconds until the target has a job it did not have before; waits for all to end."""
-    known = set(sandbox.jobs("target"))
+    known = set(sandbox.list_jobs("target"))
     config = {"bucket": {"name": "data", "folder_prefix": "input/"}, "service": {"name": "target"}}
     text = json.dumps(config).encode()
     begun = time.monotonic()
     sandbox.minio.put_object("oscar-batch", "in/config.json", io.BytesIO(text), len(text))
     wait_until(
-        lambda: set(sandbox.jobs("target")) - known or None, 60, lambda: "no invocation came"
+        lambda: set(sandbox.list_jobs("target")) - known or None, 60, lambda: "no invocation came"
     )
     waited = time.monotonic() - begun
     for service in ("oscar-batch", "target"):
-        sandbox.ended(service, within_s=60)
+        sandbox.wait_until_ended(service, within_s=60)
     return waited
 
 

@@ -91,12 +91,12 @@ def follow(sandbox: Sandbox) -> None:
 
     def ended() -> bool | None:
         nonlocal shown
-        jobs = [job["status"] for job in sandbox.jobs("grayify").values()]
+        jobs = [job["status"] for job in sandbox.list_jobs("grayify").values()]
         line = f"{len(outputs(sandbox))} of {PHOTOS} thumbnails, jobs: {', '.join(jobs) or 'none'}"
         if line != shown:
             say(f"{time.monotonic() - begun:5.1f} s  {line}")
             shown = line
-        coordinator = [job["status"] for job in sandbox.jobs("oscar-batch").values()]
+        coordinator = [job["status"] for job in sandbox.list_jobs("oscar-batch").values()]
         return True if coordinator and all(s in FINAL for s in coordinator + jobs) else None
 
     wait_until(ended, DEADLINE_S, lambda: f"the jobs have not ended: {shown}")
@@ -119,8 +119,8 @@ def tell_what_went_wrong(sandbox: Sandbox, missing: list[str]) -> None:
     for key in missing:
         print(f"demo: no output for {key!r}", file=sys.stderr)
     for service in ("oscar-batch", "grayify"):
-        for job in sandbox.jobs(service):
-            print(f"--- {job}\n{sandbox.log(service, job)}", file=sys.stderr)
+        for job in sandbox.list_jobs(service):
+            print(f"--- {job}\n{sandbox.read_log(service, job)}", file=sys.stderr)
 
 
 def say(text: str) -> None:

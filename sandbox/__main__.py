@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns argv into up, down or status; the only module of the sandbox that prints and exits."""
+"""Turns argv into up, down or status: prints what the user reads, and the exit code."""
 
 import argparse
 import asyncio
@@ -178,7 +178,7 @@ def _execute_up(arguments: argparse.Namespace) -> int:
 def _detach(arguments: argparse.Namespace) -> int:
     """The same command without --detach, in a session of its own."""
     directory = arguments.state.resolve()
-    if state.announcement(directory) is not None:
+    if state.read_announcement(directory) is not None:
         raise StateError(f"a sandbox is already up in {directory}: `down` it first")
     directory.parent.mkdir(parents=True, exist_ok=True)
     argv = [word for word in sys.argv[1:] if word != "--detach"]
@@ -192,7 +192,7 @@ def _detach(arguments: argparse.Namespace) -> int:
         )
     deadline = time.monotonic() + DETACH_WAIT_S
     while process.poll() is None and time.monotonic() < deadline:
-        found = state.announcement(directory)
+        found = state.read_announcement(directory)
         if found and found.get("pid") == process.pid:
             return 0
         time.sleep(0.02)
@@ -207,7 +207,7 @@ def _execute_down(arguments: argparse.Namespace) -> int:
 
 
 def _execute_status(arguments: argparse.Namespace) -> int:
-    found = state.announcement(arguments.state.resolve())
+    found = state.read_announcement(arguments.state.resolve())
     if not found:
         print(f"no sandbox is up in {arguments.state}")
         return 1

@@ -75,9 +75,9 @@ class Sandbox:
     def deploy(self, definition: Mapping[str, Any]) -> dict[str, Any]:
         """Create the service; its definition as OSCAR then answers it, token included."""
         self.call("POST", "/system/services", json=definition).raise_for_status()
-        return self.service(str(definition["name"]))
+        return self.read_service(str(definition["name"]))
 
-    def service(self, name: str) -> dict[str, Any]:
+    def read_service(self, name: str) -> dict[str, Any]:
         answer = self.call("GET", f"/system/services/{name}")
         answer.raise_for_status()
         return dict(answer.json())
@@ -90,11 +90,11 @@ class Sandbox:
 
     def invoke(self, name: str, body: bytes | str, **headers: str) -> requests.Response:
         """POST /job with the service's own token."""
-        headers["Authorization"] = f"Bearer {self.service(name)['token']}"
+        headers["Authorization"] = f"Bearer {self.read_service(name)['token']}"
         data = body.encode() if isinstance(body, str) else body
         return requests.post(f"{self.url}/job/{name}", data=data, headers=headers, timeout=30)
 
-    def jobs(self, name: str) -> dict[str, dict[str, str]]:
+    def list_jobs(self, name: str) -> dict[str, dict[str, str]]:
         """All jobs of the service, whatever the number of pages."""
         found: dict[str, dict[str, str]] = {}
         page = ""
@@ -106,7 +106,7 @@ class Sandbox:
             if not (page := document.get("next_page", "")):
                 return found
 
-    def log(self, name: str, job: str) -> str:
+    def read_log(self, name: str, job: str) -> str:
         answer = self.call("GET", f"/system/logs/{name}/{job}")
         answer.raise_for_status()
         return answer.content.decode("utf-8", "replace")
@@ -157,15 +157,17 @@ class Sandbox:
         """Age what has ended, for the TTL."""
         self.chaos("POST", "clock", seconds=seconds)
 
-    def ended(self, name: str, count: int = 1, within_s: float = 30) -> dict[str, dict[str, str]]:
+    def wait_until_ended(
+        self, name: str, count: int = 1, within_s: float = 30
+    ) -> dict[str, dict[str, str]]:
         """Wait until the service has at least ``count`` jobs and all of them have ended."""
 
         def all_ended() -> dict[str, dict[str, str]] | None:
-            jobs = self.jobs(name)
+            jobs = self.list_jobs(name)
             done = all(job["status"] in FINAL for job in jobs.values())
             return jobs if done and len(jobs) >= count else None
 
-        return wait_until(all_ended, within_s, lambda: f"{name} has {self.jobs(name)}")
+        return wait_until(all_ended, within_s, lambda: f"{name} has {self.list_jobs(name)}")
 
 
 def wait_until(probe: Callable[[], T | None], within_s: float, otherwise: Callable[[], str]) -> T:

@@ -43,7 +43,7 @@ class State:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StateError(f"a sandbox is already up in {directory}: `down` it first") from None
-        reaper.reap(directory)
+        reaper.kill_orphans(directory)
         self.clean()
         for name in ("jobs", "storage"):
             (directory / name).mkdir()
@@ -52,7 +52,7 @@ class State:
         for entry in self.directory.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry, ignore_errors=True)
-            elif entry.name not in (MARKER, "up.log"):
+            elif entry.name != MARKER:
                 entry.unlink()
 
 
@@ -64,7 +64,7 @@ def write_private(path: Path, document: dict[str, Any]) -> None:
     fresh.replace(path)
 
 
-def announcement(directory: Path) -> dict[str, Any] | None:
+def read_announcement(directory: Path) -> dict[str, Any] | None:
     """What the sandbox that lives in the directory announced; None if none lives there."""
     marker = directory / MARKER
     if not marker.exists():
@@ -83,12 +83,12 @@ def announcement(directory: Path) -> dict[str, Any] | None:
 
 def stop(directory: Path) -> bool:
     """End the sandbox that lives in the directory; False if none does."""
-    found = announcement(directory)
+    found = read_announcement(directory)
     if not found:
         return False
     os.kill(found["pid"], signal.SIGTERM)
     deadline = time.monotonic() + STOP_WAIT_S
-    while announcement(directory) is not None:
+    while read_announcement(directory) is not None:
         if time.monotonic() > deadline:
             os.kill(found["pid"], signal.SIGKILL)
             deadline = float("inf")

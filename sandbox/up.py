@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from .process import reaper
 from .services.definitions import Provider
 from .services.registry import Rules, Services
 from .state import READY, State, write_private
-from .storage.backends import Backend, build
+from .storage.backends import Backend, build_storage
 from .storage.servers import Manager, Storage
 
 log = logging.getLogger(__name__)
@@ -72,14 +73,16 @@ class Options:
 async def serve(options: Options) -> None:
     state = State(options.state)
     directory = state.directory / "storage"
-    storage, notifier = build(options.backend, directory, lambda *event: post(*event))
-    state.claim()
-    stopping = _catch_signals()
-    watching = reaper.start(state.directory)
-    provider = Provider(storage.url, storage.access_key, storage.secret_key)
     account = Account("oscar", secrets.token_urlsafe(18))
-    webhook_token = secrets.token_hex(16)
     async with ClientSession() as session:
+        sock, url = _bind(options.port)
+        manager = Manager(url, webhook_token=secrets.token_hex(16))
+        post = _make_poster(session, manager)
+        storage, notifier = build_storage(options.backend, directory, manager, post)
+        state.claim()
+        stopping = _catch_signals()
+        watching = reaper.start(state.directory)
+        provider = Provider(storage.url, storage.access_key, storage.secret_key)
         rules = Rules(options.profile, options.storage_restarts)
         services = Services(storage, notifier, provider, rules)
         pod_options = PodOptions(options.profile, options.images, options.mount_delay_s)
@@ -89,20 +92,22 @@ async def serve(options: Options) -> None:
         budget = Budget() if options.request_budget else Unlimited()
         joblogs = JobLogs(options.profile, services, jobs, pods, budget)
         shape = options.status_shape or options.profile.status_shape
-        settings = Settings(account, provider, options.profile, shape, options.chaos, webhook_token)
+        settings = Settings(
+            account, provider, options.profile, shape, options.chaos, manager.webhook_token
+        )
         api = Api(settings, services, jobs, joblogs, storage, notifier, budget, Faults())
-        runner = web.AppRunner(api.application(), access_log=None)
+        runner = web.AppRunner(api.make_application(), access_log=None)
         try:
-            url = await _start_listening(runner, options.port)
-            post = _make_poster(session, url)
-            await asyncio.gather(storage.start(Manager(url, webhook_token)), _probe(pods, options))
+            await runner.setup()
+            await web.SockSite(runner, sock, shutdown_timeout=0.5).start()
+            await asyncio.gather(storage.start(), _probe(pods, options))
             _announce(options, state, url, account, storage)
             await stopping.wait()
         finally:
             await jobs.close()
             storage.stop()
             await runner.cleanup()
-            reaper.say_goodbye(watching)
+            reaper.announce_end(watching)
             state.clean()
 
 
@@ -113,20 +118,26 @@ def _catch_signals() -> asyncio.Event:
     return stopping
 
 
-async def _start_listening(runner: web.AppRunner, port: int) -> str:
-    await runner.setup()
-    site = web.TCPSite(runner, HOST, port, shutdown_timeout=0.5)
-    await site.start()
-    _, bound = runner.addresses[0][:2]
-    return f"http://{HOST}:{bound}"
+def _bind(port: int) -> tuple[socket.socket, str]:
+    """Take the port, so that its URL is known before anything that is told of it exists."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((HOST, port))
+    except OSError as error:
+        sock.close()
+        raise CannotRun(f"cannot listen on {HOST}:{port}: {error.strerror}") from error
+    return sock, f"http://{HOST}:{sock.getsockname()[1]}"
 
 
-def _make_poster(session: ClientSession, url: str) -> Callable[[str, str, str], Awaitable[int]]:
+def _make_poster(
+    session: ClientSession, manager: Manager
+) -> Callable[[str, str, str], Awaitable[int]]:
     async def post(service: str, token: str, body: str) -> int:
         """As MinIO's webhook target: the token it was registered with, and no second attempt."""
-        headers = {"Authorization": f"Bearer {token}"}
+        url, headers = manager.make_job_url(service), {"Authorization": f"Bearer {token}"}
         try:
-            async with session.post(f"{url}/job/{service}", data=body, headers=headers) as answer:
+            async with session.post(url, data=body, headers=headers) as answer:
                 return answer.status
         except (ClientError, TimeoutError, OSError):
             return 599

@@ -81,7 +81,7 @@ def fetch_pages(source: PageSource, query: ListQuery) -> Iterator[Page]:
     found = _fetch_page(source, query, "", source.tuning.least_keys)
     yield found
     # A circle of tokens is found without keeping them all: every token is compared with the one
-    # before it and with one that is kept for ever longer.
+    # before it and with one that never ends longer.
     token = kept = ""
     steps, renew_at = 0, 1
     while found.token:

@@ -32,19 +32,19 @@ class Account:
     username: str
     password: str
 
-    def header(self) -> str:
+    def make_header(self) -> str:
         pair = f"{self.username}:{self.password}".encode()
         return "Basic " + base64.b64encode(pair).decode()
 
 
-def system(header: str | None, account: Account) -> Refusal | None:
+def check_system_access(header: str | None, account: Account) -> Refusal | None:
     """May the caller use /system/*? Without OIDC a bearer token is as wrong as a bad password."""
-    if header is not None and _compare_secrets(header, account.header()):
+    if header is not None and _compare_secrets(header, account.make_header()):
         return None
     return Refusal(401, challenge=True)
 
 
-def job(header: str | None, service_token: str | None) -> Refusal | None:
+def check_job_access(header: str | None, service_token: str | None) -> Refusal | None:
     """May the caller invoke the service (None: there is no such service)?
 
     OSCAR decides by the length alone whether a bearer token is a service token or a JWT.
@@ -63,7 +63,7 @@ def job(header: str | None, service_token: str | None) -> Refusal | None:
     )
 
 
-def refuse(refusal: Refusal) -> web.Response:
+def make_refusal(refusal: Refusal) -> web.Response:
     headers = {"WWW-Authenticate": 'Basic realm="Authorization Required"'}
     return web.Response(
         status=refusal.status,

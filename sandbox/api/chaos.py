@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns requests below /_sandbox/ into what clusters do to jobs: nodes, faults, ends, ageing.
 
-Only there with `--chaos`. Every answer is JSON; a refusal is 400 or 404 in words.
+Only there with `--chaos`. Every answer is JSON; a refusal is 400 or 404 with the reason.
 """
 
 import json
@@ -30,7 +30,7 @@ class Chaos:
         self._joblogs = joblogs
         self._faults = faults
 
-    def routes(self, root: str) -> list[web.RouteDef]:
+    def list_routes(self, root: str) -> list[web.RouteDef]:
         node, service = f"{root}/nodes/{{node}}", f"{root}/services/{{service}}"
         return [
             web.get(f"{root}/nodes", self.list_nodes),
@@ -46,7 +46,7 @@ class Chaos:
         ]
 
     async def list_nodes(self, _: web.Request) -> web.Response:
-        return web.json_response([self._shown(node) for node in self._jobs.nodes])
+        return web.json_response([self._describe_node(node) for node in self._jobs.nodes])
 
     async def add_nodes(self, request: web.Request) -> web.Response:
         try:
@@ -54,17 +54,17 @@ class Chaos:
         except ValueError as error:
             raise Rejected(400, str(error)) from error
         self._jobs.bind()
-        return web.json_response([self._shown(node) for node in added], status=201)
+        return web.json_response([self._describe_node(node) for node in added], status=201)
 
     async def remove_node(self, request: web.Request) -> web.Response:
         """As a cluster that shrinks: node, pods and processes go together."""
-        node = self._node(request)
+        node = self._find_node(request)
         self._jobs.nodes.remove(node.name)
         return web.json_response({"jobs": self._jobs.evict(node.name)})
 
     async def change_node(self, request: web.Request) -> web.Response:
         node, verb, body = (
-            self._node(request),
+            self._find_node(request),
             request.match_info["verb"],
             await _read_body(request),
         )
@@ -83,24 +83,24 @@ class Chaos:
             jobs = self._jobs.evict(node.name) if verb == "drain" else 0
         self._jobs.bind()
         found = self._jobs.nodes.get(node.name) or node
-        return web.json_response({**self._shown(found), "ended": jobs})
+        return web.json_response({**self._describe_node(found), "ended": jobs})
 
     async def list_faults(self, _: web.Request) -> web.Response:
-        return web.json_response(self._faults.left())
+        return web.json_response(self._faults.list_left())
 
     async def add_fault(self, request: web.Request) -> web.Response:
         try:
-            self._faults.add(faults.read(await _read_body(request)))
+            self._faults.add(faults.parse_fault(await _read_body(request)))
         except (TypeError, ValueError) as error:
             raise Rejected(400, str(error)) from error
-        return web.json_response(self._faults.left(), status=201)
+        return web.json_response(self._faults.list_left(), status=201)
 
     async def clear_faults(self, _: web.Request) -> web.Response:
         self._faults.clear()
         return web.json_response([])
 
     async def change_service(self, request: web.Request) -> web.Response:
-        service, body = self._service(request), await _read_body(request)
+        service, body = self._find_service(request), await _read_body(request)
         match request.match_info["verb"]:
             case "rotate":
                 await self._services.rotate(service, webhook=bool(body.get("webhook", False)))
@@ -110,33 +110,37 @@ class Chaos:
                 self._jobs.release(service.name)
             case "vanish":
                 names = body.get("jobs")
-                gone = [j for j in self._jobs.of(service.name) if names is None or j.name in names]
+                gone = [
+                    j
+                    for j in self._jobs.list_of_service(service.name)
+                    if names is None or j.name in names
+                ]
                 await self._jobs.delete(gone)
         return web.json_response({})
 
     async def expire_pages(self, _: web.Request) -> web.Response:
-        self._joblogs.era += 1
+        self._joblogs.generation += 1
         return web.json_response({})
 
     async def advance(self, request: web.Request) -> web.Response:
         self._jobs.advance(_parse_seconds(await _read_body(request), "seconds", 0.0))
         return web.json_response({})
 
-    def _shown(self, node: Node) -> dict[str, Any]:
+    def _describe_node(self, node: Node) -> dict[str, Any]:
         return {
             "name": node.name,
             "speed": node.speed,
             "cordoned": node.cordoned,
             "lost": node.lost,
-            "jobs": self._jobs.on(node.name),
+            "jobs": self._jobs.list_on_node(node.name),
         }
 
-    def _node(self, request: web.Request) -> Node:
+    def _find_node(self, request: web.Request) -> Node:
         if (node := self._jobs.nodes.get(request.match_info["node"])) is None:
             raise Rejected(404, f"there is no node {request.match_info['node']}")
         return node
 
-    def _service(self, request: web.Request) -> Service:
+    def _find_service(self, request: web.Request) -> Service:
         if (service := self._services.get(request.match_info["service"])) is None:
             raise Rejected(404, f"there is no service {request.match_info['service']}")
         return service

@@ -34,8 +34,8 @@ class Fault:
         return fnmatchcase(method, self.method) and fnmatchcase(path, self.path)
 
 
-def read(raw: Any) -> Fault:
-    """Raises ValueError in words."""
+def parse_fault(raw: Any) -> Fault:
+    """Raises ValueError that says what is wrong."""
     if not isinstance(raw, Mapping) or not raw:
         raise ValueError("a fault is a JSON object")
     known = asdict(Fault())
@@ -67,7 +67,7 @@ class Faults:
     def clear(self) -> None:
         self._faults.clear()
 
-    def left(self) -> list[dict[str, Any]]:
+    def list_left(self) -> list[dict[str, Any]]:
         return [asdict(fault) for fault in self._faults]
 
     def take(self, method: str, path: str) -> Fault | None:

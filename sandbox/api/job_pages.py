@@ -2,7 +2,7 @@
 """Turns jobs into the answers of GET /system/logs/<service>: pages, and before v3.6.4 all at once.
 
 Pure. Pages follow the job's name; the token is opaque to callers, malformed ones are refused, and
-one of an earlier era (see chaos) has expired.
+one of an earlier generation (see `chaos`) has expired.
 """
 
 import base64
@@ -29,10 +29,10 @@ class Expired(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list: after this job, of this era, so many."""
+    """A part of a list: after this job, of this generation, so many."""
 
     after: str = ""
-    era: int = 0
+    generation: int = 0
     size: int = PAGE_SIZE
 
     def choose(self, jobs: Sequence[Job]) -> tuple[list[Job], bool]:
@@ -49,7 +49,7 @@ def render(jobs: Sequence[Job], page: Page, profile: Profile) -> dict[str, Any]:
     shown, more = page.choose(jobs)
     answer: dict[str, Any] = {"jobs": {job.name: _make_entry(job, profile) for job in shown}}
     if more:
-        answer["next_page"] = _write(shown[-1].name, page.era)
+        answer["next_page"] = _make_token(shown[-1].name, page.generation)
     return answer
 
 
@@ -71,19 +71,19 @@ def _make_entry(job: Job, profile: Profile) -> dict[str, str]:
     return {"status": status} | {key: format_rfc3339(time) for key, time in times.items() if time}
 
 
-def _write(name: str, era: int) -> str:
-    text = json.dumps({"v": "meta.k8s.io/v1", "rv": era, "start": name})
+def _make_token(name: str, generation: int) -> str:
+    text = json.dumps({"v": "meta.k8s.io/v1", "rv": generation, "start": name})
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def read(token: str, era: int) -> Page:
+def parse_token(token: str, generation: int) -> Page:
     if not token:
-        return Page(era=era)
+        return Page(generation=generation)
     try:
         found = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         after, of = str(found["start"]), int(found["rv"])
     except (binascii.Error, ValueError, KeyError, TypeError) as error:
         raise BadToken("continue key is not valid") from error
-    if of != era:
+    if of != generation:
         raise Expired("The provided continue parameter is too old")
-    return Page(after, era)
+    return Page(after, generation)

@@ -14,7 +14,7 @@ from ..cluster.profiles import Profile
 from ..jobs.pods import Pods
 from ..jobs.queue import AlreadyExists, Jobs
 from ..services.definitions import Rejected
-from ..services.job_requests import Request, job_of
+from ..services.job_requests import Request, make_job
 from ..services.registry import Service, Services
 from . import accounts, job_pages
 from .accounts import Refusal
@@ -34,10 +34,10 @@ class JobLogs:
         self._jobs = jobs
         self._pods = pods
         self._budget = budget
-        self.era = 0
+        self.generation = 0
         """Pages of an earlier one have expired."""
 
-    def routes(self) -> list[web.RouteDef]:
+    def list_routes(self) -> list[web.RouteDef]:
         logs = "/system/logs/{service}"
         return [
             web.post("/job/{service}", self.submit),
@@ -51,14 +51,14 @@ class JobLogs:
         service = self._services.get(request.match_info["service"])
         if service is None and self._profile.known_before_auth:
             raise Rejected(404)
-        refusal = accounts.job(
+        refusal = accounts.check_job_access(
             request.headers.get("Authorization"), service.token if service else None
         )
         if refusal or service is None:
-            return accounts.refuse(refusal or Refusal(401))
+            return accounts.make_refusal(refusal or Refusal(401))
         body = await request.read()
         wanted = request.headers.get("X-Delegated-Job-ID", "")
-        job = job_of(service, Request(body, wanted), self._profile)
+        job = make_job(service, Request(body, wanted), self._profile)
         try:
             self._jobs.submit(job, body)
         except AlreadyExists:
@@ -69,9 +69,9 @@ class JobLogs:
         service = self._services.get(request.match_info["service"])
         if service is None and self._profile.strict_logs:
             raise Rejected(404)
-        jobs = self._jobs.of(request.match_info["service"])
+        jobs = self._jobs.list_of_service(request.match_info["service"])
         try:
-            page = job_pages.read(request.query.get("page", ""), self.era)
+            page = job_pages.parse_token(request.query.get("page", ""), self.generation)
         except job_pages.BadToken as error:
             raise Rejected(500, str(error)) from error
         shown, _ = page.choose(jobs)
@@ -79,7 +79,7 @@ class JobLogs:
         return web.json_response(job_pages.render(jobs, page, self._profile))
 
     async def delete_jobs(self, request: web.Request) -> web.Response:
-        jobs = self._jobs.of(self._service(request).name)
+        jobs = self._jobs.list_of_service(self._find_service(request).name)
         if request.query.get("all") != "true":
             jobs = [job for job in jobs if job.phase is Phase.SUCCEEDED]
         await self._jobs.delete(jobs)
@@ -92,7 +92,7 @@ class JobLogs:
         job = self._jobs.get(service, name)
         if job is None or job.phase.podless:
             raise Rejected(500)  # OSCAR's own nil dereference
-        path = self._pods.log(job)
+        path = self._pods.find_log(job)
         if job.started_at is None or not path.exists():
             raise Rejected(404)
         if request.query.get("timestamps") == "true":
@@ -109,7 +109,7 @@ class JobLogs:
         await self._jobs.delete([job])
         return web.Response(status=204)
 
-    def _service(self, request: web.Request) -> Service:
+    def _find_service(self, request: web.Request) -> Service:
         service = self._services.get(request.match_info["service"])
         if service is None:
             raise Rejected(404)

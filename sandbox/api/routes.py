@@ -68,35 +68,35 @@ class Api:
     budget: Budget
     faults: Faults
 
-    def application(self) -> web.Application:
-        middlewares = [redirect_trailing_slash, self._fail, self._guard]
+    def make_application(self) -> web.Application:
+        middlewares = [redirect_trailing_slash, self._apply_fault, self._authorize]
         app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
         one = "/system/services/{service}"
         routes = [
-            web.get("/health", self.health),
+            web.get("/health", self.answer_health),
             web.get("/system/services", self.list_services),
             web.post("/system/services", self.create_service),
             web.put("/system/services", self.update_service),
             web.get(one, self.read_service),
             web.delete(one, self.delete_service),
             web.get(f"{one}/auth", self.forward_auth),
-            web.get("/system/logs", self.manager_log),
-            web.get("/system/status", self.status),
-            web.get("/system/config", self.config),
-            web.get("/system/info", self.info),
-            web.get("/system/quotas/user", self.own_quota),
+            web.get("/system/logs", self.read_manager_log),
+            web.get("/system/status", self.read_status),
+            web.get("/system/config", self.read_config),
+            web.get("/system/info", self.read_info),
+            web.get("/system/quotas/user", self.read_own_quota),
         ]
         absent = self.settings.profile.absent_routes
         app.add_routes([route for route in routes if route.path not in absent])
-        app.add_routes(self.joblogs.routes())
-        app.add_routes([web.post(WEBHOOK, self.webhook)])
+        app.add_routes(self.joblogs.list_routes())
+        app.add_routes([web.post(WEBHOOK, self.receive_event)])
         if self.settings.chaos:
             chaos = Chaos(self.services, self.jobs, self.joblogs, self.faults)
-            app.add_routes(chaos.routes(OWN.rstrip("/")))
+            app.add_routes(chaos.list_routes(OWN.rstrip("/")))
         return app
 
     @web.middleware
-    async def _fail(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _apply_fault(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Do what a fault says, if one was asked for."""
         if request.match_info.http_exception is None:
             await request.read()  # what has arrived stays, should the caller give up meanwhile
@@ -118,7 +118,7 @@ class Api:
         return answer
 
     @web.middleware
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _authorize(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Basic auth for /system, the manager's budget, and OSCAR's way to fail."""
         if request.match_info.http_exception is not None:
             return web.Response(status=404, text="404 page not found")
@@ -126,9 +126,11 @@ class Api:
         canonical = route.canonical if route else ""
         open_to_all = not request.path.startswith(("/system/", OWN))
         if not (open_to_all or canonical.endswith("/auth") or canonical == WEBHOOK):
-            refusal = accounts.system(request.headers.get("Authorization"), self.settings.account)
+            refusal = accounts.check_system_access(
+                request.headers.get("Authorization"), self.settings.account
+            )
             if refusal:
-                return accounts.refuse(refusal)
+                return accounts.make_refusal(refusal)
         await self.budget.spend(COSTS.get(f"{request.method} {canonical}", 0))
         try:
             return await handler(request)
@@ -144,16 +146,16 @@ class Api:
             log.exception("%s %s panicked", request.method, request.path)
             return web.Response(status=500)
 
-    async def health(self, _: web.Request) -> web.Response:
+    async def answer_health(self, _: web.Request) -> web.Response:
         return web.Response(text="Ok")
 
     async def list_services(self, _: web.Request) -> web.Response:
         return _answer_json(
-            [definitions.make_answer(service.definition) for service in self.services.all()]
+            [definitions.make_answer(service.definition) for service in self.services.list_all()]
         )
 
     async def read_service(self, request: web.Request) -> web.Response:
-        return _answer_json(definitions.make_answer(self._service(request).definition))
+        return _answer_json(definitions.make_answer(self._find_service(request).definition))
 
     async def create_service(self, request: web.Request) -> web.Response:
         await self.services.create(await _read_body(request))
@@ -166,7 +168,7 @@ class Api:
     async def delete_service(self, request: web.Request) -> web.Response:
         name = request.match_info["service"]
         await self.services.delete(name)
-        await self.jobs.delete(self.jobs.of(name))
+        await self.jobs.delete(self.jobs.list_of_service(name))
         return web.Response(status=204)
 
     async def forward_auth(self, request: web.Request) -> web.Response:
@@ -175,15 +177,15 @@ class Api:
         token = service.token if service else None
         if "token" in request.query:
             header = f"Bearer {request.query['token']}"
-        if accounts.system(header, self.settings.account) is None:
+        if accounts.check_system_access(header, self.settings.account) is None:
             return web.Response()
-        refusal = accounts.job(header, token)
-        return accounts.refuse(refusal) if refusal else web.Response()
+        refusal = accounts.check_job_access(header, token)
+        return accounts.make_refusal(refusal) if refusal else web.Response()
 
-    async def manager_log(self, _: web.Request) -> web.Response:
+    async def read_manager_log(self, _: web.Request) -> web.Response:
         return web.Response(text="")
 
-    async def status(self, request: web.Request) -> web.StreamResponse:
+    async def read_status(self, request: web.Request) -> web.StreamResponse:
         shape = self.settings.status_shape
         if shape == STATUS_FAILURE:
             if self.settings.profile.status_kills:
@@ -192,15 +194,15 @@ class Api:
             return _answer_json({"error": f"Error getting metrics info: {reason}"}, status=500)
         snapshot = status_shapes.Snapshot(
             tuple(self.jobs.nodes),
-            self.jobs.used(),
-            self.jobs.requested(),
-            self.jobs.phases(),
+            self.jobs.sum_used(),
+            self.jobs.sum_requested(),
+            self.jobs.count_phases(),
             await self.storage.count(),
         )
         return _answer_json(status_shapes.render(snapshot, shape))
 
-    async def config(self, _: web.Request) -> web.Response:
-        config = {
+    async def read_config(self, _: web.Request) -> web.Response:
+        read_config = {
             "name": "oscar",
             "namespace": "oscar",
             "services_namespace": definitions.NAMESPACE,
@@ -213,14 +215,14 @@ class Api:
             "oidc_groups": [""],
             "minio_quota_enabled": False,
         }
-        provider = self.settings.provider.entry(hidden=False)
+        provider = self.settings.provider.make_entry()
         answer = {"minio_provider": provider, "allowed_image_repositories": []}
         absent = self.settings.profile.absent_config
-        known = {key: value for key, value in config.items() if key not in absent}
+        known = {key: value for key, value in read_config.items() if key not in absent}
         rest = {key: value for key, value in answer.items() if key not in absent}
         return _answer_json({"config": known, **rest})
 
-    async def info(self, _: web.Request) -> web.Response:
+    async def read_info(self, _: web.Request) -> web.Response:
         return _answer_json(
             {
                 "version": self.settings.profile.version,
@@ -230,17 +232,17 @@ class Api:
             }
         )
 
-    async def own_quota(self, _: web.Request) -> web.Response:
+    async def read_own_quota(self, _: web.Request) -> web.Response:
         return web.Response(status=401, text="missing user identificator")
 
-    async def webhook(self, request: web.Request) -> web.Response:
+    async def receive_event(self, request: web.Request) -> web.Response:
         expected = f"Bearer {self.settings.webhook_token}"
         if not hmac.compare_digest(request.headers.get("Authorization", ""), expected):
             return web.Response(status=401)
         self.notifier.receive(await request.json())
         return web.Response()
 
-    def _service(self, request: web.Request) -> Service:
+    def _find_service(self, request: web.Request) -> Service:
         name = request.match_info["service"]
         if self.settings.profile.checks_names and not is_label(name):
             raise Rejected(400, "invalid serviceName")

@@ -45,7 +45,7 @@ class Job:
     phase: Phase = Phase.PENDING
     node: str = ""
     startable: bool = True
-    """Else it mounts a secret that does not exist, and its pod waits for that for ever."""
+    """Else it mounts a secret that does not exist, and its pod never starts."""
     lag_s: float = 0.0
     """How often a sidecar looks whether the job has ended; 0: there is none that looks."""
     created_at: datetime = field(default_factory=read_clock)

@@ -59,7 +59,7 @@ class Profile:
     """Jobs have OSCAR_SERVICE_NAME, OSCAR_SERVICE_TOKEN and OSCAR_SERVICE_BASE_PATH."""
     owner_is_root: bool
     """A job on its owner's behalf mounts the storage's root keys; else the secret named after the
-    owner, which the admin does not have: the pod waits for it for ever."""
+    owner, which the admin does not have: the pod never starts."""
 
     mount_always_succeeds: bool
     """The shell of a job with a mount ends with 0 whatever happened; else with an error."""

@@ -6,9 +6,9 @@ starts rclone with OSCAR's flags, then COMMAND, ends the mount when COMMAND has 
 with its status. `--probe` says whether FUSE works here. Where it does not, the path is copied
 before and after, and the job's log says so.
 
-Kinder than OSCAR in one point by default: COMMAND starts when the mount is there (or
-after READY_WAIT_S), where OSCAR waits for nothing. Different in another: files belong to uid 0, not
-1000, because the job's user namespace has no other user.
+Two differences from OSCAR. By default COMMAND starts when the mount is there, or after
+READY_WAIT_S; OSCAR waits for nothing. Files belong to uid 0, not 1000, because the job's user
+namespace has no other user.
 """
 
 import contextlib

@@ -27,7 +27,7 @@ from ..services.registry import Service
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SIDECAR = "/run/sidecar"
-# A cluster's manager and storage do not starve when its nodes are busy.
+# On a cluster, jobs take no CPU time from the manager and the storage: they have other nodes.
 NICE = ("nice", "-n", "10")
 COMMAND = "echo $EVENT | /oscar/bin/supervisor"
 # OSCAR 3 mounts this file's folder, so the shell of a job with a mount always ends with 0; OSCAR 4
@@ -104,7 +104,7 @@ class Pods:
 
     def accept(self, job: Job, event: bytes) -> None:
         """Keep the event until the job is forgotten: it may be long, and start more than once."""
-        directory = self._directory(job)
+        directory = self._find_directory(job)
         directory.mkdir(parents=True)
         (directory / "event").write_bytes(event)
 
@@ -112,7 +112,7 @@ class Pods:
         service = self._service(job.service)
         if service is None:
             raise ValueError("the service is gone")
-        directory = self._directory(job)
+        directory = self._find_directory(job)
         self._write_files(directory, service)
         argv = ["/bin/sh", "-c", COMMAND]
         if service.mount_path:
@@ -122,54 +122,54 @@ class Pods:
                 "-c",
                 COMMAND + FINISH,
             ]
-        view = self._view(directory, service)
+        view = self._make_view(directory, service)
         with (directory / "log").open("wb") as output:
             process = subprocess.Popen(
                 [*NICE, *containers.make_container_command(view, argv)],
-                env=self._environment(job, service),
+                env=self._make_environment(job, service),
                 stdin=subprocess.PIPE if service.mount_path else subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
         if process.stdin is not None:
-            process.stdin.write(json.dumps(self._mount_settings(service)).encode())
+            process.stdin.write(json.dumps(self._make_mount_settings(service)).encode())
             process.stdin.close()
         return process
 
-    def log(self, job: Job) -> Path:
-        return self._directory(job) / "log"
+    def find_log(self, job: Job) -> Path:
+        return self._find_directory(job) / "log"
 
     def explain(self, job: Job, reason: str) -> None:
         """A container that could not start has no output; the reason is all there is."""
-        self.log(job).write_text(f"{reason}\n", "utf-8")
-        self._tidy(job)
+        self.find_log(job).write_text(f"{reason}\n", "utf-8")
+        self._remove_files(job)
 
     def end(self, job: Job, process: subprocess.Popen[bytes]) -> None:
         """Whatever is left of the job's processes goes, then its files."""
-        reaper.end(process)
-        self._tidy(job)
+        reaper.end_job(process)
+        self._remove_files(job)
 
-    def _tidy(self, job: Job) -> None:
+    def _remove_files(self, job: Job) -> None:
         """An ended job keeps its log, nothing else."""
         for name in FOLDERS:
-            shutil.rmtree(self._directory(job) / name, ignore_errors=True)
+            shutil.rmtree(self._find_directory(job) / name, ignore_errors=True)
 
     def forget(self, job: Job) -> None:
-        shutil.rmtree(self._directory(job), ignore_errors=True)
+        shutil.rmtree(self._find_directory(job), ignore_errors=True)
 
     def probe(self, *, without_fuse: bool = False) -> str:
         """Empty if namespaces and FUSE work; sets ``fuse``. Raises OSError with bwrap's words if
         there cannot be jobs at all."""
-        plain = View((), visible=self._visible(), cwd=str(CHECKOUT))
-        attempt = _run(containers.make_container_command(plain, ["/bin/true"]))
+        plain = View((), visible=self._list_visible(), cwd=str(CHECKOUT))
+        attempt = _run_probe(containers.make_container_command(plain, ["/bin/true"]))
         if attempt.returncode != 0:
             raise OSError(attempt.stderr.strip() or f"bwrap ended with {attempt.returncode}")
         if without_fuse:
             return "it was started without FUSE"
         if not os.access("/dev/fuse", os.R_OK | os.W_OK):
             return "/dev/fuse is not there or not readable and writable for this user"
-        view = View((), visible=self._visible(), cwd=str(CHECKOUT), fuse=True)
-        attempt = _run(
+        view = View((), visible=self._list_visible(), cwd=str(CHECKOUT), fuse=True)
+        attempt = _run_probe(
             containers.make_container_command(
                 view, [*_make_python_command("-m", "sandbox.jobs.mount"), "--probe"]
             )
@@ -177,7 +177,7 @@ class Pods:
         self.fuse = attempt.returncode == 0
         return "" if self.fuse else (attempt.stdout + attempt.stderr).strip()
 
-    def _directory(self, job: Job) -> Path:
+    def _find_directory(self, job: Job) -> Path:
         return self._state / "jobs" / job.name
 
     def _write_programs(self) -> None:
@@ -205,8 +205,8 @@ class Pods:
         for name, text in files.items():
             (directory / name).write_text(text, "utf-8", newline="")
 
-    def _view(self, directory: Path, service: Service) -> View:
-        secrets = f"{containers.run_directory()}/secrets/providers/minio.default"
+    def _make_view(self, directory: Path, service: Service) -> View:
+        secrets = f"{containers.find_run_directory()}/secrets/providers/minio.default"
         bindings = [
             Binding(directory / "config", "/oscar/config"),
             Binding(self._programs / "supervisor", "/oscar/bin/supervisor"),
@@ -227,15 +227,15 @@ class Pods:
         return View(
             tuple(bindings),
             hidden=(self._state,),
-            visible=self._visible(),
+            visible=self._list_visible(),
             fuse=bool(service.mount_path) and self.fuse,
             cwd=str(CHECKOUT) if service.mount_path else "/workdir",
         )
 
-    def _environment(self, job: Job, service: Service) -> dict[str, str]:
+    def _make_environment(self, job: Job, service: Service) -> dict[str, str]:
         """Nothing of the host's; later ones win, as in a pod."""
         declared = service.definition["environment"]
-        event = (self._directory(job) / "event").read_bytes()
+        event = (self._find_directory(job) / "event").read_bytes()
         own = {
             "OSCAR_SERVICE_NAME": service.name,
             "OSCAR_SERVICE_TOKEN": service.token,
@@ -252,7 +252,7 @@ class Pods:
             "RESOURCE_ID": job.node,
         }
 
-    def _mount_settings(self, service: Service) -> Mapping[str, object]:
+    def _make_mount_settings(self, service: Service) -> Mapping[str, object]:
         return {
             "path": service.mount_path,
             "options": str(service.definition["mount"].get("options") or "").split(),
@@ -266,7 +266,7 @@ class Pods:
         }
 
     @staticmethod
-    def _visible() -> tuple[Path, ...]:
+    def _list_visible() -> tuple[Path, ...]:
         return (CHECKOUT, Path(sys.prefix), Path(sys.base_prefix))
 
 
@@ -279,7 +279,7 @@ def _find_beside_python(name: str) -> str:
     return str(beside) if beside.exists() else shutil.which(name) or name
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+def _run_probe(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=20
     )

@@ -15,28 +15,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Protocol
 
 from ..cluster.job_record import Job, Phase, read_clock
 from ..cluster.nodes import Nodes
 from ..cluster.resources import Resources, find_first_fit
+from .pods import Pods
 from .throttle import Throttle
 
 log = logging.getLogger(__name__)
-
-
-class Pods(Protocol):
-    """What jobs need to know about processes."""
-
-    def accept(self, job: Job, event: bytes) -> None: ...
-
-    def start(self, job: Job) -> subprocess.Popen[bytes]: ...
-
-    def explain(self, job: Job, reason: str) -> None: ...
-
-    def end(self, job: Job, process: subprocess.Popen[bytes]) -> None: ...
-
-    def forget(self, job: Job) -> None: ...
 
 
 class AlreadyExists(Exception):
@@ -44,7 +30,7 @@ class AlreadyExists(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Fate:
+class _Removal:
     """What becomes of a job whose pod is removed, and after how long it shows."""
 
     phase: Phase
@@ -62,7 +48,7 @@ class Jobs:
         self._pending: dict[str, None] = {}  # in order of arrival
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._fates: dict[str, _Fate] = {}
+        self._removals: dict[str, _Removal] = {}
         self._requested: dict[str, Resources] = {}
         self._suspended: set[str] = set()
         self._throttle = Throttle()
@@ -84,18 +70,18 @@ class Jobs:
         job = self._jobs.get(name)
         return job if job and job.service == service else None
 
-    def of(self, service: str) -> list[Job]:
+    def list_of_service(self, service: str) -> list[Job]:
         self._expire()
         return [job for job in self._jobs.values() if job.service == service]
 
-    def phases(self) -> Mapping[Phase, int]:
+    def count_phases(self) -> Mapping[Phase, int]:
         return Counter(job.phase for job in self._jobs.values())
 
-    def requested(self) -> Mapping[str, Resources]:
+    def sum_requested(self) -> Mapping[str, Resources]:
         """Requests of bound jobs that have not ended, by node."""
         return dict(self._requested)
 
-    def used(self) -> Mapping[str, Resources]:
+    def sum_used(self) -> Mapping[str, Resources]:
         """What running jobs request, by node: stands in for a metrics server."""
         used: dict[str, Resources] = {}
         for name in self._tasks:
@@ -110,7 +96,7 @@ class Jobs:
         for job in jobs:
             self._jobs.pop(job.name, None)
             self._pending.pop(job.name, None)
-            self._fates.pop(job.name, None)
+            self._removals.pop(job.name, None)
             task = self._tasks.get(job.name)
             if task is None:
                 self._pods.forget(job)
@@ -125,12 +111,12 @@ class Jobs:
 
     def evict(self, node: str, unnoticed_s: float = 0.0) -> int:
         """Kill the processes of the node's jobs now; their pods go when it is noticed."""
-        taken = self.on(node)
+        taken = self.list_on_node(node)
         for name in taken:
-            self._take(self._jobs[name], _Fate(Phase.EVICTED, unnoticed_s))
+            self._remove_pod(self._jobs[name], _Removal(Phase.EVICTED, unnoticed_s))
         return len(taken)
 
-    def on(self, node: str) -> list[str]:
+    def list_on_node(self, node: str) -> list[str]:
         """Bound to the node and not ended."""
         alive = (self._jobs[name] for name in self._tasks if name in self._jobs)
         return [job.name for job in alive if job.node == node]
@@ -138,9 +124,9 @@ class Jobs:
     def suspend(self, service: str) -> None:
         """Take the pods of the service's jobs away, and give new ones none."""
         self._suspended.add(service)
-        for job in self.of(service):
+        for job in self.list_of_service(service):
             if job.name in self._tasks:
-                self._take(job, _Fate(Phase.SUSPENDED))
+                self._remove_pod(job, _Removal(Phase.SUSPENDED))
             elif job.phase is Phase.PENDING:
                 self._pending.pop(job.name, None)
                 self._jobs[job.name] = replace(job, phase=Phase.SUSPENDED)
@@ -148,7 +134,7 @@ class Jobs:
     def release(self, service: str) -> None:
         """From the start, each."""
         self._suspended.discard(service)
-        for job in self.of(service):
+        for job in self.list_of_service(service):
             if job.phase is Phase.SUSPENDED:
                 self._jobs[job.name] = replace(job, phase=Phase.PENDING)
                 self._pending[job.name] = None
@@ -169,21 +155,21 @@ class Jobs:
 
     def bind(self) -> None:
         """Start whatever fits, oldest first."""
-        hopeless: set[Resources] = set()
+        unplaceable: set[Resources] = set()
         for name in list(self._pending):
             job = self._jobs[name]
-            if job.needs in hopeless:
+            if job.needs in unplaceable:
                 continue
             node = find_first_fit(self.nodes, self._requested, job.needs)
             if node is None:
-                hopeless.add(job.needs)
+                unplaceable.add(job.needs)
                 continue
             del self._pending[name]
             self._requested[node] = self._requested.get(node, Resources()) + job.needs
             bound = replace(job, node=node, bound_at=read_clock())
             self._jobs[name] = bound
-            task = self._tasks[name] = asyncio.create_task(self._live(bound))
-            task.add_done_callback(partial(self._left, bound))
+            task = self._tasks[name] = asyncio.create_task(self._run_until_removed(bound))
+            task.add_done_callback(partial(self._release_node, bound))
 
     def _expire(self) -> None:
         moment = read_clock()
@@ -192,28 +178,28 @@ class Jobs:
                 del self._jobs[job.name]
                 self._pods.forget(job)
 
-    def _take(self, job: Job, fate: _Fate) -> None:
+    def _remove_pod(self, job: Job, removal: _Removal) -> None:
         if not self._tasks[job.name].done():
-            self._fates[job.name] = fate
+            self._removals[job.name] = removal
             self._tasks[job.name].cancel()
 
-    async def _live(self, job: Job) -> None:
+    async def _run_until_removed(self, job: Job) -> None:
         try:
             await self._run(job)
         except asyncio.CancelledError:
-            if (fate := self._fates.get(job.name)) is not None:
-                await asyncio.sleep(fate.unnoticed_s)
+            if (removal := self._removals.get(job.name)) is not None:
+                await asyncio.sleep(removal.unnoticed_s)
 
-    def _left(self, job: Job, _: asyncio.Task[None]) -> None:
+    def _release_node(self, job: Job, _: asyncio.Task[None]) -> None:
         """A task is over, also one that was cancelled before it began."""
         del self._tasks[job.name]
         self._requested[job.node] -= job.needs
-        fate = self._fates.pop(job.name, None)
+        removal = self._removals.pop(job.name, None)
         if job.name not in self._jobs:
             self._pods.forget(job)
-        elif fate is not None:
-            self._change(job, fate.phase)
-            if fate.phase is Phase.SUSPENDED:
+        elif removal is not None:
+            self._change(job, removal.phase)
+            if removal.phase is Phase.SUSPENDED:
                 self._resuspend(job)
         self.bind()
 
@@ -239,7 +225,7 @@ class Jobs:
         self._throttle.set(process.pid, node.speed if node else 1.0)
         self._change(job, Phase.RUNNING)
         try:
-            status = await _ended(process)
+            status = await _wait_for_exit(process)
         finally:
             self._throttle.set(process.pid, 1.0)
             self._processes.pop(job.name, None)
@@ -254,7 +240,7 @@ class Jobs:
         known = self._jobs.get(job.name)
         if known is None:
             return  # deleted meanwhile
-        changed = _changed(known, phase)
+        changed = _enter_phase(known, phase)
         if phase.final and changed.finished_at and self._ttl_s is not None:
             expires_at = changed.finished_at + timedelta(seconds=self._ttl_s)
             changed = replace(changed, expires_at=expires_at)
@@ -262,7 +248,7 @@ class Jobs:
         log.info("%s is %s on %s", job.name, phase, job.node)
 
 
-def _changed(job: Job, phase: Phase) -> Job:
+def _enter_phase(job: Job, phase: Phase) -> Job:
     moment = read_clock()
     if phase is Phase.SUSPENDED:
         return replace(job, phase=phase, bound_at=None, started_at=None, finished_at=None)
@@ -277,7 +263,7 @@ def _resolve(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-async def _ended(process: subprocess.Popen[bytes]) -> int:
+async def _wait_for_exit(process: subprocess.Popen[bytes]) -> int:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
     descriptor = os.pidfd_open(process.pid)

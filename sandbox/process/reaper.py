@@ -3,9 +3,9 @@
 
 For the latter it is a program of its own that waits for the end of its stdin.
 bwrap ties itself to its parent only after it has started, so a SIGKILL in that very millisecond
-leaves a job running without a parent. `up` holds the other end of stdin: it says goodbye when it
-ends in order, and an end without goodbye means it was killed. Only processes with something below
-the given state directory, whose sandbox is gone, are touched.
+leaves a job running without a parent. `up` holds the other end of stdin: it writes a line when it
+ends in order, and an end of stdin without that line means that it was killed. Only processes with
+something below the given state directory, whose sandbox is gone, are ended.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-GOODBYE = b"goodbye"
+ORDERLY_END = b"ended in order"
 WATCH_S = 2.0
 END_WAIT_S = 5.0
 
@@ -34,12 +34,12 @@ def start(state: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def say_goodbye(process: subprocess.Popen[bytes]) -> None:
+def announce_end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(BrokenPipeError):
-        process.communicate(GOODBYE)
+        process.communicate(ORDERLY_END)
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end_job(process: subprocess.Popen[bytes]) -> None:
     """Kill a running job; returns when all of its processes are gone.
 
     Killing bwrap alone would leave the ending of its namespace for later, or, while it is still
@@ -48,17 +48,20 @@ def end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         os.kill(process.pid, signal.SIGSTOP)
         os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-        for child in _list_children(process.pid):
+        for child in list_children(process.pid):
             _kill_and_wait(child)
         process.kill()
     process.wait()
 
 
-def _list_children(pid: int) -> list[int]:
+def list_children(pid: int) -> list[int]:
+    """Those that any thread of the process started; none if it is gone."""
+    found: list[int] = []
     with contextlib.suppress(OSError):
-        words = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-        return [int(word) for word in words]
-    return []
+        for path in Path(f"/proc/{pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += map(int, path.read_text("ascii").split())
+    return found
 
 
 def _kill_and_wait(pid: int) -> None:
@@ -73,7 +76,7 @@ def _kill_and_wait(pid: int) -> None:
             os.close(descriptor)
 
 
-def reap(state: Path) -> None:
+def kill_orphans(state: Path) -> None:
     """Kill the bwraps of orphaned jobs; the kernel ends the rest of their namespaces."""
     for pid in _find_orphans(state):
         with contextlib.suppress(ProcessLookupError):
@@ -109,11 +112,11 @@ def _read_parent(entry: Path) -> int:
 
 def main(argv: list[str]) -> int:
     state = Path(argv[0])
-    if sys.stdin.buffer.read() == GOODBYE:
+    if sys.stdin.buffer.read() == ORDERLY_END:
         return 0
     deadline = time.monotonic() + WATCH_S
     while time.monotonic() < deadline:
-        reap(state)
+        kill_orphans(state)
         time.sleep(0.05)
     return 0
 

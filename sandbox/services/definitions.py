@@ -84,17 +84,17 @@ class Provider:
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
 
-    def entry(self, *, hidden: bool) -> dict[str, Any]:
+    def make_entry(self) -> dict[str, Any]:
         return {
             "endpoint": self.endpoint,
             "verify": False,
-            "access_key": "hidden" if hidden else self.access_key,
-            "secret_key": "hidden" if hidden else self.secret_key,
+            "access_key": self.access_key,
+            "secret_key": self.secret_key,
             "region": "us-east-1",
         }
 
 
-def normalise(raw: Any, token: str, provider: Provider, profile: Profile) -> Definition:
+def make_definition(raw: Any, token: str, provider: Provider, profile: Profile) -> Definition:
     """The definition as OSCAR stores it, or the 400 with which it refuses."""
     if not isinstance(raw, dict):
         raise Rejected(400, "The service specification is not valid: not a JSON object")
@@ -109,7 +109,7 @@ def normalise(raw: Any, token: str, provider: Provider, profile: Profile) -> Def
     if profile.newlines:
         service["script"] = service["script"].replace("\r\n", "\n")
     _require_fields(service)
-    _fill(service, provider)
+    _fill_defaults(service, provider)
     if profile.flat_path is FlatPath.PREFIXED:
         for entry in (*service["input"], *service["output"]):
             if "/" not in entry["path"]:
@@ -206,7 +206,7 @@ def _require_fields(service: Definition) -> None:
             raise Rejected(400, "The input StorageProvider is not supported by the sandbox")
 
 
-def _fill(service: Definition, provider: Provider) -> None:
+def _fill_defaults(service: Definition, provider: Provider) -> None:
     name = service["name"]
     for entry in (*service["input"], *service["output"]):
         entry["path"] = str(entry["path"]).strip(" /")
@@ -223,4 +223,7 @@ def _fill(service: Definition, provider: Provider) -> None:
         "owner_name": "oscar",
     }
     providers = service["storage_providers"]
-    providers["minio"] = {**(providers.get("minio") or {}), "default": provider.entry(hidden=False)}
+    providers["minio"] = {
+        **(providers.get("minio") or {}),
+        "default": provider.make_entry(),
+    }

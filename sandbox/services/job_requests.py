@@ -31,7 +31,7 @@ class Request:
     wanted_name: str = ""
 
 
-def job_of(service: Service, request: Request, profile: Profile) -> Job:
+def make_job(service: Service, request: Request, profile: Profile) -> Job:
     wanted = request.wanted_name if profile.delegated_name else ""
     name = wanted or _make_up_name(service.name)
     if not _NAME.fullmatch(name):

@@ -58,7 +58,7 @@ class Services:
     def get(self, name: str) -> Service | None:
         return self._services.get(name)
 
-    def all(self) -> list[Service]:
+    def list_all(self) -> list[Service]:
         return [self._services[name] for name in sorted(self._services)]
 
     async def rotate(self, service: Service, *, webhook: bool) -> None:
@@ -105,10 +105,10 @@ class Services:
             fresh = await self._provide_new(service)
             if service.token != old.token and (fresh or self._profile.webhook_follows):
                 await self._notifier.register(name, service.token)
-            triggers = set(_triggers(service))
+            triggers = set(_make_triggers(service))
             if self._profile.own_buckets_only:
                 # A folder that is new in a bucket that exists gets no notification.
-                known = self._notifier.of(name)
+                known = self._notifier.list_triggers(name)
                 triggers = {each for each in triggers if each.bucket in fresh or each in known}
             await self._notifier.replace(name, triggers)
 
@@ -120,8 +120,8 @@ class Services:
             await self._notifier.unregister(name)
             mounted: set[str] = set()
             if self._profile.keeps_mounted_buckets:
-                mounted = {_bucket(other.mount_path) for other in self.all()}
-            await self._remove_buckets(_own_buckets(service) - mounted)
+                mounted = {_parse_bucket(other.mount_path) for other in self.list_all()}
+            await self._remove_buckets(_list_own_buckets(service) - mounted)
             await self._restart()
 
     async def _restart(self) -> None:
@@ -129,32 +129,32 @@ class Services:
             await self._storage.restart()
 
     def _parse(self, raw: object, token: str) -> Service:
-        stored = definitions.normalise(raw, token, self._provider, self._profile)
+        stored = definitions.make_definition(raw, token, self._provider, self._profile)
         return Service(stored["name"], token, definitions.find_needs(stored), stored)
 
     async def _provide(self, service: Service, made: set[str]) -> set[Trigger]:
         """Make the buckets and folders; ``made`` records for the caller what exists."""
-        for bucket, folder in _places(service):
+        for bucket, folder in _list_folders(service):
             fresh = bucket in made or await self._storage.make_bucket(bucket)
             if not fresh and self._profile.own_buckets_only:
                 raise Rejected(500, f'the bucket "{bucket}" already exists')
             if fresh:
                 made.add(bucket)
             if folder:
-                await self._mark(bucket, folder)
+                await self._put_marker(bucket, folder)
             elif self._profile.flat_path is FlatPath.PANIC:
                 raise Panic
         await self._provide_mount(service)
-        return set(_triggers(service))
+        return set(_make_triggers(service))
 
     async def _provide_new(self, service: Service) -> set[str]:
         """As for a PUT; the buckets that were made."""
         fresh: set[str] = set()
-        for bucket, folder in _places(service):
+        for bucket, folder in _list_folders(service):
             if await self._storage.make_bucket(bucket):
                 fresh.add(bucket)
             if folder and (bucket in fresh or not self._profile.own_buckets_only):
-                await self._mark(bucket, folder)
+                await self._put_marker(bucket, folder)
         await self._provide_mount(service)
         return fresh
 
@@ -163,31 +163,31 @@ class Services:
         if not bucket or not self._profile.makes_mount_bucket:
             return
         if await self._storage.make_bucket(bucket) and folder:
-            await self._mark(bucket, folder)
+            await self._put_marker(bucket, folder)
 
-    async def _mark(self, bucket: str, folder: str) -> None:
+    async def _put_marker(self, bucket: str, folder: str) -> None:
         key = f"{folder}/"
-        await self._notifier.arrival(bucket, key, self._storage.put_marker(bucket, key))
+        await self._notifier.write_and_wait(bucket, key, self._storage.put_marker(bucket, key))
 
     async def _remove_buckets(self, buckets: Iterable[str]) -> None:
         for bucket in sorted(buckets):
             await self._storage.remove_bucket(bucket)
 
 
-def _places(service: Service) -> list[tuple[str, str]]:
+def _list_folders(service: Service) -> list[tuple[str, str]]:
     """Bucket and folder of each input and output."""
     entries = (*service.definition["input"], *service.definition["output"])
     return [(bucket, folder) for bucket, _, folder in (e["path"].partition("/") for e in entries)]
 
 
-def _triggers(service: Service) -> list[Trigger]:
+def _make_triggers(service: Service) -> list[Trigger]:
     paths = [entry["path"].partition("/") for entry in service.definition["input"]]
     return [Trigger(service.name, bucket, f"{folder}/") for bucket, _, folder in paths if folder]
 
 
-def _bucket(path: str) -> str:
+def _parse_bucket(path: str) -> str:
     return path.partition("/")[0]
 
 
-def _own_buckets(service: Service) -> set[str]:
-    return {bucket for bucket, _ in _places(service)}
+def _list_own_buckets(service: Service) -> set[str]:
+    return {bucket for bucket, _ in _list_folders(service)}

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from .events import FilerNotifier, Notifier
 from .minio_server import MinioNotifier, MinioServer
 from .seaweedfs import SeaweedFS
-from .servers import Keys, Storage, StorageError
+from .servers import Keys, Manager, Storage, StorageError
 
 BUILT = Path(__file__).resolve().parents[2] / "build/bin/minio"
 VARIABLE = "OSCAR_SANDBOX_STORAGE"
@@ -42,15 +42,18 @@ def parse_backend(text: str) -> Backend:
     raise ValueError(f"storage is seaweedfs, minio or s3=http://HOST:PORT, got {text!r}")
 
 
-def build(
-    backend: Backend, directory: Path, post: Callable[[str, str, str], Awaitable[int]]
+def build_storage(
+    backend: Backend,
+    directory: Path,
+    manager: Manager,
+    post: Callable[[str, str, str], Awaitable[int]],
 ) -> tuple[Storage, Notifier]:
     if backend.kind == "s3":
         return Storage(backend.url, _read_keys(os.environ)), Notifier()
     if backend.kind == "minio":
         server = MinioServer(directory, find_minio_binary())
-        return server, MinioNotifier(server)
-    return SeaweedFS(directory), FilerNotifier(post)
+        return server, MinioNotifier(server, manager)
+    return SeaweedFS(directory, manager), FilerNotifier(post)
 
 
 def find_minio_binary() -> Path:

@@ -131,13 +131,13 @@ class Notifier:
         others = {trigger for trigger in self._triggers if trigger.service != service}
         self._triggers = others | triggers
 
-    def of(self, service: str) -> set[Trigger]:
+    def list_triggers(self, service: str) -> set[Trigger]:
         return {trigger for trigger in self._triggers if trigger.service == service}
 
     def receive(self, payload: Mapping[str, Any]) -> None:
         """Called for every request to the sandbox's own webhook; returns at once."""
 
-    async def arrival(self, bucket: str, key: str, write: Awaitable[None]) -> None:
+    async def write_and_wait(self, bucket: str, key: str, write: Awaitable[None]) -> None:
         """Do ``write``; what is registered afterwards does not see it."""
         await write
 
@@ -164,7 +164,7 @@ class FilerNotifier(Notifier):
                 self._deliveries.add(task)
                 task.add_done_callback(self._deliveries.discard)
 
-    async def arrival(self, bucket: str, key: str, write: Awaitable[None]) -> None:
+    async def write_and_wait(self, bucket: str, key: str, write: Awaitable[None]) -> None:
         """The filer notifies late: wait until it has, or a folder marker would trigger the service
         whose notification is set right after it."""
         seen = self._awaited[bucket, key] = asyncio.Event()

@@ -50,10 +50,8 @@ class MinioServer(Server):
         self._binary = binary
         (self._port,) = find_free_ports(1)
         super().__init__(f"http://127.0.0.1:{self._port}", Keys(ROOT, secrets.token_hex(20)))
-        self.job_url: Callable[[str], str] = str
 
-    async def start(self, manager: Manager) -> None:
-        self.job_url = manager.job
+    async def start(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         address = ["--address", f"127.0.0.1:{self._port}"]
         argv = [str(self._binary), "server", "--quiet", *address, str(self._directory / "data")]
@@ -75,9 +73,10 @@ class MinioServer(Server):
 class MinioNotifier(Notifier):
     """The webhooks and bucket notifications of a MinIO server."""
 
-    def __init__(self, server: MinioServer) -> None:
+    def __init__(self, server: MinioServer, manager: Manager) -> None:
         super().__init__()
         self._server = server
+        self._manager = manager
         keys = StaticProvider(server.access_key, server.secret_key)
         self._http = urllib3.PoolManager(timeout=ADMIN_TIMEOUT_S, retries=False)
         self._admin = MinioAdmin(
@@ -90,7 +89,7 @@ class MinioNotifier(Notifier):
 
     async def register(self, service: str, token: str) -> None:
         await super().register(service, token)
-        target = {"endpoint": self._server.job_url(service), "auth_token": token}
+        target = {"endpoint": self._manager.make_job_url(service), "auth_token": token}
         await self._server.do(
             lambda: self._apply(lambda: self._admin.config_set(f"notify_webhook:{service}", target))
         )
@@ -102,7 +101,7 @@ class MinioNotifier(Notifier):
         )
 
     async def replace(self, service: str, triggers: set[Trigger]) -> None:
-        changed = {trigger.bucket for trigger in triggers ^ self.of(service)}
+        changed = {trigger.bucket for trigger in triggers ^ self.list_triggers(service)}
         await super().replace(service, triggers)
         for bucket in sorted(changed):
             await self._server.do(partial(self._notify, bucket))
@@ -113,15 +112,15 @@ class MinioNotifier(Notifier):
         wanted = {_make_arn(service) for service in self._tokens}
         _retry_until_done(change, until)
         _retry_until_done(self._admin.service_restart, until)
-        while set(self._targets(until)) != wanted or not self._healthy(until):
+        while set(self._list_targets(until)) != wanted or not self._is_healthy(until):
             if time.monotonic() > until:
                 raise StorageError(f"MinIO did not come back within {RESTART_TIMEOUT_S:.0f} s")
             time.sleep(_POLL_S)
 
-    def _targets(self, until: float) -> list[str]:
+    def _list_targets(self, until: float) -> list[str]:
         return json.loads(_retry_until_done(self._admin.info, until)).get("sqsARN") or []
 
-    def _healthy(self, until: float) -> bool:
+    def _is_healthy(self, until: float) -> bool:
         """It serves objects before it knows its buckets' notifications, and what is written in
         between starts nothing. OSCAR sleeps for six seconds."""
         url = f"{self._server.url}/minio/health/cluster"

@@ -42,17 +42,20 @@ path_prefixes = ["/buckets/"]
 class SeaweedFS(Server):
     """A `weed mini`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, manager: Manager) -> None:
         self._directory = directory
+        self._manager = manager
         self._ports = dict(zip(_PARTS, find_free_ports(len(_PARTS), GRPC_OFFSET), strict=True))
         keys = Keys(secrets.token_hex(10), secrets.token_hex(20))
         super().__init__(f"http://127.0.0.1:{self._ports['s3']}", keys)
 
-    async def start(self, manager: Manager) -> None:
+    async def start(self) -> None:
         config, data = self._directory / "config", self._directory / "data"
         for path in (config, data):
             path.mkdir(parents=True)
-        text = _NOTIFICATION.format(endpoint=manager.webhook, token=manager.webhook_token)
+        text = _NOTIFICATION.format(
+            endpoint=self._manager.webhook, token=self._manager.webhook_token
+        )
         (config / "notification.toml").write_text(text, encoding="utf-8")
         weed = [_find_binary(), f"-config_dir={config}", "mini", f"-dir={data}"]
         weed += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", *_OFF]

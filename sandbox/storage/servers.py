@@ -54,7 +54,7 @@ class Manager:
     url: str
     webhook_token: str = field(repr=False)
 
-    def job(self, service: str) -> str:
+    def make_job_url(self, service: str) -> str:
         return f"{self.url}/job/{service}"
 
     @property
@@ -83,7 +83,7 @@ class Storage:
             http_client=urllib3.PoolManager(timeout=ANSWER_TIMEOUT_S, retries=retries),
         )
 
-    async def start(self, manager: Manager) -> None:
+    async def start(self) -> None:
         await self.do(self.client.list_buckets)
         log.warning(
             "the sandbox is not notified of writes to %s: objects there trigger no service; "
@@ -113,8 +113,8 @@ class Storage:
 
         def remove() -> None:
             found = self.client.list_objects(bucket, recursive=True)
-            condemned = (DeleteObject(str(item.object_name)) for item in found)
-            for failure in self.client.remove_objects(bucket, condemned):
+            deletions = (DeleteObject(str(item.object_name)) for item in found)
+            for failure in self.client.remove_objects(bucket, deletions):
                 raise StorageError(f"cannot delete {bucket}/{failure.name}: {failure.message}")
             self.client.remove_bucket(bucket)
 
@@ -180,7 +180,7 @@ class Server(Storage):
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and self._process.poll() is None:
-            if _is_listening(program.port) and await self._answers():
+            if _is_listening(program.port) and await self._does_answer():
                 return
             await asyncio.sleep(0.02)
         tail = log_path.read_text("utf-8", "replace")[-500:]
@@ -188,9 +188,9 @@ class Server(Storage):
 
     def stop(self) -> None:
         if self._process is not None:
-            reaper.end(self._process)
+            reaper.end_job(self._process)
 
-    async def _answers(self) -> bool:
+    async def _does_answer(self) -> bool:
         try:
             await self.do(self.client.list_buckets)
         except StorageError:

@@ -98,7 +98,7 @@ def keys_of(sandbox: Sandbox, bucket: str, prefix: str = "") -> list[str]:
 
 def recorded(sandbox: Sandbox, service: str, jobs: int) -> list[dict[str, Any]]:
     """The invocations that a service with the RECORDER script got, once all its jobs ended."""
-    sandbox.ended(service, jobs)
+    sandbox.wait_until_ended(service, jobs)
     bucket = f"{service}-out"
     bodies = [json.loads(content(sandbox, bucket, key)) for key in keys_of(sandbox, bucket)]
     return sorted(bodies, key=lambda body: int(body["start"]))

@@ -70,8 +70,8 @@ def targets(sandbox: Sandbox) -> list[str]:
 
 
 def event(sandbox: Sandbox, service: str) -> dict[str, Any]:
-    ((job, state),) = sandbox.ended(service).items()
-    log = sandbox.log(service, job)
+    ((job, state),) = sandbox.wait_until_ended(service).items()
+    log = sandbox.read_log(service, job)
     assert state["status"] == "Succeeded", log
     return dict(json.loads(log.partition("<")[2].rpartition(">")[0]))
 
@@ -89,7 +89,7 @@ def test_a_service_is_a_webhook_and_a_notification_of_minios_own(
     assert queue.prefix_filter_rule is not None
     assert queue.prefix_filter_rule.value == "in/"
     assert queue.suffix_filter_rule is None
-    assert real.jobs(service) == {}, "its own folder marker triggered it"
+    assert real.list_jobs(service) == {}, "its own folder marker triggered it"
 
     real.remove(service)
     assert arn not in targets(real)
@@ -115,8 +115,10 @@ def test_copies_and_tags_trigger_too(real: Sandbox, service: str) -> None:
     tags = Tags.new_object_tags()
     tags["seen"] = "yes"
     real.minio.set_object_tags(service, "in/copy", tags)
-    jobs = real.ended(service, 2)
-    names = [real.log(service, job).partition('"EventName": "')[2].split('"')[0] for job in jobs]
+    jobs = real.wait_until_ended(service, 2)
+    names = [
+        real.read_log(service, job).partition('"EventName": "')[2].split('"')[0] for job in jobs
+    ]
     assert sorted(names) == ["s3:ObjectCreated:Copy", "s3:ObjectCreated:PutTagging"]
 
 
@@ -185,8 +187,8 @@ def test_any_running_s3_endpoint_serves_but_triggers_nothing(
         )
         put(guest, name, "in/unseen")
         guest.invoke(name, "{}")
-        guest.ended(name)
-        assert len(guest.jobs(name)) == 1
+        guest.wait_until_ended(name)
+        assert len(guest.list_jobs(name)) == 1
         assert b"TMP_OUTPUT_DIR" in content(sandbox, name, "out/e")
         guest.remove(name)
         assert not sandbox.minio.bucket_exists(name)

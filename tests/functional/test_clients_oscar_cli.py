@@ -79,7 +79,7 @@ def test_every_command_from_cluster_add_to_service_delete(
     assert COORDINATOR in cli.done("service", "get", COORDINATOR, "-c", CLUSTER)
     put = ["service", "put-file", COORDINATOR, PROVIDER, str(tmp_path / "config.json")]
     cli.done(*put, f"{COORDINATOR}/in/config.json", "-c", CLUSTER, "--no-progress")
-    (job,) = v37.ended(COORDINATOR)
+    (job,) = v37.wait_until_ended(COORDINATOR)
     listed = cli.done("service", "logs", "list", COORDINATOR, "-c", CLUSTER)
     assert job in listed
     assert "Succeeded" in listed

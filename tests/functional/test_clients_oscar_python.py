@@ -78,13 +78,13 @@ def test_jobs_are_invoked_listed_read_and_removed(
     deploy('cat "$INPUT_FILE_PATH"')
     answer = client.run_service(name, input='{"start": 1, "end": 7}', async_call=True)
     assert (answer.status_code, answer.text) == (201, "")
-    (job,) = sandbox.ended(name)
+    (job,) = sandbox.wait_until_ended(name)
     assert client.list_jobs(name).json()["jobs"][job]["status"] == "Succeeded"
     assert '{"start": 1, "end": 7}' in client.get_job_logs(name, job).text
     assert client.remove_job(name, job).status_code == 204
     assert client.list_jobs(name).json()["jobs"] == {}
     client.run_service(name, input="{}", async_call=True)
-    sandbox.ended(name)
+    sandbox.wait_until_ended(name)
     assert client.remove_all_jobs(name).status_code == 204
     assert client.list_jobs(name).json()["jobs"] == {}
 
@@ -106,7 +106,7 @@ def test_a_job_can_be_named_by_header(
     deploy("true")
     headers = f"X-Delegated-Job-ID: {name}-mine"
     client.run_service(name, input="{}", async_call=True, headers=headers)
-    assert list(sandbox.ended(name)) == [f"{name}-mine"]
+    assert list(sandbox.wait_until_ended(name)) == [f"{name}-mine"]
     with pytest.raises(requests.HTTPError, match="500"):
         client.run_service(name, input="{}", async_call=True, headers=headers)
 
@@ -119,7 +119,7 @@ def test_an_upload_starts_a_job_and_its_output_is_listed_and_downloaded(
     (tmp_path / "back").mkdir()
     storage = client.create_storage_client(name)
     storage.upload_file(PROVIDER, str(tmp_path / "photo.jpg"), f"{name}/in")
-    ((_, job),) = sandbox.ended(name).items()
+    ((_, job),) = sandbox.wait_until_ended(name).items()
     assert job["status"] == "Succeeded"
     listed = storage.list_files_from_path(PROVIDER, f"{name}/out/")
     assert "out/seen" in [entry["Key"] for entry in listed["Contents"]]
@@ -147,7 +147,7 @@ def test_a_whole_run_needs_no_other_client(
         assert client.create_service(str(tmp_path / "coordinator.yaml")).status_code == 201
         storage = client.create_storage_client(coordinator)
         storage.upload_file(PROVIDER, str(tmp_path / "config.json"), f"{coordinator}/in")
-        (job,) = sandbox.ended(coordinator)
+        (job,) = sandbox.wait_until_ended(coordinator)
         log = client.get_job_logs(coordinator, job).text
         (key,) = [k for k in keys_of(sandbox, coordinator, "out/") if k.endswith("report.json")]
         report = json.loads(content(sandbox, coordinator, key))

@@ -45,8 +45,8 @@ def mount(bucket: str, options: str = "") -> dict[str, Any]:
 
 def log_of_one(sandbox: Sandbox, name: str) -> str:
     sandbox.invoke(name, "{}")
-    (job,) = sandbox.ended(name)
-    return sandbox.log(name, job)
+    (job,) = sandbox.wait_until_ended(name)
+    return sandbox.read_log(name, job)
 
 
 def sidecars(bucket: str) -> list[str]:
@@ -121,8 +121,8 @@ def test_a_new_object_is_seen_late_but_within_the_directory_caches_time(
         lambda: "ready" in keys_of(sandbox, data) or None, 10, lambda: "the job does not start"
     )
     put(sandbox, data, "sub/late", b"x")
-    (job,) = sandbox.ended(name, within_s=30)
-    log = sandbox.log(name, job)
+    (job,) = sandbox.wait_until_ended(name, within_s=30)
+    log = sandbox.read_log(name, job)
     waited = int(log.rpartition("waited ")[2].split()[0])
     assert 5 <= waited <= 13, log
 

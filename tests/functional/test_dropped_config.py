@@ -72,9 +72,12 @@ def seen_arguments() -> Iterator[set[str]]:
 
 def drop(sandbox: Sandbox, name: str, text: bytes) -> dict[str, str]:
     """Drops a config and waits for the coordinator's job; the report of that run."""
-    before, jobs = set(keys_of(sandbox, "oscar-batch", "out/")), len(sandbox.jobs("oscar-batch"))
+    before, jobs = (
+        set(keys_of(sandbox, "oscar-batch", "out/")),
+        len(sandbox.list_jobs("oscar-batch")),
+    )
     sandbox.minio.put_object("oscar-batch", f"in/{name}", io.BytesIO(text), len(text))
-    sandbox.ended("oscar-batch", jobs + 1)
+    sandbox.wait_until_ended("oscar-batch", jobs + 1)
     new = sorted(set(keys_of(sandbox, "oscar-batch", "out/")) - before)
     assert [Path(key).name for key in new] == ["report.html", "report.json"]
     return dict(json.loads(content(sandbox, "oscar-batch", new[1])))
@@ -96,7 +99,7 @@ def test_a_bad_config_leaves_a_report_because_oscar_hides_exit_codes(cluster: Sa
 
     assert report["ending"] == "bad config"
     assert "bucket.nmae: is not a known key; did you mean name?" in report["problems"]
-    assert all(job["status"] == "Succeeded" for job in cluster.jobs("oscar-batch").values())
+    assert all(job["status"] == "Succeeded" for job in cluster.list_jobs("oscar-batch").values())
 
 
 def test_a_config_for_another_address_gets_none_of_the_clusters_credentials(
@@ -120,7 +123,7 @@ def test_no_credential_is_in_any_output(cluster: Sandbox, seen_arguments: set[st
     given = config_for(cluster, "target", "data", output={"file": ""})
     for name, config in (("bare.json", bare), ("given.json", given)):
         assert drop(cluster, name, json.dumps(config).encode())["ending"] == "submitted"
-    tokens = [cluster.service(name)["token"] for name in ("target", "oscar-batch")]
+    tokens = [cluster.read_service(name)["token"] for name in ("target", "oscar-batch")]
 
     written = {
         f"{bucket}/{key}": content(cluster, bucket, key).decode()
@@ -128,7 +131,7 @@ def test_no_credential_is_in_any_output(cluster: Sandbox, seen_arguments: set[st
         for key in keys_of(cluster, bucket, prefix)
     }
     for service in ("oscar-batch", "target"):
-        written |= {job: cluster.log(service, job) for job in cluster.jobs(service)}
+        written |= {job: cluster.read_log(service, job) for job in cluster.list_jobs(service)}
     written |= {str(body["run"]): json.dumps(body) for body in recorded(cluster, "target", 1)}
     written |= {f"process {arguments}": arguments for arguments in seen_arguments}
 

@@ -58,7 +58,7 @@ def test_a_dry_run_makes_no_write_and_no_post(
     assert len(oscar.requests) <= 3
     assert len(s3.requests) <= 4
     assert keys_of(sandbox, bucket) == before
-    assert sandbox.jobs(target) == {}
+    assert sandbox.list_jobs(target) == {}
 
 
 def test_the_relay_would_notice_a_run(sandbox: Sandbox, target: str, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_the_relay_would_notice_a_run(sandbox: Sandbox, target: str, tmp_path: P
     assert ran.code == 0, ran.stderr
     assert oscar.requests.count(f"POST /job/{target}") == 2
     assert "PUT" in s3.methods
-    sandbox.ended(target, 2)
+    sandbox.wait_until_ended(target, 2)
 
 
 def test_what_an_earlier_run_measured_is_used(

@@ -170,7 +170,7 @@ def test_no_items_is_a_report_that_says_so(sandbox: Sandbox, recorder: str, tmp_
     assert ran.code == 0
     assert ran.report["ending"] == "nothing to do"
     assert "holds no items" in ran.report["message"]
-    assert sandbox.jobs(recorder) == {}
+    assert sandbox.list_jobs(recorder) == {}
 
 
 def test_a_dry_run_leaves_bucket_and_cluster_as_they_were(
@@ -184,7 +184,7 @@ def test_a_dry_run_leaves_bucket_and_cluster_as_they_were(
     assert ran.code == 0
     assert [chunk["items"] for chunk in json.loads(ran.stdout)["chunks"]] == [1, 1]
     assert keys_of(sandbox, bucket) == ["input/a.jpg", "input/b.jpg"]
-    assert sandbox.jobs(recorder) == {}
+    assert sandbox.list_jobs(recorder) == {}
 
 
 def test_a_run_leaves_its_plan_index_and_report_in_its_own_folder(
@@ -267,7 +267,7 @@ def test_what_cannot_be_reached_is_one_clear_line_and_a_report(
     assert "\n" not in ran.report["message"]
     assert "Traceback" not in ran.stderr
     assert keys_of(sandbox, f"{recorder}-data") == ["input/a.jpg"], "nothing half-done is left"
-    assert sandbox.jobs(recorder) == {}
+    assert sandbox.list_jobs(recorder) == {}
 
 
 def test_an_index_that_would_trigger_the_service_is_refused_before_anything_is_written(

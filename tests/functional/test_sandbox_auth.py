@@ -26,7 +26,7 @@ def jwt() -> str:
     return f"e30.{claims.rstrip('=')}.sig"
 
 
-def test_health_needs_nobody(sandbox: Sandbox) -> None:
+def test_health_needs_no_authorization(sandbox: Sandbox) -> None:
     answer = requests.get(f"{sandbox.url}/health", timeout=5)
     assert (answer.status_code, answer.text) == (200, "Ok")
 
@@ -70,7 +70,7 @@ def test_a_job_takes_the_token_of_its_service_and_nothing_else(
     assert status(f"Bearer {token}", service="nobody") == 401
     assert status(f"Bearer {token[:-1]}") == 502
     assert status(f"Bearer {jwt()}") == 400
-    assert sandbox.jobs(name) == {}
+    assert sandbox.list_jobs(name) == {}
     assert status(f"Bearer  {token} ") == 201
 
 

@@ -24,7 +24,7 @@ def resident(box: Sandbox) -> int:
 
 
 def one_log(box: Sandbox, name: str, *, timestamps: bool = False) -> bytes:
-    (job,) = box.ended(name, within_s=90)
+    (job,) = box.wait_until_ended(name, within_s=90)
     params = {"timestamps": "true"} if timestamps else {}
     path = f"/system/logs/{name}/{job}"
     return box.call("GET", path, params=params, timeout=60).content
@@ -91,7 +91,7 @@ def test_long_events_wait_in_files(tmp_path: Path) -> None:
     with run_sandbox(tmp_path, ["--nodes", "1x1:1Gi"]) as box:
         box.deploy({"name": "wide", "image": "i", "script": "true", "cpu": "2"})
         before = resident(box)
-        headers = {"Authorization": f"Bearer {box.service('wide')['token']}"}
+        headers = {"Authorization": f"Bearer {box.read_service('wide')['token']}"}
         for _ in range(60):
             answer = requests.post(
                 f"{box.url}/job/wide", data=b"x" * MIB, headers=headers, timeout=30
@@ -104,7 +104,7 @@ def test_long_events_wait_in_files(tmp_path: Path) -> None:
 def test_a_thousand_queued_jobs_and_two_hundred_running(tmp_path: Path) -> None:
     with run_sandbox(tmp_path, ["--nodes", "2x100:100Gi"]) as box:
         box.deploy({"name": "many", "image": "i", "script": "sleep 600", "cpu": "1"})
-        headers = {"Authorization": f"Bearer {box.service('many')['token']}"}
+        headers = {"Authorization": f"Bearer {box.read_service('many')['token']}"}
         session = requests.Session()
 
         def post(number: int) -> int:
@@ -115,7 +115,7 @@ def test_a_thousand_queued_jobs_and_two_hundred_running(tmp_path: Path) -> None:
         with ThreadPoolExecutor(4) as pool:
             codes = list(pool.map(post, range(QUEUED + RUNNING)))
         assert set(codes) == {201}
-        jobs = wait_until(lambda: all_run(box), 120, lambda: str(len(box.jobs("many"))))
+        jobs = wait_until(lambda: all_run(box), 120, lambda: str(len(box.list_jobs("many"))))
         assert len(jobs) == QUEUED + RUNNING
         wait_until(
             lambda: len(alive("sleep\x00600")) >= RUNNING or None, 120, lambda: "no sleepers"
@@ -125,11 +125,11 @@ def test_a_thousand_queued_jobs_and_two_hundred_running(tmp_path: Path) -> None:
         assert time.monotonic() - began < 2, "it answers"
         assert resident(box) < 250 * MIB
         assert box.call("DELETE", "/system/logs/many?all=true", timeout=60).status_code == 204
-        assert box.jobs("many") == {}
+        assert box.list_jobs("many") == {}
         assert not list((tmp_path / "state" / "jobs").iterdir())
 
 
 def all_run(box: Sandbox) -> dict[str, dict[str, str]] | None:
-    jobs = box.jobs("many")
+    jobs = box.list_jobs("many")
     running = sum(job["status"] == "Running" for job in jobs.values())
     return jobs if running == RUNNING else None

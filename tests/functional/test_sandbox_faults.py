@@ -30,7 +30,7 @@ def test_the_next_calls_of_an_endpoint_fail_and_no_others(
     for _ in range(2):
         answer = box.invoke(name, "{}")
         assert (answer.status_code, answer.text) == (503, "upstream connect error")
-    assert box.jobs(name) == {}
+    assert box.list_jobs(name) == {}
     assert box.invoke(name, "{}").status_code == 201
     assert box.chaos("GET", "faults") == []
 
@@ -60,7 +60,7 @@ def test_a_connection_breaks_and_the_job_may_exist(
     box.fail("POST", f"/job/{name}", cut=cut)
     with pytest.raises(requests.ConnectionError):
         box.invoke(name, "{}")
-    assert len(box.jobs(name)) == jobs
+    assert len(box.list_jobs(name)) == jobs
 
 
 def test_an_answer_comes_late_and_the_job_exists(
@@ -75,7 +75,7 @@ def test_an_answer_comes_late_and_the_job_exists(
             headers={"Authorization": f"Bearer {token}"},
             timeout=0.3,
         )
-    assert len(box.ended(name)) == 1, "who stops waiting does not stop the manager"
+    assert len(box.wait_until_ended(name)) == 1, "who stops waiting does not stop the manager"
 
 
 def test_a_token_expires_between_two_calls(box: Sandbox, deploy_on: Deploy, name: str) -> None:
@@ -96,7 +96,7 @@ def test_pages_expire(box: Sandbox, deploy_on: Deploy, name: str) -> None:
     box.expire_pages()
     answer = box.call("GET", f"/system/logs/{name}", params={"page": token})
     assert (answer.status_code, answer.content) == (500, b"")
-    assert len(box.jobs(name)) == 71, "starting over works"
+    assert len(box.list_jobs(name)) == 71, "starting over works"
 
 
 def test_listing_jobs_and_submitting_share_the_budget(
@@ -105,7 +105,7 @@ def test_listing_jobs_and_submitting_share_the_budget(
     """5 calls a second, 10 at once: a submission is 4 calls, a list is 3 and one for each job."""
     with run_sandbox(tmp_path_factory.mktemp("up"), ["--request-budget"]) as box:
         box.deploy({"name": "t", "image": "i", "script": "true", "cpu": "100"})
-        headers = {"Authorization": f"Bearer {box.service('t')['token']}"}
+        headers = {"Authorization": f"Bearer {box.read_service('t')['token']}"}
 
         def post() -> None:
             url = f"{box.url}/job/t"
@@ -148,6 +148,6 @@ def test_the_storage_restarts_when_a_service_comes_or_goes(
         assert answers(box)
         assert {bucket.name for bucket in box.minio.list_buckets()} == {"kept", "trap"}
         box.minio.fput_object("trap", "in/a", __file__)
-        assert len(box.ended("trap")) == 1, "and notifies as before"
+        assert len(box.wait_until_ended("trap")) == 1, "and notifies as before"
         box.remove("trap")
         assert {bucket.name for bucket in box.minio.list_buckets()} == {"kept"}

@@ -20,8 +20,8 @@ LIMIT = 131_065
 
 def one(sandbox: Sandbox, name: str) -> tuple[str, dict[str, str], str]:
     """The only job of the service when it has ended: its name, state and log."""
-    ((job, state),) = sandbox.ended(name).items()
-    return job, state, sandbox.log(name, job)
+    ((job, state),) = sandbox.wait_until_ended(name).items()
+    return job, state, sandbox.read_log(name, job)
 
 
 def put(sandbox: Sandbox, bucket: str, key: str, data: bytes = b"x") -> None:
@@ -100,7 +100,7 @@ def test_overwrites_and_multipart_uploads_trigger_once_each(
     big = io.BytesIO(b"z" * (11 << 20))
     sandbox.minio.put_object(name, "in/big", big, 11 << 20, part_size=5 << 20)
     put(sandbox, name, "in/last")
-    assert len(sandbox.ended(name, 4)) == 4
+    assert len(sandbox.wait_until_ended(name, 4)) == 4
 
 
 def test_a_folder_marker_triggers_and_crashes_the_supervisor(
@@ -121,11 +121,11 @@ def test_from_upload_to_script_takes_less_than_a_second(
         input=[{"storage_provider": "minio.default", "path": f"{name}/in"}],
     )
     put(sandbox, name, "in/warm")
-    sandbox.ended(name, 1)
+    sandbox.wait_until_ended(name, 1)
     before = time.time()
     put(sandbox, name, "in/measured")
-    jobs = sandbox.ended(name, 2)
-    starts = [float(sandbox.log(name, job).split()[-1]) for job in jobs]
+    jobs = sandbox.wait_until_ended(name, 2)
+    starts = [float(sandbox.read_log(name, job).split()[-1]) for job in jobs]
     assert 0 < max(starts) - before < 1.5, "0.5 s on an idle machine"
 
 
@@ -147,7 +147,7 @@ def test_from_upload_to_script_takes_less_than_a_second(
         ("abc", "Failed", None),
     ],
 )
-def test_what_becomes_of_an_event(
+def test_the_form_of_an_event_decides_the_input(
     sandbox: Sandbox, deploy: Deploy, name: str, event: str, status: str, shown: str | None
 ) -> None:
     """`echo $EVENT` without quotes, then the supervisor's classification."""
@@ -167,8 +167,8 @@ def test_the_longest_event_and_one_byte_more(sandbox: Sandbox, deploy: Deploy, n
         job = f"{name}-{size}"
         answer = sandbox.invoke(name, event, **{"X-Delegated-Job-ID": job})
         assert (len(event), answer.status_code, answer.content) == (size, 201, b"")
-        assert sandbox.ended(name)[job]["status"] == status
-        assert log in sandbox.log(name, job)
+        assert sandbox.wait_until_ended(name)[job]["status"] == status
+        assert log in sandbox.read_log(name, job)
 
 
 def test_a_job_name_can_be_chosen_once(sandbox: Sandbox, deploy: Deploy, name: str) -> None:
@@ -177,7 +177,7 @@ def test_a_job_name_can_be_chosen_once(sandbox: Sandbox, deploy: Deploy, name: s
     assert sandbox.invoke(name, "{}", **chosen).status_code == 201
     again = sandbox.invoke(name, "{}", **chosen)
     assert (again.status_code, again.text) == (500, f'jobs.batch "{name}-mine" already exists')
-    assert list(sandbox.ended(name)) == [f"{name}-mine"]
+    assert list(sandbox.wait_until_ended(name)) == [f"{name}-mine"]
     assert sandbox.invoke(name, "{}", **{"X-Delegated-Job-ID": "Not_valid"}).status_code == 500
 
 
@@ -202,7 +202,7 @@ def test_output_is_buffered_unless_debug(
 ) -> None:
     deploy("echo early; sleep 60", log_level=level)
     sandbox.invoke(name, "{}")
-    (job,) = sandbox.jobs(name)
+    (job,) = sandbox.list_jobs(name)
     mark = "early" if live else "Executing"
     wait_until(
         lambda: mark in text(sandbox, name, job) or None, 10, lambda: text(sandbox, name, job)
@@ -235,9 +235,9 @@ def test_logs_list_in_pages_and_delete(sandbox: Sandbox, deploy: Deploy, name: s
     gone = sandbox.call("GET", path)
     assert (gone.status_code, gone.content) == (500, b"")
     assert sandbox.call("DELETE", f"/system/logs/{name}").status_code == 204
-    assert len(sandbox.jobs(name)) == 74, "without all=true only succeeded jobs go"
+    assert len(sandbox.list_jobs(name)) == 74, "without all=true only succeeded jobs go"
     assert sandbox.call("DELETE", f"/system/logs/{name}?all=true").status_code == 204
-    assert sandbox.jobs(name) == {}
+    assert sandbox.list_jobs(name) == {}
 
 
 def test_delete_kills_whatever_the_job_started(sandbox: Sandbox, deploy: Deploy, name: str) -> None:
@@ -246,7 +246,7 @@ def test_delete_kills_whatever_the_job_started(sandbox: Sandbox, deploy: Deploy,
         f"sleep 60 {name}",
     )
     sandbox.invoke(name, "{}")
-    (job,) = sandbox.jobs(name)
+    (job,) = sandbox.list_jobs(name)
     wait_until(lambda: processes(name) or None, 10, lambda: "the job did not start")
     assert sandbox.call("DELETE", f"/system/logs/{name}/{job}").status_code == 204
     assert processes(name) == []

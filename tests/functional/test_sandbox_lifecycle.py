@@ -51,7 +51,9 @@ def sleeper(sandbox: Sandbox) -> None:
     )
     sandbox.invoke("sleeper", "{}")
     wait_until(
-        lambda: "Running" in str(sandbox.jobs("sleeper")) or None, 10, lambda: "it does not run"
+        lambda: "Running" in str(sandbox.list_jobs("sleeper")) or None,
+        10,
+        lambda: "it does not run",
     )
 
 
@@ -62,7 +64,7 @@ def state(tmp_path: Path) -> Iterator[Path]:
     command("down", "--state", str(tmp_path / "state"))
 
 
-def test_it_is_soon_up_and_down_leaves_nothing(tmp_path: Path, state: Path) -> None:
+def test_up_is_fast_and_down_leaves_nothing(tmp_path: Path, state: Path) -> None:
     ready = tmp_path / "ready"
     began = time.monotonic()
     up = command("up", "--detach", "--state", str(state), "--ready-file", str(ready))
@@ -78,7 +80,7 @@ def test_it_is_soon_up_and_down_leaves_nothing(tmp_path: Path, state: Path) -> N
     assert sandbox.password not in shown.stdout
     everything = "".join(left_behind(tmp_path))
     assert everything
-    for secret in (sandbox.password, sandbox.secret_key, sandbox.service("sleeper")["token"]):
+    for secret in (sandbox.password, sandbox.secret_key, sandbox.read_service("sleeper")["token"]):
         assert secret not in everything, "a process argument"
     again = command("up", "--state", str(state))
     assert (again.returncode, "already up" in again.stderr) == (1, True)
@@ -124,7 +126,7 @@ def test_a_killed_sandbox_does_not_leave_stopped_jobs(tmp_path: Path) -> None:
         sandbox.deploy({"name": "slow", "image": "i", "script": "sleep 300"})
         sandbox.invoke("slow", "{}")
         wait_until(
-            lambda: "Running" in str(sandbox.jobs("slow")) or None, 10, lambda: "not running"
+            lambda: "Running" in str(sandbox.list_jobs("slow")) or None, 10, lambda: "not running"
         )
         time.sleep(0.3)
         os.kill(sandbox.pid, signal.SIGKILL)
@@ -145,7 +147,7 @@ def test_a_killed_sandbox_does_not_leave_stopped_jobs(tmp_path: Path) -> None:
         (["--nodes", "1x1:1Gi:speed=2"], "0.01 to 1"),
     ],
 )
-def test_bad_arguments_are_refused_in_words(
+def test_bad_arguments_are_refused_with_the_reason(
     tmp_path: Path, arguments: list[str], word: str
 ) -> None:
     answer = command("up", "--state", str(tmp_path / "state"), *arguments)
@@ -176,7 +178,7 @@ def test_options_shape_the_cluster_and_fill_the_image(tmp_path: Path) -> None:
             sandbox.invoke(name, "{}")
         logs = {}
         for name in ("with", "without"):
-            (job,) = sandbox.ended(name)
-            logs[name] = sandbox.log(name, job)
+            (job,) = sandbox.wait_until_ended(name)
+            logs[name] = sandbox.read_log(name, job)
         assert "from the image" in logs["with"]
         assert "from the image" not in logs["without"]

@@ -36,8 +36,8 @@ def test_a_mount_is_seen_and_written_back(
         environment={"variables": {"DATA": data}},
     )
     sandbox.invoke(name, '{"start":1}')
-    ((job, state),) = sandbox.ended(name).items()
-    log = sandbox.log(name, job)
+    ((job, state),) = sandbox.wait_until_ended(name).items()
+    log = sandbox.read_log(name, job)
     assert "\nhello\n" in log
     found = {item.object_name for item in sandbox.minio.list_objects(data, recursive=True)}
     assert found >= {"sub/dir/new.txt", "sub/dir/deep/copy", "outside.txt"}
@@ -72,5 +72,5 @@ def test_a_script_may_start_before_its_mount(tmp_path: Path) -> None:
         mount = {"storage_provider": "minio.default", "path": "late-data"}
         sandbox.deploy({"name": "late", "image": "i", "script": LATE, "mount": mount})
         sandbox.invoke("late", "{}")
-        (job,) = sandbox.ended("late")
-        assert sandbox.log("late", job).count("item.txt") == 1, "only once it is mounted"
+        (job,) = sandbox.wait_until_ended("late")
+        assert sandbox.read_log("late", job).count("item.txt") == 1, "only once it is mounted"

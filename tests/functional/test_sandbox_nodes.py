@@ -39,7 +39,7 @@ def shown(box: Sandbox) -> dict[str, Any]:
 
 
 def statuses(box: Sandbox, service: str) -> list[str]:
-    return sorted(job["status"] for job in box.jobs(service).values())
+    return sorted(job["status"] for job in box.list_jobs(service).values())
 
 
 def wait(box: Sandbox, service: str, expected: list[str]) -> None:
@@ -81,7 +81,7 @@ def test_a_node_that_is_added_takes_waiting_jobs(
     assert statuses(chaotic, name) == ["Pending"]
     (added,) = chaotic.add_nodes(NODE)
     assert shown(chaotic)[added]["gpu"] == 2
-    chaotic.ended(name)
+    chaotic.wait_until_ended(name)
     chaotic.remove_node(added)
     assert added not in shown(chaotic)
     (again,) = chaotic.add_nodes(NODE)
@@ -107,7 +107,7 @@ def test_jobs_of_a_lost_node_lose_processes_and_pod(
     act[verb](node)
     wait(chaotic, sleepers, ["Suspended", "Suspended"])
     assert processes(f"echo {sleepers}") == []
-    job = next(iter(chaotic.jobs(sleepers)))
+    job = next(iter(chaotic.list_jobs(sleepers)))
     log = chaotic.call("GET", f"/system/logs/{sleepers}/{job}")
     assert (log.status_code, log.content) == (500, b""), "the log went with the pod"
     chaotic.invoke(sleepers, "{}")
@@ -120,9 +120,7 @@ def test_jobs_of_a_lost_node_lose_processes_and_pod(
         assert shown(chaotic)[node]["status"] == "Unknown"
 
 
-def test_nobody_notices_at_once_that_a_node_is_dead(
-    chaotic: Sandbox, sleepers: str, node: str
-) -> None:
+def test_a_dead_node_is_noticed_after_a_delay(chaotic: Sandbox, sleepers: str, node: str) -> None:
     chaotic.kill_node(node, unnoticed_s=4)
     wait_until(lambda: not processes(f"echo {sleepers}") or None, 10, lambda: "they live")
     assert statuses(chaotic, sleepers) == ["Running", "Running"]
@@ -169,8 +167,8 @@ def test_a_slow_node_slows_computing(
     if how == "changed":
         wait(chaotic, name, ["Running"])
         chaotic.slow_node(slow, 0.25)
-    (job,) = chaotic.ended(name)
-    share = float(chaotic.log(name, job).split("share")[1].split()[0])
+    (job,) = chaotic.wait_until_ended(name)
+    share = float(chaotic.read_log(name, job).split("share")[1].split()[0])
     chaotic.remove_node(slow)
     assert 0 < share < 0.4
 
@@ -181,42 +179,42 @@ def test_a_slow_node_does_not_slow_waiting_and_can_recover(
     deploy_on(chaotic, "date +%s%N; sleep 3; date +%s%N", enable_gpu=True)
     chaotic.slow_node(node, 0.5)
     chaotic.invoke(name, "{}")
-    (job,) = chaotic.ended(name)
-    before, after = (int(line) for line in chaotic.log(name, job).splitlines()[-3:-1])
+    (job,) = chaotic.wait_until_ended(name)
+    before, after = (int(line) for line in chaotic.read_log(name, job).splitlines()[-3:-1])
     assert after - before < 5e9, "a sleep of 3 s that is slowed takes 6"
     chaotic.slow_node(node, 0.01)
     chaotic.invoke(name, "{}")
     wait(chaotic, name, ["Running", "Succeeded"])
     with pytest.raises(TimeoutError):
-        chaotic.ended(name, 2, within_s=2)
+        chaotic.wait_until_ended(name, 2, within_s=2)
     chaotic.slow_node(node, 1)
-    chaotic.ended(name, 2)
+    chaotic.wait_until_ended(name, 2)
 
 
 def test_suspended_jobs_start_anew_when_they_are_released(chaotic: Sandbox, sleepers: str) -> None:
-    first = chaotic.jobs(sleepers)
+    first = chaotic.list_jobs(sleepers)
     chaotic.suspend(sleepers)
     chaotic.invoke(sleepers, "{}")
     wait(chaotic, sleepers, ["Suspended"] * 3)
     assert processes(f"echo {sleepers}") == []
     chaotic.release(sleepers)
     wait(chaotic, sleepers, ["Pending", "Running", "Running"])
-    assert first.keys() <= chaotic.jobs(sleepers).keys()
+    assert first.keys() <= chaotic.list_jobs(sleepers).keys()
     chaotic.suspend(sleepers)
     chaotic.release(sleepers)
     wait(chaotic, sleepers, ["Pending", "Running", "Running"])
 
 
-def test_jobs_vanish_without_a_trace(chaotic: Sandbox, sleepers: str) -> None:
-    job, other = chaotic.jobs(sleepers)
+def test_vanished_jobs_leave_no_record(chaotic: Sandbox, sleepers: str) -> None:
+    job, other = chaotic.list_jobs(sleepers)
     chaotic.vanish(sleepers, job)
-    assert list(chaotic.jobs(sleepers)) == [other]
+    assert list(chaotic.list_jobs(sleepers)) == [other]
     log = chaotic.call("GET", f"/system/logs/{sleepers}/{job}")
     assert (log.status_code, log.content) == (500, b"")
     again = chaotic.invoke(sleepers, "{}", **{"X-Delegated-Job-ID": job})
     assert again.status_code == 201, "a name is taken only as long as its job exists"
     chaotic.vanish(sleepers)
-    assert chaotic.jobs(sleepers) == {}
+    assert chaotic.list_jobs(sleepers) == {}
 
 
 def test_no_chaos_without_the_option(sandbox: Sandbox) -> None:
@@ -246,7 +244,7 @@ def test_chaos_needs_the_password(chaotic: Sandbox) -> None:
         ("clock", {"seconds": -1}, 400, "-1"),
     ],
 )
-def test_chaos_refuses_in_words(
+def test_chaos_refuses_with_the_reason(
     chaotic: Sandbox, path: str, body: object, status: int, word: str
 ) -> None:
     answer = chaotic.call("POST", f"/_sandbox/{path}", json=body)
@@ -258,4 +256,4 @@ def test_time_passes_for_ended_jobs_only(chaotic: Sandbox, deploy_on: Deploy, na
     chaotic.invoke(name, "{}")
     chaotic.advance(10**8)
     time.sleep(0.1)
-    assert len(chaotic.ended(name)) == 1
+    assert len(chaotic.wait_until_ended(name)) == 1

@@ -39,10 +39,10 @@ class Setup:
 
     def run(self, **headers: str) -> tuple[str, dict[str, str]]:
         """One more job, to its end: its name and state."""
-        known = set(self.box.jobs(self.name))
+        known = set(self.box.list_jobs(self.name))
         answer = self.box.invoke(self.name, EVENT, **headers)
         assert (answer.status_code, answer.content) == (201, b"")
-        jobs = self.box.ended(self.name, len(known) + 1)
+        jobs = self.box.wait_until_ended(self.name, len(known) + 1)
         (job,) = set(jobs) - known
         return job, jobs[job]
 
@@ -67,7 +67,7 @@ def check(function: Check) -> Check:
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Profile)])
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
-def test_what_the_table_says_is_what_a_client_sees(
+def test_a_client_sees_what_the_profile_says(
     release: Release, deploy_on: Deploy, name: str, profile: Profile, field: str
 ) -> None:
     CHECKS[field](Setup(release(profile.name), name, deploy_on, profile))
@@ -117,11 +117,13 @@ def podless(at: Setup) -> None:
     at.deploy("sleep 60")
     at.box.suspend(at.name)
     at.box.invoke(at.name, EVENT)
-    (state,) = at.box.jobs(at.name).values()
+    (state,) = at.box.list_jobs(at.name).values()
     assert state["status"] == at.profile.podless
     at.box.release(at.name)
     wait_until(
-        lambda: "Running" in str(at.box.jobs(at.name)) or None, 10, lambda: "it was not released"
+        lambda: "Running" in str(at.box.list_jobs(at.name)) or None,
+        10,
+        lambda: "it was not released",
     )
 
 
@@ -136,9 +138,9 @@ def job_ttl_s(at: Setup) -> None:
     at.deploy()
     job, _ = at.run()
     at.box.advance((at.profile.job_ttl_s or 10**8) - 60)
-    assert (job in at.box.jobs(at.name)) is True
+    assert (job in at.box.list_jobs(at.name)) is True
     at.box.advance(120)
-    assert (job in at.box.jobs(at.name)) is (at.profile.job_ttl_s is None)
+    assert (job in at.box.list_jobs(at.name)) is (at.profile.job_ttl_s is None)
 
 
 @check
@@ -165,7 +167,7 @@ def keeps_token(at: Setup) -> None:
         headers={"Authorization": f"Bearer {before}"},
         timeout=10,
     )
-    assert (at.box.service(at.name)["token"] == before) is at.profile.keeps_token
+    assert (at.box.read_service(at.name)["token"] == before) is at.profile.keeps_token
     assert answer.status_code == (201 if at.profile.keeps_token else 401)
 
 
@@ -177,14 +179,16 @@ def webhook_follows(at: Setup) -> None:
     assert at.box.call("PUT", "/system/services", json=definition).status_code == 204
     at.upload(at.name, "in/after")
     if at.profile.webhook_follows or at.profile.keeps_token:
-        assert len(at.box.ended(at.name)) == 1
+        assert len(at.box.wait_until_ended(at.name)) == 1
         return
     with pytest.raises(TimeoutError):
-        at.box.ended(at.name, within_s=1.5)
+        at.box.wait_until_ended(at.name, within_s=1.5)
     definition["output"] = [at.entry(f"{at.name}-new/out")]
     assert at.box.call("PUT", "/system/services", json=definition).status_code == 204
     at.upload(at.name, "in/again")
-    assert len(at.box.ended(at.name)) == 1, "a new bucket gives the storage the new token"
+    assert len(at.box.wait_until_ended(at.name)) == 1, (
+        "a new bucket gives the storage the new token"
+    )
 
 
 @check
@@ -210,7 +214,7 @@ def delegated_name(at: Setup) -> None:
 def service_env(at: Setup) -> None:
     at.deploy("env")
     job, _ = at.run()
-    assert ("OSCAR_SERVICE_TOKEN=" in at.box.log(at.name, job)) is at.profile.service_env
+    assert ("OSCAR_SERVICE_TOKEN=" in at.box.read_log(at.name, job)) is at.profile.service_env
 
 
 @check
@@ -218,18 +222,18 @@ def owner_is_root(at: Setup) -> None:
     at.deploy("cat /var/run/secrets/providers/minio.default/accessKey")
     at.box.invoke(at.name, '{"start":1}')
     if at.profile.owner_is_root:
-        (job,) = at.box.ended(at.name)
-        assert at.box.access_key in at.box.log(at.name, job)
+        (job,) = at.box.wait_until_ended(at.name)
+        assert at.box.access_key in at.box.read_log(at.name, job)
         at.box.call("DELETE", f"/system/logs/{at.name}?all=true")
     else:
         with pytest.raises(TimeoutError):
-            at.box.ended(at.name, within_s=1)
-        ((job, state),) = at.box.jobs(at.name).items()
-        assert state["status"] == "Pending", "for ever: the admin has no secret of that name"
+            at.box.wait_until_ended(at.name, within_s=1)
+        ((job, state),) = at.box.list_jobs(at.name).items()
+        assert state["status"] == "Pending", "never starts: the admin has no secret of that name"
         assert at.box.call("GET", f"/system/logs/{at.name}/{job}").status_code == 404
         assert at.box.call("DELETE", f"/system/logs/{at.name}/{job}").status_code == 204
     job, _ = at.run()
-    assert at.box.access_key in at.box.log(at.name, job), "the way round"
+    assert at.box.access_key in at.box.read_log(at.name, job), "the way round"
 
 
 @check
@@ -241,8 +245,8 @@ def mount_always_succeeds(at: Setup) -> None:
     at.box.call("DELETE", f"/system/logs/{at.name}?all=true")
     answer = at.box.invoke(at.name, "1234" if at.profile.owner_is_root else crashing())
     assert answer.status_code == 201
-    ((job, state),) = at.box.ended(at.name).items()
-    assert "The supervisor failed" in at.box.log(at.name, job)
+    ((job, state),) = at.box.wait_until_ended(at.name).items()
+    assert "The supervisor failed" in at.box.read_log(at.name, job)
     assert state["status"] == ("Succeeded" if at.profile.mount_always_succeeds else "Failed")
 
 
@@ -260,7 +264,7 @@ def mount_lag_s(at: Setup) -> None:
     at.box.invoke(at.name, EVENT)
 
     def finished() -> dict[str, str] | None:
-        (state,) = at.box.jobs(at.name).values()
+        (state,) = at.box.list_jobs(at.name).values()
         return state if "finish_time" in state else None
 
     state = wait_until(finished, 10, lambda: "it does not end")
@@ -309,7 +313,7 @@ def own_buckets_only(at: Setup) -> None:
         return
     assert answer.status_code == 201
     at.upload(at.name, "in/a")
-    assert len(at.box.ended(at.name)) == 1
+    assert len(at.box.wait_until_ended(at.name)) == 1
     at.box.remove(at.name)
 
 
@@ -319,18 +323,18 @@ def flat_path(at: Setup) -> None:
     answer = at.post(definition)
     if at.profile.flat_path is FlatPath.PANIC:
         assert (answer.status_code, answer.content) == (500, b"")
-        assert at.box.service(at.name)["token"], "half a service is left behind"
+        assert at.box.read_service(at.name)["token"], "half a service is left behind"
     else:
         assert answer.status_code == 201
         prefixed = at.profile.flat_path is FlatPath.PREFIXED
-        path = at.box.service(at.name)["input"][0]["path"]
+        path = at.box.read_service(at.name)["input"][0]["path"]
         assert path == (f"{at.name}/{at.name}" if prefixed else at.name)
         at.upload(at.name, f"{at.name}/a" if prefixed else "a")
         if prefixed:
-            at.box.ended(at.name)
+            at.box.wait_until_ended(at.name)
         else:
             with pytest.raises(TimeoutError):
-                at.box.ended(at.name, within_s=1)
+                at.box.wait_until_ended(at.name, within_s=1)
     at.box.remove(at.name)
 
 
@@ -397,4 +401,6 @@ def test_a_cluster_without_metrics(
         at = Setup(box, "t", lambda on, script, **keys: on.deploy(keys), profile)
         box.deploy({"name": "t", "image": "i", "script": "true"})
         job, _ = at.run()
-        wait_until(lambda: job not in box.jobs("t") or None, 10, lambda: "--job-ttl has no effect")
+        wait_until(
+            lambda: job not in box.list_jobs("t") or None, 10, lambda: "--job-ttl has no effect"
+        )

@@ -43,7 +43,7 @@ def test_a_service_is_created_with_buckets_folders_and_defaults(
     assert "unknown_key" not in service
     found = {item.object_name for item in sandbox.minio.list_objects(name, recursive=True)}
     assert found == {"in/", "out/"}
-    assert sandbox.jobs(name) == {}, "its own folder markers triggered it"
+    assert sandbox.list_jobs(name) == {}, "its own folder markers triggered it"
     assert service in sandbox.call("GET", "/system/services").json()
 
 
@@ -63,7 +63,7 @@ def test_a_service_is_created_with_buckets_folders_and_defaults(
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_bad_definitions_are_refused_in_words(
+def test_bad_definitions_are_refused_with_the_reason(
     sandbox: Sandbox, name: str, change: dict[str, Any], status: int
 ) -> None:
     answer = sandbox.call("POST", "/system/services", json=body(name) | change)
@@ -95,12 +95,14 @@ def test_update_replaces_all_but_the_token(sandbox: Sandbox, deploy: Deploy, nam
     token = deploy("true", memory="1Gi", owner="somebody")["token"]
     answer = sandbox.call("PUT", "/system/services", json=body(name, cpu="2"))
     assert (answer.status_code, answer.content) == (204, b"")
-    after = sandbox.service(name)
+    after = sandbox.read_service(name)
     assert (after["token"], after["cpu"], after["memory"]) == (token, "2", "256Mi")
     assert after["owner"] == "", "the admin's PUT takes the owner from the body"
 
 
-def test_update_and_delete_of_nothing_are_404_and_empty(sandbox: Sandbox, name: str) -> None:
+def test_update_and_delete_of_an_unknown_service_are_404(
+    sandbox: Sandbox, name: str
+) -> None:
     for answer in (
         sandbox.call("PUT", "/system/services", json=body(name)),
         sandbox.call("DELETE", f"/system/services/{name}"),
@@ -124,4 +126,4 @@ def test_delete_takes_jobs_and_own_buckets_and_leaves_the_mounted(
     assert not sandbox.minio.bucket_exists(name)
     assert sandbox.minio.bucket_exists(data)
     deploy("true")
-    assert sandbox.jobs(name) == {}
+    assert sandbox.list_jobs(name) == {}

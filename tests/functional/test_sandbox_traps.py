@@ -27,7 +27,7 @@ def put(box: Sandbox, bucket: str, key: str, data: bytes = b"x") -> None:
 
 def logs(box: Sandbox, name: str, count: int = 1) -> list[str]:
     """What the service's jobs wrote, all of them ended."""
-    return [box.log(name, job) for job in box.ended(name, count)]
+    return [box.read_log(name, job) for job in box.wait_until_ended(name, count)]
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -38,7 +38,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("method", "status"), [("GET", 301), ("POST", 307)])
-def test_a_slash_too_many_is_a_redirect(sandbox: Sandbox, method: str, status: int) -> None:
+def test_an_extra_slash_redirects(sandbox: Sandbox, method: str, status: int) -> None:
     answer = sandbox.call(method, "/system/services/", json={}, allow_redirects=False)
     assert (answer.status_code, answer.headers["Location"]) == (status, "/system/services")
     missing = sandbox.call(method, "/system/nothing/")
@@ -55,7 +55,7 @@ def test_a_malformed_token_is_502_with_two_texts_in_a_row(
     assert "issuer" in answer.text
 
 
-def test_a_service_token_reads_nothing(sandbox: Sandbox, deploy: Deploy, name: str) -> None:
+def test_a_service_token_opens_no_system_route(sandbox: Sandbox, deploy: Deploy, name: str) -> None:
     token = deploy("true")["token"]
     for path in (f"/system/services/{name}", f"/system/logs/{name}", "/system/status"):
         answer = requests.get(sandbox.url + path, headers=bearer(token), timeout=5)
@@ -88,7 +88,7 @@ def test_success_is_201_and_empty_and_names_no_job(
     answer = sandbox.invoke(long, "{}")
     assert (answer.status_code, answer.content) == (201, b"")
     assert "Location" not in answer.headers
-    (job,) = sandbox.ended(long)
+    (job,) = sandbox.wait_until_ended(long)
     assert job.startswith(f"{long[:16]}-"), "of 25 characters and more, 16 are left"
     assert len(job) == 16 + 1 + 36
 
@@ -144,12 +144,12 @@ def test_what_the_shell_and_the_supervisor_do_to_an_event(
         ('{"event":{},"subscription":1}', "dCache's"),
     ],
 )
-def test_events_the_supervisor_dies_of(
+def test_events_that_end_the_supervisor(
     sandbox: Sandbox, deploy: Deploy, name: str, event: str, why: str
 ) -> None:
     deploy("true")
     assert sandbox.invoke(name, event).status_code == 201
-    (state,) = sandbox.ended(name).values()
+    (state,) = sandbox.wait_until_ended(name).values()
     assert state["status"] == "Failed", why
 
 
@@ -163,8 +163,8 @@ def test_a_key_named_event_discards_the_rest(sandbox: Sandbox, deploy: Deploy, n
 def test_a_star_becomes_file_names(sandbox: Sandbox, deploy: Deploy, name: str) -> None:
     deploy("true", log_level="DEBUG")
     sandbox.invoke(name, "/* x")
-    (job,) = sandbox.ended(name)
-    assert "EVENT: /bin /" in sandbox.log(name, job)
+    (job,) = sandbox.wait_until_ended(name)
+    assert "EVENT: /bin /" in sandbox.read_log(name, job)
 
 
 def test_file_stage_in_means_that_there_is_no_file(
@@ -210,21 +210,21 @@ def test_an_object_that_is_gone_fails_the_job(sandbox: Sandbox, deploy: Deploy, 
         "s3": {"bucket": {"name": name}, "object": {"key": "not-there"}},
     }
     sandbox.invoke(name, json.dumps({"Records": [record]}))
-    (state,) = sandbox.ended(name).values()
+    (state,) = sandbox.wait_until_ended(name).values()
     assert state["status"] == "Failed"
 
 
 # What comes out
 
 
-def test_outputs_overwrite_silently_and_empty_folders_do_not_travel(
+def test_outputs_overwrite_silently_and_empty_folders_are_not_uploaded(
     sandbox: Sandbox, deploy: Deploy, name: str
 ) -> None:
     script = 'echo new > "$TMP_OUTPUT_DIR/a"; mkdir "$TMP_OUTPUT_DIR/empty"'
     deploy(script, output=[place(f"{name}/out")])
     put(sandbox, name, "out/a", b"old")
     sandbox.invoke(name, "{}")
-    sandbox.ended(name)
+    sandbox.wait_until_ended(name)
     found = {item.object_name for item in sandbox.minio.list_objects(name, recursive=True)}
     assert found == {"out/", "out/a"}
     with sandbox.minio.get_object(name, "out/a") as answer:
@@ -237,7 +237,7 @@ def test_an_output_without_credentials_is_skipped_silently(
     entry = {"storage_provider": "minio.other", "path": f"{name}/out"}
     deploy('echo new > "$TMP_OUTPUT_DIR/a"', output=[entry])
     sandbox.invoke(name, "{}")
-    (state,) = sandbox.ended(name).values()
+    (state,) = sandbox.wait_until_ended(name).values()
     assert state["status"] == "Succeeded"
     found = {item.object_name for item in sandbox.minio.list_objects(name, recursive=True)}
     assert found == {"out/"}
@@ -248,7 +248,7 @@ def test_output_that_fills_the_container_kills_it(
 ) -> None:
     deploy("yes", memory="8Mi")
     sandbox.invoke(name, "{}")
-    (state,) = sandbox.ended(name).values()
+    (state,) = sandbox.wait_until_ended(name).values()
     assert state["status"] == "Failed"
 
 
@@ -257,10 +257,12 @@ def test_a_child_that_holds_the_output_holds_the_job(
 ) -> None:
     deploy("sleep 2 & echo done")
     sandbox.invoke(name, "{}")
-    wait_until(lambda: "Running" in str(sandbox.jobs(name)) or None, 10, lambda: "it does not run")
+    wait_until(
+        lambda: "Running" in str(sandbox.list_jobs(name)) or None, 10, lambda: "it does not run"
+    )
     with pytest.raises(TimeoutError):
-        sandbox.ended(name, within_s=1)
-    sandbox.ended(name)
+        sandbox.wait_until_ended(name, within_s=1)
+    sandbox.wait_until_ended(name)
 
 
 # Storage
@@ -272,14 +274,14 @@ def test_an_object_triggers_again_when_it_is(
 ) -> None:
     deploy("true", input=[place(f"{name}/in")])
     put(sandbox, name, "in/config.json")
-    sandbox.ended(name)
+    sandbox.wait_until_ended(name)
     if change == "tagged":
         tags = Tags.new_object_tags()
         tags["seen"] = "yes"
         sandbox.minio.set_object_tags(name, "in/config.json", tags)
     else:
         put(sandbox, name, "in/config.json")
-    assert len(sandbox.ended(name, 2)) == 2
+    assert len(sandbox.wait_until_ended(name, 2)) == 2
 
 
 def test_writing_below_the_own_input_starts_jobs_without_end(
@@ -291,13 +293,15 @@ def test_writing_below_the_own_input_starts_jobs_without_end(
         output=[place(f"{name}/in")],
     )
     put(sandbox, name, "in/first")
-    wait_until(lambda: len(sandbox.jobs(name)) >= 3 or None, 20, lambda: str(sandbox.jobs(name)))
+    wait_until(
+        lambda: len(sandbox.list_jobs(name)) >= 3 or None, 20, lambda: str(sandbox.list_jobs(name))
+    )
 
 
 def test_input_filters_are_ignored(sandbox: Sandbox, deploy: Deploy, name: str) -> None:
     deploy("true", input=[{**place(f"{name}/in"), "suffix": [".json"], "prefix": ["config"]}])
     put(sandbox, name, "in/other.txt")
-    assert len(sandbox.ended(name)) == 1
+    assert len(sandbox.wait_until_ended(name)) == 1
 
 
 def test_a_folder_added_to_a_bucket_that_exists_is_not_watched(
@@ -309,25 +313,27 @@ def test_a_folder_added_to_a_bucket_that_exists_is_not_watched(
     assert sandbox.call("PUT", "/system/services", json=definition).status_code == 204
     put(sandbox, name, "more/a")
     put(sandbox, name, "in/a")
-    sandbox.ended(name)
+    sandbox.wait_until_ended(name)
     with pytest.raises(TimeoutError):
-        sandbox.ended(name, 2, within_s=1)
+        sandbox.wait_until_ended(name, 2, within_s=1)
 
 
 # Room
 
 
-def test_two_half_holes_are_no_hole(sandbox: Sandbox, deploy: Deploy, name: str) -> None:
+def test_free_resources_of_nodes_do_not_add_up(
+    sandbox: Sandbox, deploy: Deploy, name: str
+) -> None:
     """Two nodes of 4 CPU with 1.5 left each: free is 3, and nothing of 2 fits."""
     deploy("sleep 60", cpu="2500m", memory="64Mi")
     deploy("true", name=f"{name}-b", cpu="2", memory="64Mi")
     for _ in range(2):
         sandbox.invoke(name, "{}")
     sandbox.invoke(f"{name}-b", "{}")
-    (state,) = sandbox.jobs(f"{name}-b").values()
+    (state,) = sandbox.list_jobs(f"{name}-b").values()
     assert state == {"status": "Pending"}
     sandbox.call("DELETE", f"/system/logs/{name}?all=true")
-    sandbox.ended(f"{name}-b")
+    sandbox.wait_until_ended(f"{name}-b")
 
 
 def test_a_job_that_waits_is_invisible_to_the_status(
@@ -341,7 +347,7 @@ def test_a_job_that_waits_is_invisible_to_the_status(
     deploy("true", cpu="5")
     sandbox.invoke(name, "{}")
     assert schedulable() == before
-    assert sandbox.jobs(name)
+    assert sandbox.list_jobs(name)
 
 
 def test_quantities_are_reported_as_they_were_typed(

@@ -25,7 +25,7 @@ def submit(count: int, post: Post, pace: Pace) -> tuple[Outcome, ...]:
 
 
 class Manager:
-    """Answers from a script per chunk (its last answer for ever), and counts requests."""
+    """Answers from a script per chunk (its last answer again and again), and counts requests."""
 
     def __init__(self, script: dict[int, list[Verdict]] | None = None) -> None:
         self._script = script or {}

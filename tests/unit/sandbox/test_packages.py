@@ -19,16 +19,31 @@ TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in MODULES.item
 # A package imports itself and what stands behind it here.
 ORDER = ["__main__", "up", "handle", "state", "api", "jobs", "services", "storage", "cluster"]
 ORDER += ["process"]
-# The packages that may import what touches the world outside the process.
+# The packages that may import what touches the world outside a function: network, disk, clock,
+# processes, chance.
 TOUCH = {
     "aiohttp": {"api", "up"},
+    "asyncio": {"__main__", "api", "jobs", "services", "storage", "up"},
+    "ctypes": {"__main__", "jobs"},
+    "fcntl": {"state"},
     "minio": {"handle", "jobs", "storage"},
+    "os": {"__main__", "jobs", "process", "state", "storage", "up"},
+    "pathlib": {"__main__", "api", "handle", "jobs", "process", "state", "storage", "up"},
+    "random": set[str](),
     "requests": {"handle"},
-    "socket": {"jobs", "storage"},
+    "secrets": {"services", "storage", "up"},
+    "select": {"process"},
+    "shutil": {"jobs", "process", "state", "storage"},
+    "signal": {"__main__", "jobs", "process", "state", "up"},
+    "socket": {"jobs", "storage", "up"},
     "subprocess": {"__main__", "handle", "jobs", "process", "storage"},
+    "sys": {"__main__", "handle", "jobs", "process", "storage"},
+    "tempfile": {"jobs"},
+    "threading": {"jobs"},
+    "time": {"__main__", "api", "handle", "jobs", "process", "state", "storage"},
+    "urllib3": {"storage"},
+    "uuid": {"jobs", "services"},
 }
-# Programs that run inside a job and import nothing of the sandbox but each other.
-PROGRAMS = {"jobs.supervisor", "jobs.mount", "jobs.fusermount"}
 
 
 def package_of(module: str) -> str:
@@ -59,6 +74,19 @@ def foreign(module: str) -> set[str]:
     return {name.partition(".")[0] for name in imports(module) if not name.startswith(".")}
 
 
+def is_program(module: str) -> bool:
+    """Whether it can be started by its path or name."""
+    return 'if __name__ == "__main__":' in MODULES[module].read_text("utf-8")
+
+
+def prints(module: str) -> bool:
+    calls = (node.func for node in ast.walk(TREES[module]) if isinstance(node, ast.Call))
+    return any(isinstance(call, ast.Name) and call.id == "print" for call in calls)
+
+
+# Programs that run beside the sandbox, inside a job or after its end.
+PROGRAMS = {module for module in MODULES if is_program(module)} - {"__main__"}
+
 EVERY = pytest.mark.parametrize("module", sorted(set(MODULES) - {"__init__"}))
 
 
@@ -86,14 +114,18 @@ def is_called_pure(module: str) -> bool:
 
 @pytest.mark.parametrize("module", [name for name in sorted(MODULES) if is_called_pure(name)])
 def test_a_module_that_is_called_pure_touches_nothing(module: str) -> None:
-    outside = {"os", "pathlib", "time", "threading", "signal", "asyncio", "urllib3", "uuid", *TOUCH}
-    allowed = {"os", "pathlib"} if module == "process.containers" else set()
-    assert foreign(module) & outside <= allowed
+    allowed = {"pathlib", "shutil"} if module == "process.containers" else set()
+    assert foreign(module) & set(TOUCH) <= allowed
 
 
 @pytest.mark.parametrize("module", sorted(PROGRAMS))
-def test_a_program_of_the_job_imports_nothing_of_the_sandbox(module: str) -> None:
+def test_a_program_imports_only_other_programs(module: str) -> None:
     assert own(module) <= PROGRAMS
+
+
+@EVERY
+def test_only_programs_print(module: str) -> None:
+    assert not prints(module) or module in {*PROGRAMS, "__main__"}
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

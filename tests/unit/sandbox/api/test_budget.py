@@ -25,7 +25,7 @@ def test_ten_at_once_then_five_a_second(calls: int, took_s: float) -> None:
     assert time.now - 1000 == pytest.approx(took_s)
 
 
-def test_a_rest_fills_it_up_but_not_over() -> None:
+def test_idle_time_refills_the_budget_up_to_the_burst() -> None:
     time = Time()
     budget = Budget(lambda: time.now, time.sleep)
     asyncio.run(budget.spend(10))

@@ -3,7 +3,7 @@
 
 import pytest
 
-from sandbox.api.faults import Fault, Faults, read
+from sandbox.api.faults import Fault, Faults, parse_fault
 
 
 def test_a_fault_happens_so_often_and_to_matching_requests_only() -> None:
@@ -22,8 +22,10 @@ def test_the_first_that_matches_is_taken_first() -> None:
     assert [fault.status if fault else 0 for fault in taken] == [503, 500, 0]
 
 
-def test_what_is_read_is_what_was_meant() -> None:
-    assert read({"method": "GET", "delay_s": 1, "times": 3}) == Fault("GET", times=3, delay_s=1)
+def test_a_fault_reads_back_as_written() -> None:
+    assert parse_fault({"method": "GET", "delay_s": 1, "times": 3}) == Fault(
+        "GET", times=3, delay_s=1
+    )
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,6 @@ def test_what_is_read_is_what_was_meant() -> None:
     [None, [], {}, {"code": 1}, {"times": 0}, {"times": "1"}, {"cut": "x"}, {"status": 99},
      {"delay_s": -1}, {"method": "get"}],
 )  # fmt: skip
-def test_what_is_no_fault_is_refused(raw: object) -> None:
+def test_a_malformed_fault_is_refused(raw: object) -> None:
     with pytest.raises(ValueError, match=r"fault|cut|HTTP"):
-        read(raw)
+        parse_fault(raw)

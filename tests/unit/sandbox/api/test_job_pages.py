@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.api.job_pages import BadToken, Expired, read, render
+from sandbox.api.job_pages import BadToken, Expired, parse_token, render
 from sandbox.cluster.job_record import Job, Phase
 from sandbox.cluster.profiles import V35, V41
 from sandbox.cluster.resources import Resources
@@ -25,7 +25,7 @@ def job(name: str, phase: Phase = Phase.PENDING) -> Job:
 
 
 def page(jobs: list[Job], token: str = "", size: int = 70) -> dict[str, Any]:
-    return render(jobs, replace(read(token, 0), size=size), V41)
+    return render(jobs, replace(parse_token(token, 0), size=size), V41)
 
 
 def test_pages_follow_the_name_and_cover_all_once() -> None:
@@ -54,7 +54,7 @@ def test_times_that_have_not_come_are_not_there() -> None:
 
 def test_before_pages_all_come_at_once_and_were_created_when_they_were_made() -> None:
     jobs = [RUNNING, *(job(f"b{number:03}") for number in range(100))]
-    answer = render(jobs, read("", 0), V35)
+    answer = render(jobs, parse_token("", 0), V35)
     assert len(answer) == 101
     assert answer["b000"] == {"status": "Pending", "creation_time": STAMP}
 
@@ -63,17 +63,17 @@ def test_before_pages_all_come_at_once_and_were_created_when_they_were_made() ->
 def test_a_job_without_a_pod_has_few_fields(phase: Phase) -> None:
     lost = replace(RUNNING, phase=phase, finished_at=MOMENT)
     assert page([lost])["jobs"] == {"a": {"status": "Suspended"}}
-    assert render([lost], read("", 0), V35) == {"a": {"status": "", "creation_time": STAMP}}
+    assert render([lost], parse_token("", 0), V35) == {"a": {"status": "", "creation_time": STAMP}}
 
 
 @pytest.mark.parametrize("token", ["x", "e30", "W10", "é"])
 def test_a_foreign_token_is_refused(token: str) -> None:
     with pytest.raises(BadToken):
-        read(token, 0)
+        parse_token(token, 0)
 
 
-def test_a_token_expires_with_its_era() -> None:
+def test_a_token_expires_with_its_generation() -> None:
     token = page([job("a"), job("b")], size=1)["next_page"]
-    assert read(token, 0).after == "a"
+    assert parse_token(token, 0).after == "a"
     with pytest.raises(Expired):
-        read(token, 1)
+        parse_token(token, 1)

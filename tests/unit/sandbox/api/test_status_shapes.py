@@ -105,7 +105,7 @@ def test_dead_and_unmeasured_nodes() -> None:
             render(unknown, shape)
 
 
-def test_of_jobs_without_pods_no_pod_is_counted() -> None:
+def test_jobs_without_pods_count_no_pods() -> None:
     waiting = replace(SNAPSHOT, phases={Phase.SUSPENDED: 2, Phase.EVICTED: 1, Phase.RUNNING: 1})
     oscar = render(waiting, "F")["oscar"]
     assert (oscar["pods"]["total"], oscar["jobs_count"]) == (1, 2)

@@ -65,7 +65,7 @@ def test_nodes_may_be_slow_or_virtual() -> None:
 @pytest.mark.parametrize(
     "text", ["", "4", "2x4", "x4:8Gi", "0x4:8Gi", "2x0:8Gi", "2x4:8GB", "1:1Gi:speed=0"]
 )
-def test_what_is_no_cluster_is_refused(text: str) -> None:
+def test_a_malformed_nodes_option_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"node|quantities"):
         parse_nodes(text)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.jobs.supervisor import Stored, Unknown, classify, wanted
+from sandbox.jobs.supervisor import Event, StoredObject, is_wanted, parse_event
 
 
 def record(source: str = "minio:s3") -> dict[str, Any]:
@@ -31,17 +31,18 @@ def record(source: str = "minio:s3") -> dict[str, Any]:
     ],
 )
 def test_events_that_are_saved(event: str, content: bytes) -> None:
-    assert classify(event) == Unknown(content)
+    assert parse_event(event) == Event(content)
 
 
 @pytest.mark.parametrize("source", ["minio:s3", "aws:s3", "OneTrigger"])
 def test_storage_events_name_an_object(source: str) -> None:
-    event = classify(json.dumps(record(source)))
-    assert event == Stored("b", "in/a b+.json", "t", record(source))
+    text = json.dumps(record(source))
+    stored = StoredObject("b", "in/a b+.json", "t")
+    assert parse_event(text) == Event(text.encode(), stored)
 
 
 def test_a_delegated_storage_event() -> None:
-    assert isinstance(classify(json.dumps({"event": record()})), Stored)
+    assert parse_event(json.dumps({"event": record()})).stored is not None
 
 
 @pytest.mark.parametrize(
@@ -60,9 +61,9 @@ def test_a_delegated_storage_event() -> None:
         '{"httpMethod":"GET"}',
     ],
 )
-def test_events_it_dies_of(event: str) -> None:
+def test_an_event_of_a_wrong_form_ends_the_supervisor(event: str) -> None:
     with pytest.raises((TypeError, KeyError, AttributeError, ValueError)):
-        classify(event)
+        parse_event(event)
 
 
 @pytest.mark.parametrize(
@@ -79,4 +80,4 @@ def test_events_it_dies_of(event: str) -> None:
     ],
 )
 def test_output_filters(name: str, output: dict[str, Any], upload: bool) -> None:
-    assert wanted(name, output) is upload
+    assert is_wanted(name, output) is upload

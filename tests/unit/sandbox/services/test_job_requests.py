@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sandbox.cluster.profiles import V35, V37, V41, Profile
-from sandbox.services.definitions import Panic, Provider, Rejected, find_needs, normalise
-from sandbox.services.job_requests import Request, find_principal, job_of, name_secret
+from sandbox.services.definitions import Panic, Provider, Rejected, find_needs, make_definition
+from sandbox.services.job_requests import Request, find_principal, make_job, name_secret
 from sandbox.services.registry import Service
 
 PROVIDER = Provider("http://127.0.0.1:1", "key", "secret")
@@ -16,7 +16,7 @@ PROVIDER = Provider("http://127.0.0.1:1", "key", "secret")
 
 def service(profile: Profile = V41, **keys: Any) -> Service:
     raw = {"name": "target", "image": "i", "script": "true", **keys}
-    stored = normalise(raw, "t" * 64, PROVIDER, profile)
+    stored = make_definition(raw, "t" * 64, PROVIDER, profile)
     return Service("target", "t" * 64, find_needs(stored), stored)
 
 
@@ -54,14 +54,14 @@ def test_the_user_of_an_event(body: bytes, user: str) -> None:
         (V41, "u", "u"),
     ],
 )
-def test_whose_secret_a_job_mounts(profile: Profile, user: str, secret: str) -> None:
+def test_a_job_mounts_the_secret_of_its_user(profile: Profile, user: str, secret: str) -> None:
     assert name_secret(service(profile), user, profile) == secret
 
 
 @pytest.mark.parametrize(("profile", "kept"), [(V35, False), (V37, False), (V41, True)])
-def test_who_may_choose_the_name(profile: Profile, kept: bool) -> None:
+def test_only_release_4_1_takes_the_callers_job_name(profile: Profile, kept: bool) -> None:
     body = record(principalId="minio", sourceIPAddress="1")
-    job = job_of(service(profile), Request(body, "mine"), profile)
+    job = make_job(service(profile), Request(body, "mine"), profile)
     assert (job.name == "mine") is kept
     assert kept or job.name.startswith("target-")
 
@@ -72,10 +72,10 @@ def test_who_may_choose_the_name(profile: Profile, kept: bool) -> None:
 )
 def test_what_kubernetes_refuses(keys: dict[str, Any], name: str) -> None:
     with pytest.raises(Rejected, match="invalid"):
-        job_of(service(**keys), Request(b"{}", name), V41)
+        make_job(service(**keys), Request(b"{}", name), V41)
 
 
 def test_a_mount_without_an_id_panics_before_3_6_5() -> None:
     mounted = service(V35, mount={"storage_provider": "minio", "path": "b"})
     with pytest.raises(Panic):
-        job_of(mounted, Request(b"{}"), V35)
+        make_job(mounted, Request(b"{}"), V35)

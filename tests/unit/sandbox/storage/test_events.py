@@ -22,7 +22,7 @@ def filer(key: str, **entry: Any) -> dict[str, Any]:
     }
 
 
-def test_an_object() -> None:
+def test_a_written_object_is_read() -> None:
     attributes = {"file_size": 7, "mime": "application/json"}
     written = read_webhook(filer("/buckets/b/in/a b#.json", attributes=attributes))
     assert written == Written("b", "in/a b#.json", 7, "abc", "application/json")
@@ -48,7 +48,7 @@ def test_a_folder_marker_is_an_object_that_ends_in_a_slash() -> None:
     ],
     ids=["bucket", "implied", "uploads", "part", "system", "elsewhere", "delete", "empty"],
 )
-def test_what_is_no_object(payload: dict[str, Any]) -> None:
+def test_an_event_about_no_object_is_ignored(payload: dict[str, Any]) -> None:
     assert read_webhook(payload) is None
 
 
