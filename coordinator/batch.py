@@ -52,6 +52,7 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
     layout = RunLayout(config.locations, progress.run_id)
     with progress.stage("service"):
         service = clients.oscar.read_service(config.service)
+        repeat_lost = clients.oscar.names_jobs()
         preflight.refuse_triggers(config.locations, service)
         progress.warn(*preflight.find_warnings(config.locations.data, service))
         progress.warn(*preflight.warn_unverified(config.storage, config.cluster))
@@ -78,7 +79,12 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
     with progress.stage("invoke"):
         post, steps = make_post(oscar, service, plan), Steps(on_outcome=progress.record_outcome)
         outcomes = submit_chunks(
-            plan.chunks, post, pace=clients.pace, clock=clients.clock, steps=steps
+            plan.chunks,
+            post,
+            repeat_lost=repeat_lost,
+            pace=clients.pace,
+            clock=clients.clock,
+            steps=steps,
         )
     return progress.make_report(*end_with_outcomes(plan, outcomes))
 

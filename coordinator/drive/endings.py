@@ -3,8 +3,9 @@
 
 outcomes of the chunks                         ending
 any pending                                    interrupted
-else any failed                                partly submitted
-else (uncertain ones are counted and named)    submitted
+else any uncertain and none invoked            unproven
+else any uncertain or failed                   partly submitted
+else                                           submitted
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from collections.abc import Sequence
 
 from ..model.errors import Ending
 from ..model.run import Outcome, Plan, State
+
+# More numbers than this make no message.
+_NAMED = 20
 
 
 def end_without_invocations(plan: Plan) -> tuple[Ending, str]:
@@ -26,14 +30,29 @@ def end_without_invocations(plan: Plan) -> tuple[Ending, str]:
 
 def end_with_outcomes(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[Ending, str]:
     """The ending of a run that invoked the service."""
-    states = [outcome.state for outcome in outcomes]
-    sent = sum(state in {State.INVOKED, State.UNCERTAIN} for state in states)
-    text = f"{sent} of {len(states)} invocations sent"
-    if State.PENDING in states:
+    found = {state: [o for o in outcomes if o.state is state] for state in State}
+    uncertain, failed = found[State.UNCERTAIN], found[State.FAILED]
+    sent = len(found[State.INVOKED]) + len(uncertain)
+    text = f"{sent} of {len(outcomes)} invocations sent"
+    if failed:
+        text += f"; chunk {failed[0].chunk.number}: {failed[0].detail}"
+    if uncertain:
+        text = f"{_describe_unproven(uncertain)}; {text}"
+    if found[State.PENDING]:
         return Ending.INTERRUPTED, f"interrupted: {text}"
-    if State.FAILED in states:
-        failed = next(outcome for outcome in outcomes if outcome.state is State.FAILED)
-        return Ending.PARTLY_SUBMITTED, f"{text}; chunk {failed.chunk.number}: {failed.detail}"
-    if uncertain := states.count(State.UNCERTAIN):
-        text += f", {uncertain} of them without a clear answer: their jobs may not exist"
+    if uncertain and not found[State.INVOKED]:
+        return Ending.UNPROVEN, text
+    if uncertain or failed:
+        return Ending.PARTLY_SUBMITTED, text
     return Ending.SUBMITTED, f"{plan.index.items} items submitted: {text}"
+
+
+def _describe_unproven(uncertain: Sequence[Outcome]) -> str:
+    """Which chunks have no proof of a job, and the last answer to the first of them."""
+    numbers = [str(outcome.chunk.number) for outcome in uncertain]
+    named = ", ".join(numbers[:_NAMED])
+    more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
+    return (
+        f"unproven: chunk{'s' if len(numbers) > 1 else ''} {named}{more}, whose jobs may not exist "
+        f"({uncertain[0].detail or 'no answer'})"
+    )

@@ -2,15 +2,17 @@
 """Chunks → outcomes: the invocation of every chunk is posted, a few at a time.
 
 The first chunk goes alone: what refuses it (a wrong token, an invalid label of the service) would
-refuse all, and then nothing has been started. A request is repeated only where it certainly
-created nothing. Every outcome is reported when it is known, from the thread that posted.
+refuse all, and then nothing has been started. A request is repeated where it certainly created
+nothing, and, on releases that name jobs, where its answer was lost: a second request of the same
+name starts no second job, and its answer proves the first. Every outcome is reported when it is
+known, from the thread that posted.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from threading import Condition, Event, Lock
@@ -41,8 +43,8 @@ class Pace:
     """Requests at the same time. OSCAR's manager sustains one or two a second; more only wait."""
     posts_per_s: float = math.inf
     """No more requests than this are sent in a second."""
-    delays_s: Sequence[float] = (1.0, 2.0, 4.0, 8.0, 16.0)
-    """Before each repetition of what found the manager busy or unreachable."""
+    delays_s: Sequence[float] = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, *(9 * (60.0,)))
+    """Before each repetition of an invocation that is not proven: ten minutes in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,8 @@ class Steps:
     on_outcome: Callable[[Outcome], None] = lambda outcome: None
 
 
-class _Busy(Exception):
-    """OSCAR was busy; the chunk may be posted again."""
+class _Unproven(Exception):
+    """OSCAR was busy, or its answer was lost and jobs have names: the chunk is posted again."""
 
 
 class _Stopped(Exception):
@@ -73,20 +75,38 @@ class _Stopped(Exception):
 
 
 def submit_chunks(
-    chunks: Sequence[Chunk], post: Post, *, pace: Pace, clock: Clock, steps: Steps, attempt: int = 1
+    chunks: Sequence[Chunk],
+    post: Post,
+    *,
+    repeat_lost: bool,
+    pace: Pace,
+    clock: Clock,
+    steps: Steps,
+    attempt: int = 1,
 ) -> tuple[Outcome, ...]:
     """One outcome per chunk, in their order. After Ctrl-C the chunks not sent stay pending.
 
-    `attempt` is the number that `post` is given for every chunk.
+    `repeat_lost`: a request whose answer was lost is sent again, which is right only where the
+    cluster names jobs. `attempt` is the number that `post` is given for every chunk.
     """
-    return _Submission(post, pace, clock, steps, attempt).run(chunks)
+    repeated = {Verdict.BUSY, Verdict.UNCERTAIN} if repeat_lost else {Verdict.BUSY}
+    return _Submission(post, repeated, pace, clock, steps, attempt).run(chunks)
 
 
 class _Submission:
-    def __init__(self, post: Post, pace: Pace, clock: Clock, steps: Steps, attempt: int) -> None:
+    def __init__(
+        self,
+        post: Post,
+        repeated: Set[Verdict],
+        pace: Pace,
+        clock: Clock,
+        steps: Steps,
+        attempt: int,
+    ) -> None:
         self._post, self._pace, self._clock, self._steps = post, pace, clock, steps
-        self._attempt = attempt
-        self._stop, self._turn = Event(), Lock()
+        self._repeated, self._attempt = repeated, attempt
+        self._stop, self._turn, self._silent = Event(), Lock(), Event()
+        self._proofs = 0
         self._next_post_s = -math.inf
         self._outcomes: dict[int, Outcome] = {}
         # Ctrl-C may come while the pool starts a thread, and then the pool knows neither the
@@ -105,9 +125,11 @@ class _Submission:
         with self._changed:
             self._changed.wait_for(lambda: not self._posting)
         if self._is_refused(chunks):
-            detail = "not sent, because the first chunk was refused"
-            for chunk in chunks[1:]:
-                self._settle(Outcome(chunk, State.FAILED, detail=detail))
+            self._settle_unsent(chunks, "not sent, because the first chunk was refused")
+        elif self._silent.is_set() and not self._stop.is_set():
+            waited_s = sum(self._pace.delays_s)
+            detail = f"not sent, because OSCAR proved no invocation for {waited_s:.0f} s"
+            self._settle_unsent(chunks, detail)
         return tuple(self._outcomes.get(chunk.number, Outcome(chunk)) for chunk in chunks)
 
     def _is_refused(self, chunks: Sequence[Chunk]) -> bool:
@@ -115,9 +137,14 @@ class _Submission:
         first = self._outcomes.get(chunks[0].number) if chunks else None
         return first is not None and first.state is State.FAILED
 
+    def _settle_unsent(self, chunks: Sequence[Chunk], detail: str) -> None:
+        for chunk in chunks:
+            if chunk.number not in self._outcomes:
+                self._settle(Outcome(chunk, State.FAILED, detail=detail))
+
     def _submit(self, chunk: Chunk) -> None:
         with self._changed:
-            if self._stop.is_set():
+            if self._stop.is_set() or self._silent.is_set():
                 return
             self._posting += 1
         try:
@@ -137,7 +164,7 @@ class _Submission:
             log.info("chunk %d: %s %s", outcome.chunk.number, outcome.state, outcome.detail)
 
     def _post_until_answered(self, chunk: Chunk) -> None:
-        outcome = Outcome(chunk)
+        outcome, proofs = Outcome(chunk), self._proofs
 
         def post(number: int) -> None:
             nonlocal outcome
@@ -146,23 +173,28 @@ class _Submission:
             # Stays true should anything fail between the request and the record of its answer.
             before, outcome = outcome, replace(outcome, state=State.UNCERTAIN)
             job, reply = self._post(chunk, self._attempt)
-            outcome = before.with_attempt(_STATES[reply.verdict], job=job, detail=reply.detail)
+            outcome = before.with_attempt(
+                _judge_state(before.state, reply.verdict), job=job, detail=reply.detail
+            )
             self._steps.after_answer(chunk, reply)
-            if reply.verdict is Verdict.BUSY:
+            if reply.verdict in self._repeated:
                 log.warning("chunk %d: request %d: %s", chunk.number, number, reply.detail)
-                raise _Busy
+                raise _Unproven
+            self._proofs += 1
 
         try:
             retry(
                 post,
                 delays_s=self._pace.delays_s,
-                repeatable=lambda error: isinstance(error, _Busy),
+                repeatable=lambda error: isinstance(error, _Unproven),
                 sleep=self._sleep,
             )
-        except _Busy:
-            pass
-        except _Stopped:  # what was sent so far has certainly created nothing
-            outcome = replace(outcome, state=State.PENDING)
+        except _Unproven:
+            if self._proofs == proofs:
+                self._silent.set()
+        except _Stopped:
+            if outcome.state is not State.UNCERTAIN:  # it has certainly created nothing
+                outcome = replace(outcome, state=State.PENDING)
         finally:
             self._settle(outcome)
 
@@ -177,3 +209,10 @@ class _Submission:
     def _sleep(self, delay_s: float) -> None:
         if self._clock.wait(self._stop, delay_s):
             raise _Stopped
+
+
+def _judge_state(before: State, verdict: Verdict) -> State:
+    """The state after one more answer: only an acceptance settles a request that was lost."""
+    if before is State.UNCERTAIN and verdict is not Verdict.ACCEPTED:
+        return State.UNCERTAIN
+    return _STATES[verdict]

@@ -36,6 +36,8 @@ class Ending(StrEnum):
     UNAVAILABLE = "unavailable", 3
     BROKEN = "internal error", 3
     """A defect of OSCAR-Batch: the caller learns as little as from a cluster that is down."""
+    UNPROVEN = "unproven", 3
+    """Invocations were sent, and no answer proves that any job exists."""
     NO_CAPACITY = "no capacity", 4
     INTERRUPTED = "interrupted", 130
 

@@ -24,7 +24,7 @@ from ..model.cluster import Cluster, Quota
 from ..model.errors import ClusterError, NoStatus, clean_text
 from ..model.run import Reply, Verdict
 from ..model.service import Service
-from . import definition, status
+from . import definition, release, status
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +101,15 @@ class OscarClient:
             if isinstance(error, _Refused) and error.code in {401, 403}:
                 raise
             raise NoStatus(str(error)) from error
+
+    def names_jobs(self) -> bool:
+        """Whether jobs get the names that invocations ask for; False if the release is unknown."""
+        try:
+            raw = self._get("/system/info", f"read the release of {self._access.url}")
+        except ClusterError as error:
+            log.info("the release of OSCAR is not known: %s", error)
+            return False
+        return release.names_jobs(release.parse_release(raw))
 
     def apply(self, definition: Mapping[str, Any]) -> bool:
         """Creates the service, or replaces the one of that name; True if it is new.

@@ -100,9 +100,7 @@ def test_update_replaces_all_but_the_token(sandbox: Sandbox, deploy: Deploy, nam
     assert after["owner"] == "", "the admin's PUT takes the owner from the body"
 
 
-def test_update_and_delete_of_an_unknown_service_are_404(
-    sandbox: Sandbox, name: str
-) -> None:
+def test_update_and_delete_of_an_unknown_service_are_404(sandbox: Sandbox, name: str) -> None:
     for answer in (
         sandbox.call("PUT", "/system/services", json=body(name)),
         sandbox.call("DELETE", f"/system/services/{name}"),

@@ -321,9 +321,7 @@ def test_a_folder_added_to_a_bucket_that_exists_is_not_watched(
 # Room
 
 
-def test_free_resources_of_nodes_do_not_add_up(
-    sandbox: Sandbox, deploy: Deploy, name: str
-) -> None:
+def test_free_resources_of_nodes_do_not_add_up(sandbox: Sandbox, deploy: Deploy, name: str) -> None:
     """Two nodes of 4 CPU with 1.5 left each: free is 3, and nothing of 2 fits."""
     deploy("sleep 60", cpu="2500m", memory="64Mi")
     deploy("true", name=f"{name}-b", cpu="2", memory="64Mi")

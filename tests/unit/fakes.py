@@ -75,6 +75,7 @@ class FakeOscar(OscarClient):
         self.error: BaseException | None = None
         """Raised where the service is read."""
         self.answer: Callable[[Service, str], Reply] = lambda service, job: Reply(Verdict.ACCEPTED)
+        self.named_jobs = True
         self.bodies: list[bytes] = []
         self.jobs: list[str] = []
         self.owners: list[str] = []
@@ -93,6 +94,9 @@ class FakeOscar(OscarClient):
     def read_quota(self, owner: str) -> Quota | None:
         self.owners.append(owner)
         return self.quota
+
+    def names_jobs(self) -> bool:
+        return self.named_jobs
 
     def invoke(self, service: Service, body: bytes, *, job: str) -> Reply:
         with self._lock:

@@ -309,12 +309,37 @@ def test_a_refused_chunk_makes_the_run_partly_submitted() -> None:
     assert [outcome.state for outcome in report.outcomes] == ["invoked", "failed", "invoked"]
 
 
-def test_a_lost_answer_is_said_in_the_message() -> None:
+LOST = Reply(Verdict.UNCERTAIN, "the connection broke")
+
+
+def test_where_jobs_have_no_names_the_report_says_first_which_chunks_are_unproven() -> None:
     world = World()
-    world.oscar.answer = lambda *_: Reply(Verdict.UNCERTAIN, "no answer")
+    world.oscar.named_jobs = False
+    world.oscar.answer = lambda _, job: LOST if "-2-1" in job else Reply(Verdict.ACCEPTED)
+    report = world.run()
+    assert (report.ending, report.ending.exit_code) == (Ending.PARTLY_SUBMITTED, 1)
+    assert report.message.startswith(
+        "unproven: chunk 2, whose jobs may not exist (the connection broke); "
+    )
+    assert len(world.oscar.jobs) == 3
+
+
+def test_where_jobs_have_names_a_lost_answer_is_asked_for_again() -> None:
+    world, lost = World(), [LOST]
+    world.oscar.answer = lambda _, job: lost.pop() if lost else Reply(Verdict.ACCEPTED)
     report = world.run()
     assert report.ending is Ending.SUBMITTED
-    assert "3 of them without a clear answer" in report.message
+    assert report.outcomes[0].attempts == 2
+    assert len(set(world.oscar.jobs)) == 3
+
+
+def test_a_run_of_which_nothing_is_proven_is_no_success() -> None:
+    world = World()
+    world.oscar.named_jobs = False
+    world.oscar.answer = lambda *_: LOST
+    report = world.run()
+    assert (report.ending, report.ending.exit_code) == (Ending.UNPROVEN, 3)
+    assert "chunks 1, 2, 3" in report.message
 
 
 def test_an_interrupted_submission_is_no_success() -> None:

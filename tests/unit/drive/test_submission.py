@@ -20,8 +20,13 @@ AT_ONCE = Pace(workers=3, delays_s=(0.0, 0.0))
 REAL = Clock(time.monotonic, threading.Event.wait)
 
 
-def submit(count: int, post: Post, pace: Pace) -> tuple[Outcome, ...]:
-    return submit_chunks(make.chunks(count), post, pace=pace, clock=REAL, steps=Steps())
+def submit(
+    count: int, post: Post, pace: Pace, clock: Clock = REAL, *, repeat_lost: bool = False
+) -> tuple[Outcome, ...]:
+    chunks = make.chunks(count)
+    return submit_chunks(
+        chunks, post, repeat_lost=repeat_lost, pace=pace, clock=clock, steps=Steps()
+    )
 
 
 class Manager:
@@ -60,10 +65,64 @@ def test_the_last_answer_decides_the_state(verdict: Verdict, state: State) -> No
 
 
 @pytest.mark.parametrize("verdict", [v for v in Verdict if v is not Verdict.BUSY])
-def test_nothing_but_a_busy_manager_is_asked_again(verdict: Verdict) -> None:
+def test_only_a_busy_manager_is_asked_again_where_jobs_have_no_names(verdict: Verdict) -> None:
     manager = Manager({1: [verdict, Verdict.ACCEPTED]})
     invoked(manager)
     assert manager.asked == [1]
+
+
+def submit_named(manager: Manager, count: int = 1, workers: int = 3) -> tuple[Outcome, ...]:
+    """Where jobs have names, on a clock of its own, with the delays of a real run."""
+    pace = Pace(workers=workers)
+    return submit(count, manager.post, pace, VirtualClock().clock, repeat_lost=True)
+
+
+def test_where_jobs_have_names_a_lost_answer_is_asked_for_until_it_is_proven() -> None:
+    lost = [Verdict.UNCERTAIN, Verdict.BUSY, Verdict.UNCERTAIN, Verdict.ACCEPTED]
+    (outcome,) = submit_named(Manager({1: lost}))
+    assert (outcome.state, outcome.attempts) == (State.INVOKED, 4)
+
+
+@pytest.mark.parametrize("later", [v for v in Verdict if v is not Verdict.ACCEPTED])
+def test_no_later_answer_but_an_acceptance_settles_a_lost_one(later: Verdict) -> None:
+    (outcome,) = submit_named(Manager({1: [Verdict.UNCERTAIN, later]}))
+    assert outcome.state is State.UNCERTAIN
+
+
+def test_the_delays_grow_to_a_minute_and_end_after_ten() -> None:
+    delays_s = Pace().delays_s
+    assert list(delays_s) == sorted(delays_s)
+    assert delays_s[-1] == 60
+    assert 600 <= sum(delays_s) < 660
+
+
+def test_when_nothing_is_proven_for_so_long_the_other_chunks_are_not_sent() -> None:
+    manager = Manager({number: [Verdict.BUSY] for number in range(2, 100)})
+    outcomes = submit_named(manager, 99, workers=1)
+    assert set(manager.asked) == {1, 2}
+    assert [outcome.state for outcome in outcomes[:3]] == [
+        State.INVOKED,
+        State.FAILED,
+        State.FAILED,
+    ]
+    assert outcomes[2].detail == "not sent, because OSCAR proved no invocation for 603 s"
+
+
+def test_a_chunk_that_is_never_proven_stops_no_other() -> None:
+    others_asked = threading.Event()
+    manager = Manager({2: [Verdict.UNCERTAIN]})
+
+    def post(chunk: Chunk, attempt: int) -> tuple[str, Reply]:
+        if chunk.number == 2:
+            others_asked.wait(timeout=30)
+        answer = manager.post(chunk, attempt)
+        if len(manager.asked) >= 19:
+            others_asked.set()
+        return answer
+
+    outcomes = submit(20, post, AT_ONCE, repeat_lost=True)
+    assert [outcome.chunk.number for outcome in outcomes if outcome.state is State.UNCERTAIN] == [2]
+    assert sum(outcome.state is State.INVOKED for outcome in outcomes) == 19
 
 
 def test_a_busy_manager_is_asked_until_it_accepts() -> None:
@@ -132,7 +191,9 @@ def ctrl_c() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-def interrupted_at(number: int, verdict: Verdict, pace: Pace) -> tuple[Outcome, ...]:
+def interrupted_at(
+    number: int, verdict: Verdict, pace: Pace, *, repeat_lost: bool = False
+) -> tuple[Outcome, ...]:
     """The outcomes of 20 chunks when Ctrl-C comes while one of them is being answered."""
     main = threading.main_thread().ident
     assert main is not None
@@ -145,7 +206,7 @@ def interrupted_at(number: int, verdict: Verdict, pace: Pace) -> tuple[Outcome, 
             return "job", Reply(verdict)
         return "job", Reply(Verdict.ACCEPTED)
 
-    return submit(20, post, pace)
+    return submit(20, post, pace, repeat_lost=repeat_lost)
 
 
 @pytest.mark.usefixtures("ctrl_c")
@@ -163,8 +224,10 @@ def test_after_ctrl_c_a_busy_chunk_is_pending_because_it_created_nothing() -> No
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_after_ctrl_c_a_lost_answer_stays_uncertain() -> None:
-    outcomes = interrupted_at(1, Verdict.UNCERTAIN, Pace(workers=1))
+@pytest.mark.parametrize("repeat_lost", [False, True])
+def test_after_ctrl_c_a_lost_answer_stays_uncertain(repeat_lost: bool) -> None:
+    pace = Pace(workers=1, delays_s=(60.0,))
+    outcomes = interrupted_at(1, Verdict.UNCERTAIN, pace, repeat_lost=repeat_lost)
     assert outcomes[0].state is State.UNCERTAIN
 
 
@@ -193,14 +256,14 @@ def test_no_more_requests_leave_in_a_second_than_the_pace_allows() -> None:
         return "job", Reply(Verdict.ACCEPTED)
 
     pace = Pace(workers=1, posts_per_s=2.5)
-    submit_chunks(make.chunks(6), post, pace=pace, clock=virtual.clock, steps=Steps())
+    submit(6, post, pace, virtual.clock)
     assert sent_at == pytest.approx([0.0, 0.4, 0.8, 1.2, 1.6, 2.0])
 
 
 def test_a_busy_manager_is_asked_after_the_delays_of_the_pace() -> None:
     virtual = VirtualClock()
     manager, pace = Manager({1: [Verdict.BUSY]}), Pace(delays_s=(1.0, 2.0, 4.0))
-    submit_chunks(make.chunks(1), manager.post, pace=pace, clock=virtual.clock, steps=Steps())
+    submit(1, manager.post, pace, virtual.clock)
     assert [wait for wait in virtual.waits if wait] == [1.0, 2.0, 4.0]
 
 
@@ -218,7 +281,15 @@ def test_the_steps_around_a_request_come_in_their_order() -> None:
         on_outcome=lambda outcome: happened.append(f"outcome {outcome.state}"),
     )
     virtual = VirtualClock()
-    submit_chunks(make.chunks(1), post, pace=Pace(), clock=virtual.clock, steps=steps, attempt=3)
+    submit_chunks(
+        make.chunks(1),
+        post,
+        repeat_lost=False,
+        pace=Pace(),
+        clock=virtual.clock,
+        steps=steps,
+        attempt=3,
+    )
     assert happened == [
         "before 1.3",
         "post 1.3",
@@ -242,6 +313,7 @@ def outcomes_of(post: Post, steps: Steps, count: int = 3) -> list[Outcome]:
         submit_chunks(
             make.chunks(count),
             post,
+            repeat_lost=False,
             pace=Pace(workers=1),
             clock=VirtualClock().clock,
             steps=watched,
