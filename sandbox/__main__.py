@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from . import state
 from .api import status_shapes
+from .api.listener import HOST
 from .api.routes import STATUS_FAILURE
 from .cluster.profiles import NEWEST, PROFILES
 from .cluster.resources import parse_nodes
@@ -24,7 +25,7 @@ from .jobs.pods import parse_image
 from .state import StateError
 from .storage.backends import VARIABLE, parse_backend
 from .storage.servers import StorageError
-from .up import HOST, CannotRun, Options, serve
+from .up import CannotRun, Options, serve
 
 T = TypeVar("T")
 

@@ -153,6 +153,25 @@ class Sandbox:
     def expire_pages(self) -> None:
         self.chaos("POST", "pages/expire")
 
+    def kill_manager(self, seconds: float) -> None:
+        """The manager ends in the middle of its requests, and answers again after the time."""
+        self.chaos("POST", "manager/kill", seconds=seconds)
+
+    def wait_for_manager(self, within_s: float = 10) -> None:
+        """Wait until a killed manager answers again."""
+
+        def answers() -> bool | None:
+            try:
+                return requests.get(f"{self.url}/health", timeout=5).ok or None
+            except requests.ConnectionError:
+                return None
+
+        wait_until(answers, within_s, lambda: "the manager does not answer")
+
+    def stop_storage(self, seconds: float) -> None:
+        """The storage answers nothing for the time; returns when it is back."""
+        self.chaos("POST", "storage/gap", seconds=seconds)
+
     def advance(self, seconds: float) -> None:
         """Age what has ended, for the TTL."""
         self.chaos("POST", "clock", seconds=seconds)

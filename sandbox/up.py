@@ -9,17 +9,18 @@ import logging
 import os
 import secrets
 import signal
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiohttp import ClientError, ClientSession, web
+from aiohttp import ClientError, ClientSession
 
 from .api.accounts import Account
 from .api.budget import Budget, Unlimited
 from .api.faults import Faults
+from .api.hook import make_hook
 from .api.job_routes import JobLogs
+from .api.listener import Listener
 from .api.routes import Api, Settings
 from .cluster.nodes import Nodes
 from .cluster.profiles import Profile
@@ -35,7 +36,6 @@ from .storage.servers import Manager, Storage
 
 log = logging.getLogger(__name__)
 
-HOST = "127.0.0.1"
 NO_NAMESPACES = (
     "jobs need unprivileged user namespaces, and this system refuses them ({reason}): on Ubuntu "
     "set sysctl kernel.apparmor_restrict_unprivileged_userns=0; in Docker run the container with "
@@ -75,8 +75,8 @@ async def serve(options: Options) -> None:
     directory = state.directory / "storage"
     account = Account("oscar", secrets.token_urlsafe(18))
     async with ClientSession() as session:
-        sock, url = _bind(options.port)
-        manager = Manager(url, webhook_token=secrets.token_hex(16))
+        listener, hook = Listener(options.port), Listener()
+        manager = Manager(listener.url, hook.url, webhook_token=secrets.token_hex(16))
         post = _make_poster(session, manager)
         storage, notifier = build_storage(options.backend, directory, manager, post)
         state.claim()
@@ -92,21 +92,19 @@ async def serve(options: Options) -> None:
         budget = Budget() if options.request_budget else Unlimited()
         joblogs = JobLogs(options.profile, services, jobs, pods, budget)
         shape = options.status_shape or options.profile.status_shape
-        settings = Settings(
-            account, provider, options.profile, shape, options.chaos, manager.webhook_token
-        )
-        api = Api(settings, services, jobs, joblogs, storage, notifier, budget, Faults())
-        runner = web.AppRunner(api.make_application(), access_log=None)
+        settings = Settings(account, provider, options.profile, shape, options.chaos)
+        api = Api(settings, services, jobs, joblogs, storage, listener, budget, Faults())
         try:
-            await runner.setup()
-            await web.SockSite(runner, sock, shutdown_timeout=0.5).start()
+            await hook.start(make_hook(notifier, manager))
+            await listener.start(api.make_application())
             await asyncio.gather(storage.start(), _probe(pods, options))
-            _announce(options, state, url, account, storage)
+            _announce(options, state, listener.url, account, storage)
             await stopping.wait()
         finally:
             await jobs.close()
             storage.stop()
-            await runner.cleanup()
+            await listener.close()
+            await hook.close()
             reaper.announce_end(watching)
             state.clean()
 
@@ -116,18 +114,6 @@ def _catch_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     return stopping
-
-
-def _bind(port: int) -> tuple[socket.socket, str]:
-    """Take the port, so that its URL is known before anything that is told of it exists."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((HOST, port))
-    except OSError as error:
-        sock.close()
-        raise CannotRun(f"cannot listen on {HOST}:{port}: {error.strerror}") from error
-    return sock, f"http://{HOST}:{sock.getsockname()[1]}"
 
 
 def _make_poster(

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns requests below /_sandbox/ into what clusters do to jobs: nodes, faults, ends, ageing.
+"""Turns requests below /_sandbox/ into what happens to a cluster: nodes, faults, restarts, ageing.
 
 Only there with `--chaos`. Every answer is JSON; a refusal is 400 or 404 with the reason.
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -13,21 +14,36 @@ from ..cluster.resources import Node, parse_speed
 from ..jobs.queue import Jobs
 from ..services.definitions import Rejected
 from ..services.registry import Service, Services
+from ..storage.servers import Storage
 from . import faults
 from .faults import Faults
 from .job_routes import JobLogs
+from .listener import Listener
 
 # A dead node is noticed after 40 s, and its pods are tolerated for another 300.
 UNNOTICED_S = 340.0
 
 
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What chaos acts on."""
+
+    services: Services
+    jobs: Jobs
+    joblogs: JobLogs
+    storage: Storage
+    listener: Listener
+
+
 class Chaos:
     """The sandbox's own routes."""
 
-    def __init__(self, services: Services, jobs: Jobs, joblogs: JobLogs, faults: Faults) -> None:
-        self._services = services
-        self._jobs = jobs
-        self._joblogs = joblogs
+    def __init__(self, cluster: Cluster, faults: Faults) -> None:
+        self._services = cluster.services
+        self._jobs = cluster.jobs
+        self._joblogs = cluster.joblogs
+        self._storage = cluster.storage
+        self._listener = cluster.listener
         self._faults = faults
 
     def list_routes(self, root: str) -> list[web.RouteDef]:
@@ -43,6 +59,8 @@ class Chaos:
             web.post(f"{service}/{{verb:rotate|suspend|release|vanish}}", self.change_service),
             web.post(f"{root}/pages/expire", self.expire_pages),
             web.post(f"{root}/clock", self.advance),
+            web.post(f"{root}/manager/kill", self.kill_manager),
+            web.post(f"{root}/storage/gap", self.stop_storage),
         ]
 
     async def list_nodes(self, _: web.Request) -> web.Response:
@@ -124,6 +142,22 @@ class Chaos:
 
     async def advance(self, request: web.Request) -> web.Response:
         self._jobs.advance(_parse_seconds(await _read_body(request), "seconds", 0.0))
+        return web.json_response({})
+
+    async def kill_manager(self, request: web.Request) -> web.StreamResponse:
+        """As a pod that is killed and replaced after the seconds; jobs and storage go on."""
+        seconds = _parse_seconds(await _read_body(request), "seconds", 1.0)
+        answer = web.json_response({})
+        answer.force_close()
+        await answer.prepare(request)
+        await answer.write_eof()
+        await self._listener.kill(seconds)
+        return answer
+
+    async def stop_storage(self, request: web.Request) -> web.Response:
+        """The storage is away for the seconds; answers when it is back."""
+        seconds = _parse_seconds(await _read_body(request), "seconds", 1.0)
+        await self._storage.restart(seconds)
         return web.json_response({})
 
     def _describe_node(self, node: Node) -> dict[str, Any]:

@@ -22,6 +22,9 @@ class Fault:
     """With `*` for anything."""
     times: int = 1
     delay_s: float = 0.0
+    """Before anything is done."""
+    answer_delay_s: float = 0.0
+    """After what was asked is done, before the answer."""
     status: int = 0
     """Answer this, with ``body``, and do nothing; 0: do what was asked."""
     body: str = ""
@@ -46,8 +49,8 @@ def parse_fault(raw: Any) -> Fault:
         if not isinstance(value, wanted):
             raise ValueError(f"{key} of a fault is no {type(value).__name__}")
     fault = Fault(**raw)
-    if fault.cut not in CUTS or fault.times < 1 or fault.delay_s < 0:
-        raise ValueError("cut is before or after, times at least 1, delay_s not negative")
+    if fault.cut not in CUTS or fault.times < 1 or min(fault.delay_s, fault.answer_delay_s) < 0:
+        raise ValueError("cut is before or after, times at least 1, delays not negative")
     if fault.status and not 100 <= fault.status <= 599:
         raise ValueError(f"no HTTP status: {fault.status}")
     if not re.fullmatch(r"[A-Z*]+", fault.method):

@@ -7,11 +7,10 @@ own in `chaos`.
 """
 
 import asyncio
-import hmac
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -22,15 +21,15 @@ from ..services import definitions
 from ..services.definitions import Panic, Provider, Rejected
 from ..services.job_requests import is_label
 from ..services.registry import Service, Services
-from ..storage.events import Notifier
 from ..storage.servers import Storage, StorageError
 from . import accounts, status_shapes
 from .accounts import Account
 from .budget import COSTS, Budget
-from .chaos import Chaos
+from .chaos import Chaos, Cluster
 from .faults import Faults
 from .job_pages import Expired
 from .job_routes import JobLogs
+from .listener import Listener
 from .redirect import redirect_trailing_slash
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BODY_LIMIT = 256 * 1024**2
 STATUS_FAILURE = "500"
 OWN = "/_sandbox/"
-WEBHOOK = f"{OWN}webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,6 @@ class Settings:
     profile: Profile
     status_shape: str
     chaos: bool
-    webhook_token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +61,17 @@ class Api:
     jobs: Jobs
     joblogs: JobLogs
     storage: Storage
-    notifier: Notifier
+    listener: Listener
     budget: Budget
     faults: Faults
 
     def make_application(self) -> web.Application:
-        middlewares = [redirect_trailing_slash, self._apply_fault, self._authorize]
+        middlewares = [
+            self.listener.track,
+            redirect_trailing_slash,
+            self._apply_fault,
+            self._authorize,
+        ]
         app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
         one = "/system/services/{service}"
         routes = [
@@ -89,9 +91,9 @@ class Api:
         absent = self.settings.profile.absent_routes
         app.add_routes([route for route in routes if route.path not in absent])
         app.add_routes(self.joblogs.list_routes())
-        app.add_routes([web.post(WEBHOOK, self.receive_event)])
         if self.settings.chaos:
-            chaos = Chaos(self.services, self.jobs, self.joblogs, self.faults)
+            cluster = Cluster(self.services, self.jobs, self.joblogs, self.storage, self.listener)
+            chaos = Chaos(cluster, self.faults)
             app.add_routes(chaos.list_routes(OWN.rstrip("/")))
         return app
 
@@ -110,6 +112,7 @@ class Api:
         if fault.status and not fault.doubled:
             return web.Response(status=fault.status, text=fault.body)
         answer = await handler(request)
+        await asyncio.sleep(fault.answer_delay_s)
         if fault.cut == "after":
             return _cut_connection(request)
         if fault.doubled and isinstance(answer, web.Response):
@@ -125,7 +128,7 @@ class Api:
         route = request.match_info.route.resource
         canonical = route.canonical if route else ""
         open_to_all = not request.path.startswith(("/system/", OWN))
-        if not (open_to_all or canonical.endswith("/auth") or canonical == WEBHOOK):
+        if not (open_to_all or canonical.endswith("/auth")):
             refusal = accounts.check_system_access(
                 request.headers.get("Authorization"), self.settings.account
             )
@@ -234,13 +237,6 @@ class Api:
 
     async def read_own_quota(self, _: web.Request) -> web.Response:
         return web.Response(status=401, text="missing user identificator")
-
-    async def receive_event(self, request: web.Request) -> web.Response:
-        expected = f"Bearer {self.settings.webhook_token}"
-        if not hmac.compare_digest(request.headers.get("Authorization", ""), expected):
-            return web.Response(status=401)
-        self.notifier.receive(await request.json())
-        return web.Response()
 
     def _find_service(self, request: web.Request) -> Service:
         name = request.match_info["service"]

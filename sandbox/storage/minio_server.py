@@ -66,8 +66,10 @@ class MinioServer(Server):
         }
         await self.run(Program(argv, environment, self._directory, self._port))
 
-    async def restart(self) -> None:
-        """It restarts whenever a webhook comes or goes, wanted or not."""
+    async def restart(self, gap_s: float = 0.0) -> None:
+        """It restarts by itself when a webhook comes or goes, which has no gap."""
+        if gap_s:
+            await super().restart(gap_s)
 
 
 class MinioNotifier(Notifier):

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 REGION = "us-east-1"
+HOOK_PATH = "/filer"
 START_TIMEOUT_S = 20.0
 ANSWER_TIMEOUT_S = 10.0
 
@@ -52,6 +53,8 @@ class Manager:
     """Where the storage finds OSCAR's manager."""
 
     url: str
+    hook_url: str
+    """Where the filer's reports go."""
     webhook_token: str = field(repr=False)
 
     def make_job_url(self, service: str) -> str:
@@ -59,7 +62,7 @@ class Manager:
 
     @property
     def webhook(self) -> str:
-        return f"{self.url}/_sandbox/webhook"
+        return f"{self.hook_url}{HOOK_PATH}"
 
 
 class Storage:
@@ -91,8 +94,8 @@ class Storage:
             self.url,
         )
 
-    async def restart(self) -> None:
-        """Down and up again; somebody else's storage is left alone."""
+    async def restart(self, gap_s: float = 0.0) -> None:
+        """Down, and up again after the gap. Somebody else's storage is left alone."""
 
     def stop(self) -> None:
         """Nothing of it is the sandbox's."""
@@ -160,8 +163,9 @@ class Server(Storage):
     _process: subprocess.Popen[bytes] | None = None
     _program: Program | None = None
 
-    async def restart(self) -> None:
+    async def restart(self, gap_s: float = 0.0) -> None:
         self.stop()
+        await asyncio.sleep(gap_s)
         if self._program is not None:
             await self.run(self._program)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Iterator
@@ -151,3 +152,56 @@ def test_the_storage_restarts_when_a_service_comes_or_goes(
         assert len(box.wait_until_ended("trap")) == 1, "and notifies as before"
         box.remove("trap")
         assert {bucket.name for bucket in box.minio.list_buckets()} == {"kept"}
+
+
+def test_a_killed_manager_does_nothing_more_and_comes_back(
+    box: Sandbox, deploy_on: Deploy, name: str
+) -> None:
+    deploy_on(box, "true")
+    box.fail("POST", f"/job/{name}", delay_s=0.3)
+    token = {"Authorization": f"Bearer {box.read_service(name)['token']}"}
+    broken: list[Exception] = []
+
+    def invoke() -> None:
+        try:
+            requests.post(f"{box.url}/job/{name}", data="{}", headers=token, timeout=10)
+        except requests.ConnectionError as error:
+            broken.append(error)
+
+    request = threading.Thread(target=invoke)
+    request.start()
+    wait_until(lambda: not box.chaos("GET", "faults") or None, 5, lambda: "no request came")
+    box.kill_manager(0.5)
+    request.join()
+    assert len(broken) == 1
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{box.url}/health", timeout=5)
+    box.wait_for_manager()
+    assert box.list_jobs(name) == {}, "a request of a dead manager was still carried out"
+    assert box.invoke(name, "{}").status_code == 201
+
+
+def test_a_drop_while_the_manager_is_down_is_never_delivered(
+    box: Sandbox, deploy_on: Deploy, name: str
+) -> None:
+    source = {"storage_provider": "minio.default", "path": f"{name}/in"}
+    deploy_on(box, "true", input=[source])
+    box.kill_manager(1.5)
+    box.minio.put_object(name, "in/lost.json", io.BytesIO(b"{}"), 2)
+    box.wait_for_manager()
+    box.minio.put_object(name, "in/seen.json", io.BytesIO(b"{}"), 2)
+    box.wait_until_ended(name)
+    time.sleep(1)  # a second event would come now
+    assert len(box.list_jobs(name)) == 1
+
+
+def test_the_storage_comes_back_with_its_objects(box: Sandbox, name: str) -> None:
+    box.minio.make_bucket(name)
+    box.minio.put_object(name, "a", io.BytesIO(b"x"), 1)
+    box.stop_storage(0.5)
+    answer = box.minio.get_object(name, "a")
+    assert answer.read() == b"x"
+    answer.close()
+    answer.release_conn()
+    with pytest.raises(requests.HTTPError):
+        box.chaos("POST", "storage/gap", seconds=-1)

@@ -83,6 +83,7 @@ def test_the_exit_codes() -> None:
         "partly submitted": 1,
         "bad config": 2,
         "unavailable": 3,
+        "unproven": 3,
         "internal error": 3,
         "no capacity": 4,
         "interrupted": 130,

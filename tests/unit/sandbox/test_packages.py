@@ -35,7 +35,7 @@ TOUCH = {
     "select": {"process"},
     "shutil": {"jobs", "process", "state", "storage"},
     "signal": {"__main__", "jobs", "process", "state", "up"},
-    "socket": {"jobs", "storage", "up"},
+    "socket": {"api", "jobs", "storage"},
     "subprocess": {"__main__", "handle", "jobs", "process", "storage"},
     "sys": {"__main__", "handle", "jobs", "process", "storage"},
     "tempfile": {"jobs"},
