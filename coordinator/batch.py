@@ -22,13 +22,14 @@ from .drive.submission import Clock, Pace, Steps, submit_chunks
 from .model.cluster import Capacity
 from .model.errors import Ending
 from .model.items import Index
-from .model.run import Plan, Report
+from .model.run import Outcome, Plan, Report
+from .model.service import Service
 from .oscar.client import OscarClient
 from .plan.capacity import find_capacity
 from .plan.choose import make_plan
 from .plan.timing import merge_costs
 from .run.layout import RunLayout, find_run_files
-from .run.store import load_last_cost, save_plan
+from .run.store import claim_run, load_last_cost, save_plan
 from .storage.bucket import Bucket
 
 INDEX_TYPE = "text/plain; charset=utf-8"
@@ -56,6 +57,8 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
         preflight.refuse_triggers(config.locations, service)
         progress.warn(*preflight.find_warnings(config.locations.data, service))
         progress.warn(*preflight.warn_unverified(config.storage, config.cluster))
+    if not config.dry_run:
+        claim_run(clients.state, layout.start, layout.run_id)
     with progress.stage("capacity"):
         oscar, rules = clients.oscar, config.capacity_rules
         progress.capacity = find_capacity(service, rules, oscar.read_cluster, oscar.read_quota)
@@ -77,15 +80,7 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
     with progress.stage("save"):
         save(config, clients, layout, plan)
     with progress.stage("invoke"):
-        post, steps = make_post(oscar, service, plan), Steps(on_outcome=progress.record_outcome)
-        outcomes = submit_chunks(
-            plan.chunks,
-            post,
-            repeat_lost=repeat_lost,
-            pace=clients.pace,
-            clock=clients.clock,
-            steps=steps,
-        )
+        outcomes = invoke(clients, service, plan, progress, repeat_lost=repeat_lost)
     return progress.make_report(*end_with_outcomes(plan, outcomes))
 
 
@@ -123,3 +118,17 @@ def save(config: Config, clients: Clients, layout: RunLayout, plan: Plan) -> Non
     save_plan(clients.state, layout.plan, plan)
     if config.locations.index_copy:
         clients.data.copy_from(clients.state, layout.index, config.locations.index_copy)
+
+
+def invoke(
+    clients: Clients, service: Service, plan: Plan, progress: Progress, *, repeat_lost: bool
+) -> tuple[Outcome, ...]:
+    """Invokes the service for every chunk of the plan; records each outcome when it is known."""
+    return submit_chunks(
+        plan.chunks,
+        make_post(clients.oscar, service, plan),
+        repeat_lost=repeat_lost,
+        pace=clients.pace,
+        clock=clients.clock,
+        steps=Steps(on_outcome=progress.record_outcome),
+    )

@@ -2,8 +2,8 @@
 """`make demo`: the main job on a local OSCAR, from the drop of a config.json to the report.
 
 Starts the sandbox, deploys the coordinator and the target service grayify with the coordinator's
-own `deploy`, uploads photographs, drops the config into the trigger bucket, waits, and checks by
-listing that every photograph has its thumbnail. Everything after the drop is done by the jobs.
+own `deploy`, uploads photographs, submits the config, which drops it into the trigger bucket, and
+checks by listing that every photograph has its thumbnail. The jobs do everything after the drop.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> int:
         for fdl in ("examples/grayify/grayify.yaml", "fdl/coordinator.yaml"):
             deploy(sandbox, fdl)
         keys = upload(sandbox)
-        drop_config(sandbox)
+        submit_config(sandbox)
         follow(sandbox)
         fetch_report(sandbox)
         missing = [key for key in keys if f"thumbs/{key}.gray.jpg" not in outputs(sandbox)]
@@ -51,13 +51,18 @@ def main() -> int:
 
 def deploy(sandbox: Sandbox, fdl: str) -> None:
     """One service, as `make deploy` does it."""
+    run_command(sandbox, "deploy", fdl)
+
+
+def run_command(sandbox: Sandbox, *arguments: str) -> None:
+    """The coordinator's command line with the sandbox's credentials in the environment."""
     environment = {
         **os.environ,
         "OSCAR_BATCH_OSCAR_URL": sandbox.url,
         "OSCAR_BATCH_OSCAR_USERNAME": sandbox.username,
         "OSCAR_BATCH_OSCAR_PASSWORD": sandbox.password,
     }
-    command = [sys.executable, "-m", "coordinator", "deploy", fdl]
+    command = [sys.executable, "-m", "coordinator", *arguments]
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
 
 
@@ -73,20 +78,20 @@ def upload(sandbox: Sandbox) -> list[str]:
     return keys
 
 
-def drop_config(sandbox: Sandbox) -> None:
-    """The one thing that a user does. The credentials are the coordinator's own."""
+def submit_config(sandbox: Sandbox) -> None:
+    """The one thing that a user does. The config needs no credentials: the job has its own."""
     config = {
         "bucket": {"name": DATA, "folder_prefix": "input/"},
         "service": {"name": "grayify"},
     }
     path = BUILD / "config.json"
     path.write_text(json.dumps(config, indent=2))
-    sandbox.minio.fput_object(BATCH, "in/config.json", str(path))
-    say(f"dropped config.json into {BATCH}/in/")
+    say(f"submitting config.json to {BATCH} …")
+    run_command(sandbox, "submit", str(path))
 
 
 def follow(sandbox: Sandbox) -> None:
-    """Shows progress until the coordinator's job and all jobs of the target have ended."""
+    """Shows the thumbnails until the coordinator's job and all jobs of the target have ended."""
     begun, shown = time.monotonic(), ""
 
     def ended() -> bool | None:

@@ -12,8 +12,9 @@ from ..model.planning import Strategy
 
 _DESCRIPTION = "Process a backlog of files on OSCAR: list a bucket, plan, invoke a service."
 _EXIT_CODES = (
-    "Exit codes: 0 submitted or nothing to do, 1 some invocations refused, 2 bad config or usage, "
-    "3 cluster or storage unavailable, 4 no capacity, 130 interrupted."
+    "Exit codes: 0 submitted or nothing to do, 1 some invocations refused or unproven, "
+    "2 bad config or usage, 3 cluster or storage unavailable or nothing proven, 4 no capacity, "
+    "130 interrupted."
 )
 
 
@@ -25,6 +26,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=f"oscar-batch {__version__}")
     verbs = parser.add_subparsers(required=True, metavar="COMMAND", dest="verb")
     _add_run(verbs.add_parser("run", help="run a config from end to end and leave a report"))
+    _add_submit(
+        verbs.add_parser("submit", help="drop a config for the coordinator; follow its run")
+    )
     _add_plan(verbs.add_parser("plan", help="show what a run would do, without any side effect"))
     _add_capacity(verbs.add_parser("capacity", help="show how many invocations fit now, and why"))
     validate = verbs.add_parser("validate", help="check a config without contacting anything")
@@ -44,6 +48,21 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         default=Path(),
         metavar="DIR",
         help="folder for the report; every run gets its own folder in it (default: here)",
+    )
+
+
+def _add_submit(submit: argparse.ArgumentParser) -> None:
+    _add_config(submit)
+    submit.add_argument(
+        "--service", default="oscar-batch", metavar="NAME", help="the coordinator's service"
+    )
+    submit.add_argument("--no-follow", action="store_true", help="return when the run has begun")
+    submit.add_argument(
+        "--patience",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="seconds until a config whose run has not begun is dropped again (default: 60)",
     )
 
 

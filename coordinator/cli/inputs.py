@@ -18,19 +18,21 @@ def read_config(path: Path | None) -> Config:
     """The config of a file. Raises ConfigError if there is none or it cannot be used."""
     if path is None:
         raise ConfigError(["name a config file, or see --help for what works without one"])
+    return load_config(read_bytes(path), Platform.from_environment(os.environ))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file. Raises ConfigError."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ConfigError([f"cannot read {path}: {error.strerror}"]) from error
-    return load_config(content, Platform.from_environment(os.environ))
 
 
 def read_json(path: Path) -> Any:
     """The decoded content of a file. Raises ConfigError."""
     try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise ConfigError([f"cannot read {path}: {error.strerror}"]) from error
+        return json.loads(read_bytes(path))
     except (ValueError, RecursionError) as error:
         raise ConfigError([f"{path}: is not JSON: {clean_text(str(error))}"]) from error
 

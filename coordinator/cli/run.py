@@ -16,7 +16,7 @@ from ..batch import Clients, run_batch
 from ..config.load import Config
 from ..drive.progress import Progress
 from ..drive.submission import Clock
-from ..model.errors import BatchError, ConfigError, Ending, StorageError
+from ..model.errors import AlreadyStarted, BatchError, ConfigError, Ending, StorageError
 from ..model.run import Report
 from ..oscar.client import OscarClient
 from ..report.document import write_report
@@ -61,9 +61,13 @@ def run_config(
     try:
         config = read_config(path)
         config = replace(config, dry_run=config.dry_run or dry_run)
+        progress.run_id = config.run_id or progress.run_id
+        name_run(progress.run_id)
         progress.setting = config.describe()
         clients = connect(config)
         return _publish(config, clients, progress, run_batch(config, clients, progress))
+    except AlreadyStarted:
+        raise  # the report of this run is another process's
     except BatchError as error:
         problems = error.problems if isinstance(error, ConfigError) else ()
         report = progress.make_report(error.ending, error.problems[0], problems)

@@ -42,6 +42,8 @@ class Config:
     cost: Cost = field(default_factory=Cost)
     """The times that the config gives."""
     dry_run: bool = False
+    run_id: str = ""
+    """Of a config that `submit` dropped; empty: the run makes one."""
 
     def describe(self) -> dict[str, str]:
         """The main settings, for people; without credentials."""
@@ -57,7 +59,7 @@ class Config:
 
 def load_config(text: bytes, platform: Platform) -> Config:
     """The config of a file's content. Raises ConfigError with all problems found."""
-    reader = ConfigReader(_decode(text))
+    reader = ConfigReader(decode_config(text))
     values = reader.values
     locations = _read_locations(values, platform)
     storage, problems = platform.choose_storage(values)
@@ -85,6 +87,7 @@ def load_config(text: bytes, platform: Platform) -> Config:
         chunk_rules=chunk_rules,
         cost=cost,
         dry_run=values["run.dry_run"],
+        run_id=values["run.id"],
     )
 
 
@@ -171,7 +174,8 @@ def _find_chunk_problems(rules: ChunkRules) -> list[str]:
     return []
 
 
-def _decode(text: bytes) -> Mapping[str, Any]:
+def decode_config(text: bytes) -> Mapping[str, Any]:
+    """The object in a config file, JSON or YAML. Raises ConfigError."""
     if len(text) > MAX_CONFIG_BYTES:
         raise ConfigError([f"the file has {len(text)} bytes: a config has at most 1 MiB"])
     try:

@@ -23,6 +23,7 @@ from .credentials import normalize_address
 
 # No request may take longer; a socket could not wait for the largest numbers.
 _DAY_S = 86_400
+_RUN_ID = re.compile("[0-9]{8}t[0-9]{6}z-[0-9a-f]{6}")
 
 
 class ConfigReader:
@@ -111,6 +112,12 @@ def _check_count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         got = str(value)[:20] if isinstance(value, int | float) else describe_kind(value)
         raise ValueError(f"must be a whole number of at least 1, got {got}")
+    return value
+
+
+def _check_run_id(value: object) -> str:
+    if not isinstance(value, str) or not _RUN_ID.fullmatch(value):
+        raise ValueError("must be an id as runs have it, such as 20261122t101500z-3f9a1c")
     return value
 
 
@@ -245,6 +252,7 @@ KEYS: Mapping[str, _Key] = {
     "plan.speeds": _Key(_check_speeds, ()),
     "plan.extra_slots": _Key(_check_extra_slots, 0),
     "run.dry_run": _Key(_check_flag, False),
+    "run.id": _Key(_check_run_id),
     "state.bucket": _Key(_check_bucket),
     "state.prefix": _Key(default=".oscar-batch/"),
     "report.bucket": _Key(_check_bucket),

@@ -5,6 +5,7 @@
     ├── ConfigError         the config is wrong: all its problems at once
     ├── ClusterError        OSCAR is unreachable, or refused, or its answer cannot be read
     │   └── NoStatus        the status endpoint does not work; a fixed parallelism may replace it
+    ├── AlreadyStarted      an earlier drop of the same config started this run
     └── StorageError        the object storage is unreachable, or refused
         └── Conflict        a conditional write found that the object exists already
 
@@ -87,6 +88,12 @@ class StorageError(BatchError):
     """The object storage could not be used."""
 
     ending = Ending.UNAVAILABLE
+
+
+class AlreadyStarted(BatchError):
+    """Another process has begun this run: this one must leave everything as it is."""
+
+    ending = Ending.NOTHING_TO_DO
 
 
 class Conflict(StorageError):

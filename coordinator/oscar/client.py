@@ -19,7 +19,7 @@ import requests
 import urllib3
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from ..model.access import ClusterAccess
+from ..model.access import ClusterAccess, StorageAccess
 from ..model.cluster import Cluster, Quota
 from ..model.errors import ClusterError, NoStatus, clean_text
 from ..model.run import Reply, Verdict
@@ -101,6 +101,12 @@ class OscarClient:
             if isinstance(error, _Refused) and error.code in {401, 403}:
                 raise
             raise NoStatus(str(error)) from error
+
+    def read_storage(self) -> StorageAccess:
+        """The cluster's own MinIO, as OSCAR tells it to its users. Raises ClusterError."""
+        attempt = f"read the storage of {self._access.url}"
+        raw = self._get("/system/config", attempt)
+        return definition.parse_storage(raw if isinstance(raw, dict) else {})
 
     def names_jobs(self) -> bool:
         """Whether jobs get the names that invocations ask for; False if the release is unknown."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..config.credentials import parse_folders
+from ..config.credentials import normalize_address, parse_folders
+from ..model.access import StorageAccess
 from ..model.cluster import Allowance, Quota, Resources
 from ..model.errors import ClusterError
 from ..model.service import Folder, Service
@@ -62,6 +63,25 @@ def _check_needs(needs: Resources) -> None:
         raise ValueError(f"{needs.cpu_millicores / 1000:g} CPU is not a possible amount")
     if not 0 <= needs.memory_bytes <= _MOST_BYTES:
         raise ValueError(f"{needs.memory_bytes} bytes of memory is not a possible amount")
+
+
+def parse_storage(raw: Mapping[str, Any]) -> StorageAccess:
+    """The MinIO of an answer to `/system/config`. Raises ClusterError if it names none."""
+    provider = raw.get("minio_provider") or {}
+    try:
+        access = StorageAccess(
+            normalize_address(str(provider["endpoint"])),
+            str(provider["access_key"]),
+            str(provider["secret_key"]),
+            region=str(provider.get("region") or ""),
+            verify=bool(provider.get("verify", True)),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ClusterError(
+            "OSCAR does not tell how to reach its MinIO: set OSCAR_BATCH_MINIO_URL, "
+            "OSCAR_BATCH_MINIO_ACCESS_KEY and OSCAR_BATCH_MINIO_SECRET_KEY"
+        ) from error
+    return access
 
 
 def parse_quota(raw: Mapping[str, Any]) -> Quota:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every key that a run writes, and no other module makes one.
 
+<state.prefix><run id>/start.json     the first object: who runs it
 <state.prefix><run id>/index.txt      the items, one key a line
 <state.prefix><run id>/plan.json      the plan
 <state.prefix><run id>/report.json    what happened, for machines
@@ -27,6 +28,10 @@ class RunLayout:
 
     locations: Locations
     run_id: str
+
+    @property
+    def start(self) -> str:
+        return f"{self.locations.state.prefix}{self.run_id}/start.json"
 
     @property
     def index(self) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 from collections.abc import Mapping, Sequence
 
-from ..model.errors import StorageError
+from ..model.errors import AlreadyStarted, Conflict, StorageError
 from ..model.planning import Cost
 from ..model.run import Plan, Report
 from ..model.service import Folder
@@ -19,6 +20,17 @@ from .layout import REPORT_HTML, REPORT_JSON, make_report_key
 from .plan_document import write_plan
 
 log = logging.getLogger(__name__)
+
+
+def claim_run(state: Bucket, key: str, run_id: str) -> None:
+    """Creates the first object of a run. Raises AlreadyStarted if another process has."""
+    content = json.dumps({"run": run_id, "process": secrets.token_hex(8)}).encode()
+    try:
+        state.put_new(key, content, "application/json")
+    except Conflict as error:
+        raise AlreadyStarted(
+            f"run {run_id} was started by an earlier drop of this config; this drop changes nothing"
+        ) from error
 
 
 def save_plan(state: Bucket, key: str, plan: Plan) -> None:

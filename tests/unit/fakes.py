@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from coordinator.model.cluster import Basis, Cluster, Node, Quota, Resources
-from coordinator.model.errors import StorageError
+from coordinator.model.errors import Conflict, StorageError
 from coordinator.model.object_columns import ObjectColumns
 from coordinator.model.run import Reply, Verdict
 from coordinator.model.service import Service
@@ -49,6 +49,12 @@ class FakeBucket(Bucket):
 
     def write(self, key: str, content: bytes, content_type: str) -> None:
         self._check("write")
+        self.objects[key] = content
+
+    def put_new(self, key: str, content: bytes, content_type: str) -> None:
+        self._check("write")
+        if key in self.objects:
+            raise Conflict(f"{self.name}/{key} exists already")
         self.objects[key] = content
 
     def write_lines(self, key: str, pieces: Iterable[bytes], content_type: str) -> Written:

@@ -40,7 +40,7 @@ EFFECTS = {
     "importlib": {"cli"},
     "os": {"cli"},
     "pathlib": {"cli", "config"},
-    "secrets": {"drive"},
+    "secrets": {"drive", "run"},
     "signal": {"cli"},
     "sys": {"__main__", "cli"},
     "threading": {"cli", "drive", "storage"},

@@ -19,7 +19,7 @@ from coordinator.drive.progress import Progress
 from coordinator.drive.submission import Clock, Pace
 from coordinator.model.access import ClusterAccess, StorageAccess
 from coordinator.model.cluster import Allowance, Basis, Cluster, Node, Quota, Resources
-from coordinator.model.errors import ClusterError, ConfigError, Ending, StorageError
+from coordinator.model.errors import AlreadyStarted, ClusterError, ConfigError, Ending, StorageError
 from coordinator.model.run import Reply, Report, State, Verdict
 from coordinator.model.service import Folder, Service
 from coordinator.run.plan_document import read_plan
@@ -77,10 +77,25 @@ def test_a_run_writes_index_and_plan_and_invokes_every_chunk() -> None:
         "8 items submitted: 3 of 3 invocations sent",
     )
     assert world.index == sorted(ITEMS)
-    assert world.written == {"index.txt", "plan.json"}
+    assert world.written == {"start.json", "index.txt", "plan.json"}
     ranges = [(body["start"], body["end"]) for body in map(json.loads, world.oscar.bodies)]
     assert sorted(ranges) == [(c.first_line, c.last_line) for c in report.plan.chunks]  # type: ignore[union-attr]
     assert {outcome.state for outcome in report.outcomes} == {State.INVOKED}
+
+
+def test_a_run_that_another_process_began_ends_and_changes_nothing() -> None:
+    world = World()
+    world.run()
+    before, jobs = dict(world.data.objects), list(world.oscar.jobs)
+    with pytest.raises(AlreadyStarted, match=make.RUN_ID):
+        world.run()
+    assert (world.data.objects, world.oscar.jobs) == (before, jobs)
+
+
+def test_a_dry_run_claims_nothing() -> None:
+    world = World()
+    assert world.run(run={"dry_run": True}).ending is Ending.PLANNED
+    assert world.written == set()
 
 
 def test_the_report_names_the_stages_in_their_order() -> None:
@@ -107,7 +122,7 @@ def test_everything_is_written_before_the_first_invocation() -> None:
 
     world.oscar.answer = answer
     world.run(output={"file": "copy.txt"})
-    assert at_first[0] == {"index.txt", "plan.json"}
+    assert at_first[0] == {"start.json", "index.txt", "plan.json"}
     assert world.data.objects["in/copy.txt"].decode().splitlines() == world.index
 
 
@@ -137,7 +152,7 @@ def test_without_free_capacity_nothing_is_listed() -> None:
     report = world.run()
     assert report.ending is Ending.NO_CAPACITY
     assert "nodes fit none" in report.message
-    assert world.data.objects == ITEMS
+    assert world.written == {"start.json"}
 
 
 # What is listed.
@@ -417,8 +432,8 @@ def test_outcomes_are_known_to_the_progress_as_they_happen() -> None:
 
 def test_an_error_of_the_storage_ends_the_run_and_the_progress_keeps_what_was_known() -> None:
     world = World()
-    world.data.broken = {"write"}
-    with pytest.raises(StorageError, match="could not write"):
+    world.data.broken = {"list"}
+    with pytest.raises(StorageError, match="could not list"):
         world.run()
     assert world.progress.capacity
     assert world.oscar.bodies == []

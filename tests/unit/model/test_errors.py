@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.model.errors import (
+    AlreadyStarted,
     BatchError,
     ClusterError,
     ConfigError,
@@ -69,6 +70,7 @@ def test_every_error_says_how_it_ends_a_run() -> None:
         ClusterError: Ending.UNAVAILABLE,
         NoStatus: Ending.UNAVAILABLE,
         StorageError: Ending.UNAVAILABLE,
+        AlreadyStarted: Ending.NOTHING_TO_DO,
         Conflict: Ending.UNAVAILABLE,
         **{kind: Ending.UNAVAILABLE for kind in endings if kind.__name__ == "_Refused"},
     }

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`submit`: drops a config into the trigger folder of the coordinator's service, and follows it.
+
+It reads from OSCAR where that folder and the cluster's MinIO are, checks the config as the
+coordinator will, gives the run its id, and drops the config again if its run does not begin.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..config.credentials import Platform
+from ..config.load import Config, decode_config, load_config
+from ..config.schema import ConfigReader
+from ..drive.dropping import Drop, drop_until_begun, follow_run
+from ..drive.progress import make_run_id, read_utc_clock
+from ..model.access import StorageAccess
+from ..model.errors import ConfigError, StorageError
+from ..model.service import Service
+from ..oscar.client import OscarClient
+from ..report.document import write_report
+from ..report.text import render_summary
+from ..run.layout import RunLayout
+from ..storage.bucket import Bucket
+from .inputs import read_bytes
+from .logs import name_run
+
+log = logging.getLogger(__name__)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Submits a config; the exit code is that of its run."""
+    drop = prepare_drop(arguments.config, arguments.service, os.environ)
+    name_run(drop.layout.run_id)
+    try:
+        drop_until_begun(drop, arguments.patience, time.sleep)
+    except StorageError as error:
+        raise StorageError(
+            f"{error}; if that address is one inside the cluster, set OSCAR_BATCH_MINIO_URL, "
+            "OSCAR_BATCH_MINIO_ACCESS_KEY and OSCAR_BATCH_MINIO_SECRET_KEY"
+        ) from error
+    if arguments.no_follow:
+        print(drop.layout.run_id)
+        return 0
+    report = follow_run(drop, log.info, time.sleep)
+    print(json.dumps(write_report(report), indent=2) if arguments.json else render_summary(report))
+    return report.ending.exit_code
+
+
+def prepare_drop(path: Path, name: str, environ: Mapping[str, str]) -> Drop:
+    """What `submit` drops for the coordinator's service `name`. Raises BatchError."""
+    raw = dict(decode_config(read_bytes(path)))
+    if not isinstance(raw.get("run") or {}, dict):
+        raise ConfigError(["run: must be an object with keys"])
+    run_id = str((raw.get("run") or {}).get("id") or make_run_id(read_utc_clock()))
+    raw["run"] = {**(raw.get("run") or {}), "id": run_id}
+    content = json.dumps(raw, indent=2).encode()
+    oscar, platform = _find_cluster(raw, environ)
+    coordinator = oscar.read_service(name)
+    if not coordinator.inputs:
+        raise ConfigError([f"--service: {name} has no input folder; is it the coordinator?"])
+    storage = platform.storages[0] if platform.storages else oscar.read_storage()
+    config = load_config(content, _offer(platform, storage, coordinator))
+    return _make_drop(config, content, storage, coordinator)
+
+
+def _find_cluster(
+    raw: Mapping[str, Any], environ: Mapping[str, str]
+) -> tuple[OscarClient, Platform]:
+    """OSCAR with the credentials of the config or the environment, and what is offered here."""
+    platform, reader = Platform.from_environment(environ), ConfigReader(raw)
+    access, problems = platform.choose_cluster(reader.values)
+    if access is None or reader.problems:
+        raise ConfigError([*reader.problems, *problems])
+    return OscarClient(access), replace(platform, clusters=(access,))
+
+
+def _offer(platform: Platform, storage: StorageAccess, coordinator: Service) -> Platform:
+    """What the coordinator's job will be offered, so that the config is checked as there."""
+    return replace(
+        platform,
+        storages=(storage,),
+        own_inputs=coordinator.inputs,
+        own_outputs=coordinator.outputs,
+    )
+
+
+def _make_drop(
+    config: Config, content: bytes, storage: StorageAccess, coordinator: Service
+) -> Drop:
+    trigger, state = coordinator.inputs[0], config.locations.state
+    own = Bucket(config.storage, state.bucket)
+    outputs = [(Bucket(storage, folder.bucket), folder) for folder in coordinator.outputs]
+    return Drop(
+        content=content,
+        trigger=Bucket(storage, trigger.bucket),
+        key=f"{trigger.prefix}{config.run_id}.json",
+        state=own,
+        layout=RunLayout(config.locations, config.run_id),
+        reports=((own, state), *outputs),
+    )

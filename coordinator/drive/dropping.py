@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A config → a run that has certainly begun: drops it again while nothing shows that it arrived.
+
+The storage loses the event of a drop that comes while it or OSCAR's manager restarts, and nobody
+tells. So the drop carries the id of its run, whose first object and whose report are looked for. A
+drop that arrives twice starts one run: the second coordinator finds that object and ends.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..model.errors import ClusterError
+from ..model.run import Report
+from ..model.service import Folder
+from ..report.document import read_report
+from ..report.values import BadDocument
+from ..run.layout import REPORT_JSON, RunLayout, make_report_key
+from ..run.plan_document import read_plan
+from ..storage.bucket import Bucket
+
+log = logging.getLogger(__name__)
+
+DROPS = 5
+"""A run that does not show after so many drops is given up."""
+LOOK_S = 1.0
+# A plan of a million chunks.
+_MAX_BYTES = 512 * 1024 * 1024
+
+Wait = Callable[[float], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A config on its way to a coordinator, and where its run shows."""
+
+    content: bytes
+    trigger: Bucket
+    key: str
+    state: Bucket
+    layout: RunLayout
+    reports: tuple[tuple[Bucket, Folder], ...]
+    """Where OSCAR and the run put the report."""
+
+    def put(self) -> None:
+        """Drops the config, over an earlier drop of it too: each starts a job."""
+        self.trigger.write(self.key, self.content, "application/json")
+
+    def has_begun(self) -> bool:
+        """Whether the run wrote its first object, or ended early and left a report."""
+        return (
+            bool(self.state.read_small(self.layout.start, 4096)) or self.read_report() is not None
+        )
+
+    def read_plan(self) -> dict[str, Any] | None:
+        """The plan of the run, once it is saved."""
+        return _decode(self.state.read_small(self.layout.plan, _MAX_BYTES))
+
+    def read_report(self) -> dict[str, Any] | None:
+        """The report of the run, once it ended."""
+        for bucket, folder in self.reports:
+            key = make_report_key(folder, self.layout.run_id, REPORT_JSON)
+            if found := _decode(bucket.read_small(key, _MAX_BYTES)):
+                return found
+        return None
+
+
+def drop_until_begun(drop: Drop, patience_s: float, wait: Wait) -> int:
+    """Drops the config until its run has begun; the number of drops. Raises ClusterError."""
+    looks = max(1, round(patience_s / LOOK_S))
+    for number in range(1, DROPS + 1):
+        drop.put()
+        log.info("dropped %s/%s", drop.trigger.name, drop.key)
+        for _ in range(looks):
+            wait(LOOK_S)
+            if drop.has_begun():
+                return number
+        log.warning("run %s has not begun within %.0f s", drop.layout.run_id, patience_s)
+    raise ClusterError(
+        f"run {drop.layout.run_id} has not begun after {DROPS} drops of {drop.key}: look at the "
+        "log of the coordinator's service; its image may still be loading, it may have no free "
+        "node, or it may refuse the config"
+    )
+
+
+def follow_run(drop: Drop, say: Callable[[str], None], wait: Wait) -> Report:
+    """The report of a run that has begun, once it ended; says each step. Raises ClusterError."""
+    say(f"run {drop.layout.run_id} has begun")
+    plan = None
+    while (report := drop.read_report()) is None:
+        if plan is None and (plan := drop.read_plan()) is not None:
+            index, chunks = plan.get("index") or {}, plan.get("chunks") or []
+            say(f"planned: {index.get('items')} items in {len(chunks)} chunks")
+        wait(LOOK_S)
+    plan = plan or drop.read_plan()
+    try:
+        return read_report(report, read_plan(plan) if plan else None)
+    except BadDocument as error:
+        raise ClusterError(
+            f"the report of run {drop.layout.run_id} cannot be read ({error}): is the coordinator "
+            "of another version?"
+        ) from error
+
+
+def _decode(content: bytes | None) -> dict[str, Any] | None:
+    """The object in a document; None while there is none or it is not whole."""
+    try:
+        found = json.loads(content or b"")
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
