@@ -127,6 +127,7 @@ def test_the_whole_job_runs_inside_the_container_as_nobody_special(
         "plan.json",
         "report.html",
         "report.json",
+        "start.json",
     ]
     index = content(sandbox, f"{name}-data", stored[0]).decode().splitlines()
     assert len(index) == 12

@@ -200,7 +200,7 @@ def test_a_run_leaves_its_plan_index_and_report_in_its_own_folder(
 
     assert keys_of(sandbox, bucket, ".oscar-batch/") == [
         f".oscar-batch/{run}/{name}"
-        for name in ("index.txt", "plan.json", "report.html", "report.json")
+        for name in ("index.txt", "plan.json", "report.html", "report.json", "start.json")
     ]
     assert keys_of(sandbox, bucket, "my reports/") == [
         f"my reports/{run}/{name}" for name in ("report.html", "report.json")
