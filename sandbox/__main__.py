@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns argv into up, down or status: prints what the user reads, and the exit code."""
+"""The command line: up, down and status. Only this module prints, and returns the exit code."""
 
 import argparse
 import asyncio
@@ -59,7 +59,7 @@ def _make_parser() -> argparse.ArgumentParser:
 
 
 def _add_options(up: argparse.ArgumentParser) -> None:
-    """How it runs."""
+    """Options of the sandbox itself."""
     add = up.add_argument
     add("--ready-file", type=Path, help="write URLs and credentials there when up")
     add("--address", type=_check_loopback, default=HOST, help="loopback, and nothing else")
@@ -76,14 +76,14 @@ def _add_options(up: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=HOSTDIR:/PATH",
-        help="what the image NAME would hold at /PATH; repeatable",
+        help="show HOSTDIR at /PATH in jobs of the image NAME; repeatable",
     )
     add(
         "--storage",
         type=_describe_error(parse_backend),
         default=os.environ.get(VARIABLE) or "seaweedfs",
         metavar="seaweedfs|minio|s3=URL",
-        help=f"what plays MinIO; also by {VARIABLE}",
+        help=f"the S3 server; the variable {VARIABLE} sets the default",
     )
     add(
         "--without-fuse",
@@ -92,13 +92,17 @@ def _add_options(up: argparse.ArgumentParser) -> None:
     )
     add("--detach", action="store_true", help="return when it is up")
     add("--die-with-parent", action="store_true", help="end when the starting process ends")
-    add("--chaos", action="store_true", help="listen to what clusters do to jobs at /_sandbox/")
+    add(
+        "--chaos",
+        action="store_true",
+        help="offer /_sandbox/, which makes failures of real clusters happen",
+    )
 
 
 def _add_release(up: argparse.ArgumentParser) -> None:
-    """What it plays."""
+    """Options of the cluster that it plays."""
     add = up.add_argument
-    add("--profile", choices=PROFILES, default=NEWEST.name, help="the release of OSCAR to be")
+    add("--profile", choices=PROFILES, default=NEWEST.name, help="the release of OSCAR to play")
     add(
         "--status-shape",
         choices=(*status_shapes.SHAPES, STATUS_FAILURE),
@@ -126,12 +130,12 @@ def _add_release(up: argparse.ArgumentParser) -> None:
         type=float,
         default=0,
         metavar="SECONDS",
-        help="mounts come so long after their jobs have started",
+        help="start mounts so long after their jobs",
     )
 
 
 def _describe_error(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """argparse swallows what a ValueError says."""
+    """Show the message of a ValueError, which argparse would hide."""
 
     def parsed(text: str) -> T:
         try:
@@ -180,7 +184,7 @@ def _detach(arguments: argparse.Namespace) -> int:
     """The same command without --detach, in a session of its own."""
     directory = arguments.state.resolve()
     if state.read_announcement(directory) is not None:
-        raise StateError(f"a sandbox is already up in {directory}: `down` it first")
+        raise StateError(f"a sandbox is already up in {directory}: end it with `down` first")
     directory.parent.mkdir(parents=True, exist_ok=True)
     argv = [word for word in sys.argv[1:] if word != "--detach"]
     with directory.with_name(f"{directory.name}.log").open("wb") as output:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns `python -m sandbox up` into an object that tests, demos and benchmarks hold.
+"""Starts a sandbox for tests, demos and benchmarks, and offers its routes as methods.
 
-It uses the sandbox as any client does: over HTTP and S3, with what the ready file says. Nothing
-inside the sandbox imports it.
+It uses the sandbox as any client does, over HTTP and S3, with the addresses of the ready file.
+Nothing in the sandbox imports it.
 """
 
 import json
@@ -73,7 +73,7 @@ class Sandbox:
         )
 
     def deploy(self, definition: Mapping[str, Any]) -> dict[str, Any]:
-        """Create the service; its definition as OSCAR then answers it, token included."""
+        """Create the service, and return its definition with the token."""
         self.call("POST", "/system/services", json=definition).raise_for_status()
         return self.read_service(str(definition["name"]))
 
@@ -121,7 +121,7 @@ class Sandbox:
         return [node["name"] for node in self.chaos("POST", "nodes", nodes=nodes)]
 
     def kill_node(self, node: str, unnoticed_s: float = 0.0) -> None:
-        """Its processes die now; its jobs look alive until it is noticed."""
+        """Kill the node's processes now; the job list shows it after ``unnoticed_s``."""
         self.chaos("POST", f"nodes/{node}/kill", unnoticed_s=unnoticed_s)
 
     def drain_node(self, node: str) -> None:
@@ -134,7 +134,7 @@ class Sandbox:
         self.chaos("POST", f"nodes/{node}/slow", speed=speed)
 
     def fail(self, method: str, path: str, /, **fault: Any) -> None:
-        """What happens to the next request, or the next ``times``; see faults.Fault."""
+        """Set a fault for the next request, or the next ``times`` requests; see faults.Fault."""
         self.chaos("POST", "faults", **{"method": method, "path": path, **fault})
 
     def rotate_token(self, name: str, *, webhook: bool = False) -> None:
@@ -147,14 +147,14 @@ class Sandbox:
         self.chaos("POST", f"services/{name}/release")
 
     def vanish(self, name: str, *jobs: str) -> None:
-        """These jobs of the service, or all of them, are gone as if they had never been."""
+        """Delete these jobs of the service, or all of them, as when their TTL is over."""
         self.chaos("POST", f"services/{name}/vanish", **({"jobs": jobs} if jobs else {}))
 
     def expire_pages(self) -> None:
         self.chaos("POST", "pages/expire")
 
     def kill_manager(self, seconds: float) -> None:
-        """The manager ends in the middle of its requests, and answers again after the time."""
+        """Kill the manager with its requests; it answers again after ``seconds``."""
         self.chaos("POST", "manager/kill", seconds=seconds)
 
     def wait_for_manager(self, within_s: float = 10) -> None:
@@ -169,11 +169,11 @@ class Sandbox:
         wait_until(answers, within_s, lambda: "the manager does not answer")
 
     def stop_storage(self, seconds: float) -> None:
-        """The storage answers nothing for the time; returns when it is back."""
+        """Stop the storage for ``seconds``; returns when it answers again."""
         self.chaos("POST", "storage/gap", seconds=seconds)
 
     def advance(self, seconds: float) -> None:
-        """Age what has ended, for the TTL."""
+        """Make ended jobs older by ``seconds``, for their TTL."""
         self.chaos("POST", "clock", seconds=seconds)
 
     def wait_until_ended(
@@ -190,7 +190,7 @@ class Sandbox:
 
 
 def wait_until(probe: Callable[[], T | None], within_s: float, otherwise: Callable[[], str]) -> T:
-    """Poll until the probe gives something; TimeoutError with ``otherwise`` if it does not."""
+    """Poll until the probe returns a value; else raise TimeoutError with ``otherwise``."""
     deadline = time.monotonic() + within_s
     while True:
         if (found := probe()) is not None:
@@ -202,7 +202,7 @@ def wait_until(probe: Callable[[], T | None], within_s: float, otherwise: Callab
 
 @contextmanager
 def run_sandbox(directory: Path, arguments: Sequence[str] = ()) -> Iterator[Sandbox]:
-    """A sandbox with its state, ready file and log in ``directory``, for the length of a block."""
+    """Run a sandbox while the block runs; its state, ready file and log are in ``directory``."""
     ready = directory / "ready.json"
     command = [sys.executable, "-m", "sandbox", "up", "--die-with-parent", "--port", "0"]
     command += ["--state", str(directory / "state"), "--ready-file", str(ready), *arguments]

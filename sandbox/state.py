@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns a directory into the one place where a sandbox keeps everything, and empties it again.
+"""Claims the directory in which a sandbox keeps everything, and empties it at the end.
 
-A directory that holds anything else is refused, never emptied. A lock shows whether its sandbox
-is alive.
+A directory that holds anything else is refused and not changed. A lock shows whether the sandbox of
+a directory runs.
 """
 
 import fcntl
@@ -22,11 +22,11 @@ STOP_WAIT_S = 15.0
 
 
 class StateError(Exception):
-    """The directory cannot be used, in one sentence."""
+    """The directory cannot be used; the message says why."""
 
 
 class State:
-    """A claimed state directory; the lock goes when the process does."""
+    """A claimed state directory; its lock ends with the process."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.resolve()
@@ -37,12 +37,16 @@ class State:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         marker = directory / MARKER
         if not marker.exists() and any(directory.iterdir()):
-            raise StateError(f"{directory} is not empty and no sandbox made it: choose another")
+            raise StateError(
+                f"{directory} holds files that are not a sandbox's: choose another directory"
+            )
         self._lock = os.open(marker, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StateError(f"a sandbox is already up in {directory}: `down` it first") from None
+            raise StateError(
+                f"a sandbox is already up in {directory}: end it with `down` first"
+            ) from None
         reaper.kill_orphans(directory)
         self.clean()
         for name in ("jobs", "storage"):
@@ -57,7 +61,7 @@ class State:
 
 
 def write_private(path: Path, document: dict[str, Any]) -> None:
-    """All or nothing, for the owner's eyes only: it holds credentials."""
+    """Write the whole file at once, readable by its owner only: it holds credentials."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fresh.touch(mode=0o600)
     fresh.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
@@ -65,7 +69,7 @@ def write_private(path: Path, document: dict[str, Any]) -> None:
 
 
 def read_announcement(directory: Path) -> dict[str, Any] | None:
-    """What the sandbox that lives in the directory announced; None if none lives there."""
+    """What the running sandbox of the directory announced, {} before that; None if none runs."""
     marker = directory / MARKER
     if not marker.exists():
         return None
@@ -82,7 +86,7 @@ def read_announcement(directory: Path) -> dict[str, Any] | None:
 
 
 def stop(directory: Path) -> bool:
-    """End the sandbox that lives in the directory; False if none does."""
+    """End the running sandbox of the directory; False if none runs."""
     found = read_announcement(directory)
     if not found:
         return False

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns options into a running sandbox: claim, probe, listen, start S3, announce, wait, end.
+"""Runs a sandbox: claims its directory, listens, starts S3, announces itself, waits, ends.
 
-The spine of `up`. Everything it starts dies with it, however it ends.
+Everything that it starts ends with it, even if it is killed.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from .api.accounts import Account
 from .api.budget import Budget, Unlimited
 from .api.faults import Faults
 from .api.hook import make_hook
-from .api.job_routes import JobLogs
+from .api.job_routes import JobRoutes
 from .api.listener import Listener
 from .api.routes import Api, Settings
 from .cluster.nodes import Nodes
@@ -45,12 +45,12 @@ NO_NAMESPACES = (
 
 
 class CannotRun(Exception):
-    """This system lacks something the sandbox cannot do without, in one sentence."""
+    """This system cannot run jobs; the message says why and what to change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `up` was asked for."""
+    """The options of `up`."""
 
     state: Path
     port: int
@@ -90,10 +90,10 @@ async def serve(options: Options) -> None:
         ttl_s = options.profile.job_ttl_s if options.job_ttl_s is None else options.job_ttl_s
         jobs = Jobs(Nodes(options.nodes), pods, ttl_s)
         budget = Budget() if options.request_budget else Unlimited()
-        joblogs = JobLogs(options.profile, services, jobs, pods, budget)
+        job_routes = JobRoutes(options.profile, services, jobs, pods, budget)
         shape = options.status_shape or options.profile.status_shape
         settings = Settings(account, provider, options.profile, shape, options.chaos)
-        api = Api(settings, services, jobs, joblogs, storage, listener, budget, Faults())
+        api = Api(settings, services, jobs, job_routes, storage, listener, budget, Faults())
         try:
             await hook.start(make_hook(notifier, manager))
             await listener.start(api.make_application())
@@ -120,7 +120,7 @@ def _make_poster(
     session: ClientSession, manager: Manager
 ) -> Callable[[str, str, str], Awaitable[int]]:
     async def post(service: str, token: str, body: str) -> int:
-        """As MinIO's webhook target: the token it was registered with, and no second attempt."""
+        """Post as MinIO's webhook does: with the token that was registered, and only once."""
         url, headers = manager.make_job_url(service), {"Authorization": f"Bearer {token}"}
         try:
             async with session.post(url, data=body, headers=headers) as answer:

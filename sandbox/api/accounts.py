@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns an Authorization header into a permission, or into the refusal that OSCAR would give.
+"""Checks an Authorization header and returns the refusal that OSCAR would give, if any.
 
-The table of OSCAR without OIDC: basic for everything below /system and never for /job, a service's
-token for its own /job and nothing else.
+OSCAR without OIDC: basic auth opens every route below /system and never /job; a service's token
+opens the /job route of that service and nothing else.
 """
 
 import base64
@@ -18,7 +18,7 @@ TOKEN_LENGTH = 64
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The answer to a caller who may not; ``challenge`` is gin's basic-auth header."""
+    """The answer to a caller without permission; ``challenge`` adds the header of basic auth."""
 
     status: int
     text: str = ""
@@ -38,14 +38,14 @@ class Account:
 
 
 def check_system_access(header: str | None, account: Account) -> Refusal | None:
-    """May the caller use /system/*? Without OIDC a bearer token is as wrong as a bad password."""
+    """The refusal for a caller of /system, or None. A bearer token would need OIDC."""
     if header is not None and _compare_secrets(header, account.make_header()):
         return None
     return Refusal(401, challenge=True)
 
 
 def check_job_access(header: str | None, service_token: str | None) -> Refusal | None:
-    """May the caller invoke the service (None: there is no such service)?
+    """The refusal for a caller of /job, or None; an unknown service has no ``service_token``.
 
     OSCAR decides by the length alone whether a bearer token is a service token or a JWT.
     """

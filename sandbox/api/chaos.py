@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns requests below /_sandbox/ into what happens to a cluster: nodes, faults, restarts, ageing.
+"""The routes below /_sandbox/: they make failures of real clusters happen.
 
-Only there with `--chaos`. Every answer is JSON; a refusal is 400 or 404 with the reason.
+They exist only with `--chaos`. Every answer is JSON; a refusal is 400 or 404 with the reason.
 """
 
 import json
@@ -17,20 +17,20 @@ from ..services.registry import Service, Services
 from ..storage.servers import Storage
 from . import faults
 from .faults import Faults
-from .job_routes import JobLogs
+from .job_routes import JobRoutes
 from .listener import Listener
 
-# A dead node is noticed after 40 s, and its pods are tolerated for another 300.
+# Kubernetes marks a dead node after 40 s and removes its pods 300 s later.
 UNNOTICED_S = 340.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What chaos acts on."""
+    """The parts of the sandbox that chaos changes."""
 
     services: Services
     jobs: Jobs
-    joblogs: JobLogs
+    job_routes: JobRoutes
     storage: Storage
     listener: Listener
 
@@ -41,7 +41,7 @@ class Chaos:
     def __init__(self, cluster: Cluster, faults: Faults) -> None:
         self._services = cluster.services
         self._jobs = cluster.jobs
-        self._joblogs = cluster.joblogs
+        self._job_routes = cluster.job_routes
         self._storage = cluster.storage
         self._listener = cluster.listener
         self._faults = faults
@@ -75,7 +75,7 @@ class Chaos:
         return web.json_response([self._describe_node(node) for node in added], status=201)
 
     async def remove_node(self, request: web.Request) -> web.Response:
-        """As a cluster that shrinks: node, pods and processes go together."""
+        """Remove a node with its pods and processes, as when a cluster is made smaller."""
         node = self._find_node(request)
         self._jobs.nodes.remove(node.name)
         return web.json_response({"jobs": self._jobs.evict(node.name)})
@@ -137,7 +137,7 @@ class Chaos:
         return web.json_response({})
 
     async def expire_pages(self, _: web.Request) -> web.Response:
-        self._joblogs.generation += 1
+        self._job_routes.generation += 1
         return web.json_response({})
 
     async def advance(self, request: web.Request) -> web.Response:
@@ -145,7 +145,7 @@ class Chaos:
         return web.json_response({})
 
     async def kill_manager(self, request: web.Request) -> web.StreamResponse:
-        """As a pod that is killed and replaced after the seconds; jobs and storage go on."""
+        """Kill the manager and start it again after ``seconds``; jobs and storage go on."""
         seconds = _parse_seconds(await _read_body(request), "seconds", 1.0)
         answer = web.json_response({})
         answer.force_close()
@@ -155,7 +155,7 @@ class Chaos:
         return answer
 
     async def stop_storage(self, request: web.Request) -> web.Response:
-        """The storage is away for the seconds; answers when it is back."""
+        """Stop the storage for ``seconds``, and answer when it runs again."""
         seconds = _parse_seconds(await _read_body(request), "seconds", 1.0)
         await self._storage.restart(seconds)
         return web.json_response({})

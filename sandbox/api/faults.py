@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns a request into the fault that was asked for it: refused, cut, delayed, or doubled.
+"""Finds the fault that is set for a request: an error, a cut connection, a delay, two answers.
 
-Pure but for its counters. Faults are set through chaos; api asks for one before it does anything.
+Pure except for its counters. `chaos` sets faults; `routes` looks for one before it handles a
+request.
 """
 
 import re
@@ -19,19 +20,19 @@ class Fault:
 
     method: str = "*"
     path: str = "*"
-    """With `*` for anything."""
+    """`*` stands for any characters."""
     times: int = 1
     delay_s: float = 0.0
-    """Before anything is done."""
+    """The wait before the request is handled."""
     answer_delay_s: float = 0.0
-    """After what was asked is done, before the answer."""
+    """The wait after the request is handled, before the answer is sent."""
     status: int = 0
-    """Answer this, with ``body``, and do nothing; 0: do what was asked."""
+    """Answered with ``body`` instead of handling the request; 0: the request is handled."""
     body: str = ""
     doubled: bool = False
-    """Do what was asked and answer ``body`` followed by the real body, under ``status``."""
+    """Handle the request, then answer ``status`` with ``body`` followed by the real body."""
     cut: str = ""
-    """Close the connection without an answer, `before` or `after` doing what was asked."""
+    """Close the connection without an answer, `before` or `after` the request is handled."""
 
     def matches(self, method: str, path: str) -> bool:
         return fnmatchcase(method, self.method) and fnmatchcase(path, self.path)
@@ -44,22 +45,24 @@ def parse_fault(raw: Any) -> Fault:
     known = asdict(Fault())
     for key, value in raw.items():
         if key not in known:
-            raise ValueError(f"a fault has no {key!r}, but {', '.join(known)}")
+            raise ValueError(f"a fault has no key {key!r}; its keys are {', '.join(known)}")
         wanted = (int, float) if isinstance(known[key], float) else type(known[key])
         if not isinstance(value, wanted):
-            raise ValueError(f"{key} of a fault is no {type(value).__name__}")
+            raise ValueError(f"{key} of a fault cannot be {value!r}")
     fault = Fault(**raw)
     if fault.cut not in CUTS or fault.times < 1 or min(fault.delay_s, fault.answer_delay_s) < 0:
-        raise ValueError("cut is before or after, times at least 1, delays not negative")
+        raise ValueError(
+            "of a fault, cut is before or after, times at least 1, and delays are not negative"
+        )
     if fault.status and not 100 <= fault.status <= 599:
-        raise ValueError(f"no HTTP status: {fault.status}")
+        raise ValueError(f"status of a fault must be 100 to 599, got {fault.status}")
     if not re.fullmatch(r"[A-Z*]+", fault.method):
-        raise ValueError(f"no HTTP method: {fault.method!r}")
+        raise ValueError(f"method of a fault must be like GET or *, got {fault.method!r}")
     return fault
 
 
 class Faults:
-    """Those still to come, in the order in which they were asked for."""
+    """The faults that have not happened yet, in the order in which they were set."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []

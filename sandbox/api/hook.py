@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Receives what the filer of SeaweedFS reports, on a port beside the manager's.
+"""Receives the reports of SeaweedFS's filer about writes, on a port of its own.
 
-The reports are no part of OSCAR: they arrive also while the manager is down, and what it then does
-not receive is lost, as MinIO's events are.
+OSCAR has no such reports, so they arrive also while the manager is down. The event that is made of
+a report is then lost, as an event of MinIO is.
 """
 
 import hmac

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns jobs into the answers of GET /system/logs/<service>: pages, and before v3.6.4 all at once.
+"""Turns jobs into the answer of GET /system/logs/<service>: a page, before v3.6.4 the whole list.
 
-Pure. Pages follow the job's name; the token is opaque to callers, malformed ones are refused, and
-one of an earlier generation (see `chaos`) has expired.
+Pure. Jobs are sorted by name. The token of a page is opaque to callers; a malformed one is refused,
+and one of an earlier generation (see `chaos`) has expired.
 """
 
 import base64
@@ -29,7 +29,7 @@ class Expired(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list: after this job, of this generation, so many."""
+    """A part of a list: the first ``size`` jobs whose names come after ``after``."""
 
     after: str = ""
     generation: int = 0
@@ -58,7 +58,7 @@ def format_rfc3339(moment: datetime) -> str:
 
 
 def _make_entry(job: Job, profile: Profile) -> dict[str, str]:
-    """Absent times are absent keys; of a pod that is gone nothing is known."""
+    """A time that is not known has no key. When the pod is gone, no time is known."""
     status = profile.podless if job.phase.podless else job.phase.value
     gone = job.phase.podless
     times = {

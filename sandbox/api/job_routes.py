@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns HTTP requests into jobs, their lists and their logs: /job and /system/logs of the manager.
+"""The routes of jobs, their lists and their logs: /job and /system/logs of the manager.
 
-Routes only. `routes` puts them behind accounts, budget and faults.
+`routes` adds them to its application, which checks accounts, budget and faults first.
 """
 
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ from .budget import Budget
 BLOCK = 1 << 16
 
 
-class JobLogs:
-    """The manager's view of jobs."""
+class JobRoutes:
+    """The handlers of the routes of jobs."""
 
     def __init__(
         self, profile: Profile, services: Services, jobs: Jobs, pods: Pods, budget: Budget
@@ -35,7 +35,7 @@ class JobLogs:
         self._pods = pods
         self._budget = budget
         self.generation = 0
-        """Pages of an earlier one have expired."""
+        """Tokens of pages of an earlier generation have expired."""
 
     def list_routes(self) -> list[web.RouteDef]:
         logs = "/system/logs/{service}"
@@ -91,7 +91,7 @@ class JobLogs:
             raise Rejected(404)
         job = self._jobs.get(service, name)
         if job is None or job.phase.podless:
-            raise Rejected(500)  # OSCAR's own nil dereference
+            raise Rejected(500)  # OSCAR dereferences nil here
         path = self._pods.find_log(job)
         if job.started_at is None or not path.exists():
             raise Rejected(404)
@@ -117,7 +117,7 @@ class JobLogs:
 
 
 async def _add_timestamps(request: web.Request, job: Job, path: Path) -> web.StreamResponse:
-    """Every line after the time of the job's start: the real ones are not kept."""
+    """Put the time of the job's start before every line: the times of lines are not kept."""
     answer = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
     await answer.prepare(request)
     for block in _add_prefix(path, f"{job.started_at:%Y-%m-%dT%H:%M:%S.%f}000Z ".encode()):
@@ -127,7 +127,7 @@ async def _add_timestamps(request: web.Request, job: Job, path: Path) -> web.Str
 
 
 def _add_prefix(path: Path, prefix: bytes) -> Iterator[bytes]:
-    """In blocks: neither a log nor one of its lines need fit into memory."""
+    """Work in blocks: a log, and even one of its lines, may be larger than the memory."""
     starts = True
     with path.open("rb") as file:
         while block := file.read(BLOCK):

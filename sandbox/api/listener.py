@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes a port and serves an application there, which can be killed and started again.
+"""Serves an application on a port; it can be killed and started again.
 
-A manager whose pod is killed ends in the middle of its requests: what a request has not done yet is
-never done, no answer leaves, and connections are refused until the next pod answers. Jobs run on.
+When Kubernetes kills the manager's pod, the requests under way stop and get no answer. Connections
+are refused until the next pod answers. Jobs run on.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ class Listener:
     """A server on one port of loopback."""
 
     def __init__(self, port: int = 0) -> None:
-        """Takes the port, 0 for a free one, so that its URL is known. Raises OSError if taken."""
+        """Bind the port (0: a free one), so that `url` is known. Raises OSError if it is in use."""
         self._socket = _bind(port)
         self._port: int = self._socket.getsockname()[1]
         self.url = f"http://{HOST}:{self._port}"
@@ -37,7 +37,7 @@ class Listener:
     async def track(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Knows the requests that are being answered, for `kill`."""
+        """Record the requests under way, for `kill`."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for mypy; a handler always runs in a task
         self._requests.add(task)
@@ -47,11 +47,11 @@ class Listener:
             self._requests.discard(task)
 
     async def kill(self, seconds: float) -> None:
-        """End every request and connection but the caller's; accept again after the time."""
+        """End all other requests and connections, and accept new ones after ``seconds``."""
         assert self._runner is not None and self._site is not None  # noqa: S101, PT018
         await self._site.stop()
         self._socket.close()
-        self._socket = _bind(self._port)  # bound and not listening: the port stays ours
+        self._socket = _bind(self._port)  # bound but not listening: nobody else takes it
         for task in self._requests - {asyncio.current_task()}:
             task.cancel()
         server = self._runner.server

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns a path with a slash too many into a redirect, as OSCAR's router does before any auth.
+"""Redirects a path that ends with a slash, as OSCAR's router does, before it checks the account.
 
-oscar-python asks for `/system/config/` and relies on it.
+oscar-python requests `/system/config/` and relies on the redirect.
 """
 
 from collections.abc import Awaitable, Callable

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns HTTP requests into services and the state of the cluster: the routes of OSCAR's manager.
+"""The routes of OSCAR's manager for services and for the state of the cluster.
 
-Routes only; what they do is in `services` and `jobs`. They answer as OSCAR does: text errors, empty
-successes, 500 with an empty body for a panic. The routes of jobs are in `job_routes`, the sandbox's
-own in `chaos`.
+The work is done in `services` and `jobs`. Errors are plain text, most successes have no body, and
+where OSCAR panics the answer is 500 without a body. Routes of jobs are in `job_routes`, the
+sandbox's own in `chaos`.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from .budget import COSTS, Budget
 from .chaos import Chaos, Cluster
 from .faults import Faults
 from .job_pages import Expired
-from .job_routes import JobLogs
+from .job_routes import JobRoutes
 from .listener import Listener
 from .redirect import redirect_trailing_slash
 
@@ -43,7 +43,7 @@ OWN = "/_sandbox/"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is fixed for the life of a sandbox."""
+    """What does not change while a sandbox runs."""
 
     account: Account
     provider: Provider
@@ -54,12 +54,12 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """OSCAR's manager over the parts of a sandbox."""
+    """OSCAR's manager, with the parts of the sandbox that it uses."""
 
     settings: Settings
     services: Services
     jobs: Jobs
-    joblogs: JobLogs
+    job_routes: JobRoutes
     storage: Storage
     listener: Listener
     budget: Budget
@@ -90,18 +90,20 @@ class Api:
         ]
         absent = self.settings.profile.absent_routes
         app.add_routes([route for route in routes if route.path not in absent])
-        app.add_routes(self.joblogs.list_routes())
+        app.add_routes(self.job_routes.list_routes())
         if self.settings.chaos:
-            cluster = Cluster(self.services, self.jobs, self.joblogs, self.storage, self.listener)
+            cluster = Cluster(
+                self.services, self.jobs, self.job_routes, self.storage, self.listener
+            )
             chaos = Chaos(cluster, self.faults)
             app.add_routes(chaos.list_routes(OWN.rstrip("/")))
         return app
 
     @web.middleware
     async def _apply_fault(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Do what a fault says, if one was asked for."""
+        """Apply the fault that is set for the request, if any."""
         if request.match_info.http_exception is None:
-            await request.read()  # what has arrived stays, should the caller give up meanwhile
+            await request.read()  # complete even if the caller gives up during the delay
         own = request.path.startswith(OWN)
         fault = None if own else self.faults.take(request.method, request.path)
         if fault is None:
@@ -122,7 +124,7 @@ class Api:
 
     @web.middleware
     async def _authorize(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Basic auth for /system, the manager's budget, and OSCAR's way to fail."""
+        """Check basic auth for /system, spend the budget, turn exceptions into OSCAR's answers."""
         if request.match_info.http_exception is not None:
             return web.Response(status=404, text="404 page not found")
         route = request.match_info.route.resource
@@ -248,7 +250,7 @@ class Api:
 
 
 def _cut_connection(request: web.Request) -> web.Response:
-    """Close the connection; the answer goes nowhere."""
+    """Close the connection; the returned answer is never sent."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()

@@ -16,7 +16,7 @@ from ..cluster.resources import Node, Resources
 SHAPES = ("A", "B", "C", "D", "E", "F")
 CREATED = "2026-01-29T08:00:00Z"
 
-# Only A lists it (and B drops whichever node comes first, which is this one).
+# Shape A lists it. Shape B leaves out the first node, which is this one.
 CONTROL_PLANE = Node("control-plane", Resources(2000, 4 * 1024**3))
 
 
@@ -30,23 +30,23 @@ class Snapshot:
     phases: Mapping[Phase, int]
     buckets: Mapping[str, int]
 
-    def measured(self) -> "Snapshot":
-        """Without the nodes of which the metrics server knows nothing."""
+    def select_measured(self) -> "Snapshot":
+        """Without the nodes that the metrics server does not know."""
         return replace(self, nodes=tuple(node for node in self.nodes if node.measured))
 
-    def free(self, node: Node) -> Resources:
+    def compute_free(self, node: Node) -> Resources:
         return node.capacity - self.used.get(node.name, Resources())
 
-    def schedulable(self, node: Node) -> Resources:
+    def compute_schedulable(self, node: Node) -> Resources:
         return node.capacity - self.requested.get(node.name, Resources())
 
 
 class Unpaired(Exception):
-    """A and B pair nodes with metrics by position, and die if there are fewer of the latter."""
+    """In shapes A and B, OSCAR panics if it has metrics for fewer nodes than there are."""
 
 
 def render(snapshot: Snapshot, shape: str) -> Any:
-    known = snapshot.measured()
+    known = snapshot.select_measured()
     if shape in ("A", "B") and known.nodes != snapshot.nodes:
         raise Unpaired
     if shape == "A":
@@ -57,7 +57,7 @@ def render(snapshot: Snapshot, shape: str) -> Any:
 
 
 def _make_detail(snapshot: Snapshot, node: Node) -> dict[str, Any]:
-    """Per-node numbers as decimal strings, as A to D spell them."""
+    """The numbers of a node as decimal strings, as in shapes A to D."""
     used, capacity = snapshot.used.get(node.name, Resources()), node.capacity
     return {
         "nodeName": node.name,
@@ -71,7 +71,7 @@ def _make_detail(snapshot: Snapshot, node: Node) -> dict[str, Any]:
 
 
 def _make_flat(snapshot: Snapshot, shape: str) -> dict[str, Any]:
-    free = [snapshot.free(node) for node in snapshot.nodes]
+    free = [snapshot.compute_free(node) for node in snapshot.nodes]
     details = [_make_detail(snapshot, node) for node in snapshot.nodes]
     answer: dict[str, Any] = {
         "numberNodes": len(snapshot.nodes),
@@ -82,7 +82,7 @@ def _make_flat(snapshot: Snapshot, shape: str) -> dict[str, Any]:
         "detail": details or None,
     }
     if shape == "B":
-        # OSCAR's own bug: the total is the capacity, whatever is used.
+        # A bug of OSCAR: this total is the capacity, not what is free.
         answer["memoryFreeTotal"] = sum(node.capacity.memory_bytes for node in snapshot.nodes)
         return answer
     for detail, node in zip(details, snapshot.nodes, strict=True):
@@ -133,9 +133,9 @@ def _count_pods(phases: Mapping[Phase, int]) -> dict[str, Any]:
 
 
 def _make_nested(snapshot: Snapshot, shape: str) -> dict[str, Any]:
-    metrics = _make_metrics([snapshot.free(node) for node in snapshot.nodes])
+    metrics = _make_metrics([snapshot.compute_free(node) for node in snapshot.nodes])
     if shape == "F":
-        free = [snapshot.schedulable(node) for node in snapshot.nodes]
+        free = [snapshot.compute_schedulable(node) for node in snapshot.nodes]
         for kind, numbers in _sum_schedulable(free).items():
             metrics[kind].update(numbers)
     metrics["gpu"] = {"total_gpu": sum(node.capacity.gpus for node in snapshot.nodes)}
@@ -184,7 +184,7 @@ def _sum_schedulable(free: list[Resources]) -> dict[str, dict[str, int]]:
     return {
         "cpu": {
             "total_schedulable_cores": sum(each.cpu_millicores for each in free),
-            # Sic: OSCAR publishes the maximum of a node under this name.
+            # OSCAR gives the maximum of a single node this name.
             "total_schedulable_on_node_cores": max([0, *(each.cpu_millicores for each in free)]),
         },
         "memory": {
@@ -209,7 +209,7 @@ def _make_node(snapshot: Snapshot, node: Node, shape: str) -> dict[str, Any]:
     }
     return {
         "name": node.name,
-        # Go's omitempty: a key whose value is 0 is not there.
+        # A key whose value is 0 is left out (omitempty in Go).
         "cpu": {key: value for key, value in cpu.items() if value},
         "memory": {key: value for key, value in memory.items() if value},
         "gpu": node.capacity.gpus,

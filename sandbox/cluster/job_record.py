@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One invocation, as Kubernetes keeps it: what lists show and what pods turn into processes.
+"""One invocation, as Kubernetes keeps it.
 
-It starts nothing; only `read_clock` reads the time. Events are kept in files (see `pods`), since a
-thousand queued jobs may hold a thousand times the longest event.
+It starts nothing; only `read_clock` reads the time. Events are in files (see `pods`), because a
+thousand waiting jobs with long events would not fit into memory.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from .resources import Resources
 
 
 class Phase(StrEnum):
-    """A pod's phase, or why there is no pod; OSCAR calls the latter two the same."""
+    """A pod's phase, or why there is no pod; OSCAR shows the last two as one status."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -45,9 +45,9 @@ class Job:
     phase: Phase = Phase.PENDING
     node: str = ""
     startable: bool = True
-    """Else it mounts a secret that does not exist, and its pod never starts."""
+    """False: it mounts a secret that does not exist, and its pod never starts."""
     lag_s: float = 0.0
-    """How often a sidecar looks whether the job has ended; 0: there is none that looks."""
+    """How often a sidecar checks whether the job has ended; 0: no sidecar does."""
     created_at: datetime = field(default_factory=read_clock)
     bound_at: datetime | None = None
     started_at: datetime | None = None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The nodes that there are now: added, changed and removed while the sandbox runs.
+"""The nodes of the cluster: added, changed and removed while the sandbox runs.
 
-What a node is, is in `resources`. `jobs` ends the processes of a node that is removed.
+`resources` defines a node. `jobs` ends the processes of a node that is removed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from .resources import Node, parse_nodes
 
 
 class Nodes:
-    """All nodes by name, in order of arrival."""
+    """All nodes, in the order in which they were added."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self._nodes = {node.name: node for node in nodes}
@@ -24,7 +24,7 @@ class Nodes:
         return self._nodes.get(name)
 
     def add(self, text: str) -> tuple[Node, ...]:
-        """As `--nodes` declares them; a number is never given twice."""
+        """Add nodes, written as for `--nodes`; the number of a removed node is not used again."""
         added = parse_nodes(text, first=self._ever + 1)
         self._ever += len(added)
         self._nodes.update((node.name, node) for node in added)

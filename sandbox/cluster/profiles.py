@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which release of OSCAR does what: the one table behind `--profile`.
 
-Pure. A field is here if a coordinator or its target can run into the difference. Each profile is
-the last patch of its line: v3.5.3, v3.7.1, v4.1.2. Read by up, which hands it to all who differ.
+Pure. A field is here if the difference can matter to a coordinator or to a service's script. Each
+profile is the last patch of its release: v3.5.3, v3.7.1, v4.1.2.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ TTL_S = 30 * 24 * 3600.0
 
 
 class FlatPath(Enum):
-    """What becomes of an input or output path that names a bucket and no folder."""
+    """What a release does with an input or output path that names a bucket and no folder."""
 
     UNNOTIFIED = auto()  # the bucket is made, uploads trigger nothing
     PANIC = auto()  # 500 and nothing else, and half a service stays behind

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns node declarations and Kubernetes quantities into nodes, and requests into placements.
 
-Pure. Placement is by requests, first fit in node order, and never looks at real usage: what the
-kube-scheduler does, less its scoring.
+Pure. A job goes to the first node that has enough resources which no job requests; usage does not
+matter. The kube-scheduler does the same, but ranks the nodes.
 """
 
 import re

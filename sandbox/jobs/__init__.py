@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What becomes of an accepted job: queued, bound to a node, run in a container, ended.
+"""Accepted jobs: they are queued, bound to a node, run in a container, and end.
 
 Three modules are programs that run inside the job (`supervisor`, `mount`, `fusermount`) and
 import nothing but each other.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fusermount protocol: `fusermount3 [-o OPTIONS] -- DIR` -> a mounted /dev/fuse, sent back.
+"""Stands in for fusermount3: mounts a directory and sends the open /dev/fuse to the caller.
 
-A program of its own for the inside of a job, where the process is root of its user namespace and
-mount(2) is allowed; fusermount3 itself is not installed everywhere and is of no use there. The
-caller's end of a socket is in _FUSE_COMMFD; `-u DIR` unmounts. rclone starts it.
+`fusermount3 [-o OPTIONS] -- DIR` mounts, `-u DIR` unmounts. rclone starts it inside a job, where
+the process is root of its user namespace and mount(2) is allowed; the real fusermount3 is often not
+installed and does not work there. _FUSE_COMMFD is the number of the socket to the caller.
 """
 
 import array
@@ -37,7 +37,7 @@ def _check(result: int, what: str) -> None:
 
 
 def mount(directory: str, options: dict[str, str]) -> int:
-    """Mount; the file descriptor of the connection."""
+    """Mount the directory, and return the file descriptor of /dev/fuse."""
     libc = ctypes.CDLL(None, use_errno=True)
     descriptor = os.open("/dev/fuse", os.O_RDWR)
     kind = "fuse." + options["subtype"] if options.get("subtype") else "fuse"

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays OSCAR's mount sidecar: settings on stdin -> a bucket at /mnt/<path> beside the container.
+"""Plays OSCAR's mount sidecar: mounts a bucket at /mnt/<path> while a job runs.
 
-A program of its own that runs inside the job's namespace: `python -m sandbox.jobs.mount COMMAND…`
-starts rclone with OSCAR's flags, then COMMAND, ends the mount when COMMAND has ended, and exits
-with its status. `--probe` says whether FUSE works here. Where it does not, the path is copied
-before and after, and the job's log says so.
+A program that runs inside the job's namespace and reads its settings from stdin. `python -m
+sandbox.jobs.mount COMMAND…` starts rclone with OSCAR's flags, then COMMAND. When COMMAND ends, it
+unmounts and exits with the status of COMMAND. `--probe` says whether FUSE works here. Where FUSE
+does not work, files are copied before and after COMMAND, and the job's log says so.
 
 Two differences from OSCAR. By default COMMAND starts when the mount is there, or after
 READY_WAIT_S; OSCAR waits for nothing. Files belong to uid 0, not 1000, because the job's user
@@ -33,7 +33,7 @@ FLAGS = (
 
 
 def make_rclone_environment(settings: dict[str, Any]) -> dict[str, str]:
-    """The remote by environment: nothing secret on a command line, nothing in a file."""
+    """Configure the remote by variables, so that no key is on a command line or in a file."""
     return {
         "PATH": f"{settings['sidecar']}:{os.environ['PATH']}",
         "HOME": "/run",
@@ -56,7 +56,7 @@ def is_mounted(directory: Path) -> bool:
 
 
 def run(command: list[str]) -> int:
-    """The container's own process group: what it leaves behind goes with it."""
+    """Run the command in a process group of its own, and kill what is left of it at the end."""
     process = subprocess.Popen(
         command, cwd=WORKDIR, start_new_session=True, stdin=subprocess.DEVNULL
     )

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns a bound job into its files, its environment and its process.
 
-What Kubernetes and OSCAR's manager put into a pod: /oscar/config, the mounted provider secrets,
-the variables, the command `echo $EVENT | /oscar/bin/supervisor`, the sidecar. The image's content
-is the host's, read-only, with the sandbox's own Python first in PATH.
+A pod of OSCAR has /oscar/config, the mounted secrets of providers, variables, the command `echo
+$EVENT | /oscar/bin/supervisor` and a mount sidecar; all of these are made here. Instead of an
+image it has the host's directories, read-only, and the sandbox's Python is first in PATH.
 """
 
 import json
@@ -27,11 +27,12 @@ from ..services.registry import Service
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SIDECAR = "/run/sidecar"
-# On a cluster, jobs take no CPU time from the manager and the storage: they have other nodes.
+# Jobs must not slow the manager and the storage, which have their own nodes on a cluster.
 NICE = ("nice", "-n", "10")
 COMMAND = "echo $EVENT | /oscar/bin/supervisor"
-# OSCAR 3 mounts this file's folder, so the shell of a job with a mount always ends with 0; OSCAR 4
-# does not but still writes it, so it ends with an error unless the script makes /tmpfolder.
+# The shell of a job with a mount writes a file into this folder at its end. OSCAR 3 mounts the
+# folder, so the shell ends with 0. OSCAR 4 does not: it ends with an error, unless the script
+# makes the folder.
 FINISH_FOLDER = "/tmpfolder"  # noqa: S108 - the container's
 FINISH = ';echo "I finish" > /tmpfolder/finish-file;'
 FOLDERS = ("config", "secrets", "tmp", "tmpfolder", "workdir")
@@ -54,7 +55,7 @@ IMAGE_ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What the image of that name would hold: a host directory at a path in the container."""
+    """A host directory that containers of one image see at a path, as if the image held it."""
 
     name: str
     source: Path
@@ -79,11 +80,11 @@ class PodOptions:
     profile: Profile
     images: tuple[Image, ...] = ()
     mount_delay_s: float = 0.0
-    """How long after the job a mount starts; 0: the job waits for it."""
+    """How long after a job its mount starts; 0: the job starts when its mount is there."""
 
 
 class Pods:
-    """Processes of jobs below one state directory."""
+    """The files and processes of all jobs of a sandbox."""
 
     def __init__(
         self,
@@ -103,7 +104,7 @@ class Pods:
         self._write_programs()
 
     def accept(self, job: Job, event: bytes) -> None:
-        """Keep the event until the job is forgotten: it may be long, and start more than once."""
+        """Write the event to a file: it may be long, and the job may start more than once."""
         directory = self._find_directory(job)
         directory.mkdir(parents=True)
         (directory / "event").write_bytes(event)
@@ -140,17 +141,17 @@ class Pods:
         return self._find_directory(job) / "log"
 
     def explain(self, job: Job, reason: str) -> None:
-        """A container that could not start has no output; the reason is all there is."""
+        """Write the log of a container that could not start: the reason."""
         self.find_log(job).write_text(f"{reason}\n", "utf-8")
         self._remove_files(job)
 
     def end(self, job: Job, process: subprocess.Popen[bytes]) -> None:
-        """Whatever is left of the job's processes goes, then its files."""
+        """Kill what is left of the job's processes, then remove its files."""
         reaper.end_job(process)
         self._remove_files(job)
 
     def _remove_files(self, job: Job) -> None:
-        """An ended job keeps its log, nothing else."""
+        """Remove all files of an ended job except its log."""
         for name in FOLDERS:
             shutil.rmtree(self._find_directory(job) / name, ignore_errors=True)
 
@@ -158,8 +159,10 @@ class Pods:
         shutil.rmtree(self._find_directory(job), ignore_errors=True)
 
     def probe(self, *, without_fuse: bool = False) -> str:
-        """Empty if namespaces and FUSE work; sets ``fuse``. Raises OSError with bwrap's words if
-        there cannot be jobs at all."""
+        """Try namespaces and FUSE, and set ``fuse``; return why FUSE does not work, or nothing.
+
+        Raises OSError with the message of bwrap if no job can run.
+        """
         plain = View((), visible=self._list_visible(), cwd=str(CHECKOUT))
         attempt = _run_probe(containers.make_container_command(plain, ["/bin/true"]))
         if attempt.returncode != 0:
@@ -233,7 +236,7 @@ class Pods:
         )
 
     def _make_environment(self, job: Job, service: Service) -> dict[str, str]:
-        """Nothing of the host's; later ones win, as in a pod."""
+        """No variable of the host; a later one replaces an earlier one, as in a pod."""
         declared = service.definition["environment"]
         event = (self._find_directory(job) / "event").read_bytes()
         own = {

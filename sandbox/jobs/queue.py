@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns submitted jobs into bound, running and ended ones, as Kubernetes would.
+"""Binds jobs to nodes, runs them and records how they end, as Kubernetes does.
 
-A job that fits on no node waits without holding up those behind it. No thread belongs to a job: an
-ended process is noticed through its pidfd. A job ends early by delete, by the loss of its node or
-by suspension, and each is SIGKILL for all its processes. How a job becomes processes is in `pods`.
+A job that fits on no node waits, and later jobs may pass it. There is no thread per job: a pidfd
+tells when a process has ended. Deletion, the loss of a node and suspension end a job early, with
+SIGKILL for all its processes. `pods` starts the processes.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ class AlreadyExists(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Removal:
-    """What becomes of a job whose pod is removed, and after how long it shows."""
+    """The phase of a job whose pod is removed, and when the job list shows it."""
 
     phase: Phase
     unnoticed_s: float = 0.0
 
 
 class Jobs:
-    """The queue, the nodes' bookkeeping, and the processes under way."""
+    """All jobs, what they request of the nodes, and their processes."""
 
     def __init__(self, nodes: Nodes, pods: Pods, ttl_s: float | None = None) -> None:
         self.nodes = nodes
@@ -82,7 +82,7 @@ class Jobs:
         return dict(self._requested)
 
     def sum_used(self) -> Mapping[str, Resources]:
-        """What running jobs request, by node: stands in for a metrics server."""
+        """What running jobs request, by node; used in place of measured usage."""
         used: dict[str, Resources] = {}
         for name in self._tasks:
             job = self._jobs.get(name)
@@ -110,19 +110,19 @@ class Jobs:
         await self.delete(list(self._jobs.values()))
 
     def evict(self, node: str, unnoticed_s: float = 0.0) -> int:
-        """Kill the processes of the node's jobs now; their pods go when it is noticed."""
+        """Kill the processes of the node's jobs now; their pods go after ``unnoticed_s``."""
         taken = self.list_on_node(node)
         for name in taken:
             self._remove_pod(self._jobs[name], _Removal(Phase.EVICTED, unnoticed_s))
         return len(taken)
 
     def list_on_node(self, node: str) -> list[str]:
-        """Bound to the node and not ended."""
+        """The names of the jobs that are bound to the node and have not ended."""
         alive = (self._jobs[name] for name in self._tasks if name in self._jobs)
         return [job.name for job in alive if job.node == node]
 
     def suspend(self, service: str) -> None:
-        """Take the pods of the service's jobs away, and give new ones none."""
+        """Remove the pods of the service's jobs, and make none for its new jobs."""
         self._suspended.add(service)
         for job in self.list_of_service(service):
             if job.name in self._tasks:
@@ -132,7 +132,7 @@ class Jobs:
                 self._jobs[job.name] = replace(job, phase=Phase.SUSPENDED)
 
     def release(self, service: str) -> None:
-        """From the start, each."""
+        """Let the suspended jobs of the service run, each from its start."""
         self._suspended.discard(service)
         for job in self.list_of_service(service):
             if job.phase is Phase.SUSPENDED:
@@ -147,14 +147,14 @@ class Jobs:
                 self._throttle.set(process.pid, speed)
 
     def advance(self, seconds: float) -> None:
-        """Age what has ended, and only that."""
+        """Make ended jobs expire earlier by ``seconds``."""
         for job in self._jobs.values():
             if job.expires_at:
                 sooner = job.expires_at - timedelta(seconds=seconds)
                 self._jobs[job.name] = replace(job, expires_at=sooner)
 
     def bind(self) -> None:
-        """Start whatever fits, oldest first."""
+        """Bind and start the waiting jobs that fit on a node, oldest first."""
         unplaceable: set[Resources] = set()
         for name in list(self._pending):
             job = self._jobs[name]
@@ -191,7 +191,7 @@ class Jobs:
                 await asyncio.sleep(removal.unnoticed_s)
 
     def _release_node(self, job: Job, _: asyncio.Task[None]) -> None:
-        """A task is over, also one that was cancelled before it began."""
+        """Free the node of a job whose task is over, even if the task never began."""
         del self._tasks[job.name]
         self._requested[job.node] -= job.needs
         removal = self._removals.pop(job.name, None)
@@ -204,7 +204,7 @@ class Jobs:
         self.bind()
 
     def _resuspend(self, job: Job) -> None:
-        """A suspended job starts anew; it may have been released while its pod was ending."""
+        """Let a job wait again that was released while its pod was ending."""
         if job.service in self._suspended:
             return
         self._jobs[job.name] = replace(self._jobs[job.name], phase=Phase.PENDING)

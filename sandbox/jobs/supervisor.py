@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The FaaS supervisor as of 1.6.2: an event on stdin -> input files, the user's script, uploads.
+"""Plays the FaaS supervisor 1.6.2: reads an event, saves the input, runs the script, uploads.
 
-A program of its own that runs inside the job (`echo $EVENT | /oscar/bin/supervisor`) and imports
-nothing from the sandbox. What it crashes on, the original crashes on; what the original swallows
-(the script's exit code, first of all), it swallows. Not simulated: dCache, Rucio, Onedata, WebDAV.
+A program that runs inside the job (`echo $EVENT | /oscar/bin/supervisor`) and imports nothing from
+the sandbox. It crashes on the same events as the original, and ignores what the original ignores,
+such as the script's exit code. Not simulated: dCache, Rucio, Onedata, WebDAV.
 
     is it JSON? -> httpMethod? -> event? -> Records? -> otherwise an unknown event, saved as it is
 """
@@ -54,14 +54,14 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What arrived; without an object, the content itself is the input file."""
+    """An event; without an object, the content is the input file."""
 
     content: bytes
     stored: StoredObject | None = None
 
 
 def parse_event(text: str) -> Event:
-    """Raises whatever ends the original."""
+    """Raises an exception where the original crashes."""
     try:
         event = json.loads(text)
     except ValueError:
@@ -103,7 +103,7 @@ def _read_record(event: dict[str, Any]) -> Event:
 
 
 def stage_in(event: Event, config: Mapping[str, Any], directory: Path) -> None:
-    """Save the input; ``file_stage_in`` means the opposite of what it says."""
+    """Save the input file; with ``file_stage_in`` the original saves nothing, despite its name."""
     stored = event.stored
     if stored is not None:
         os.environ["STORAGE_OBJECT_KEY"] = stored.key
@@ -198,7 +198,7 @@ def connect(config: Mapping[str, Any], provider: str) -> "Minio | None":
         secret_key = (mounted / "secretKey").read_text()
     elif name in ("", "default"):
         return None
-    # A quarter of a second that a job without storage need not spend.
+    # This takes 0.25 s, which a job without storage need not wait.
     from minio import Minio  # noqa: PLC0415
 
     url = urlsplit(entry["endpoint"])
@@ -213,7 +213,7 @@ def connect(config: Mapping[str, Any], provider: str) -> "Minio | None":
 
 
 def respond(event: Event, output: IO[bytes], directory: Path) -> None:
-    """To stdout: for unknown events the outputs, and then not the script's output."""
+    """Print the script's output, or for events without an object the output files as base64."""
     found = list(list_files(directory))
     if event.stored is not None or not found:
         output.seek(0)

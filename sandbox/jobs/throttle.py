@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Slows the processes of jobs on slow nodes: stopped for a share of every tenth of a second.
+"""Slows the jobs of slow nodes: it stops their processes for a part of every tenth of a second.
 
-It sends SIGSTOP and SIGCONT from outside, which needs no rights, no cgroup and nothing inside the
-job. It slows computing, not waiting: a sleep ends at its time, and the storage answers as fast as
-ever. A job that stops itself is continued.
+It sends SIGSTOP and SIGCONT from outside the job, so it needs no privileges and no cgroup. It slows
+computing, not waiting: a `sleep` takes as long as before, and the storage is as fast as before. A
+job that stops itself is continued.
 """
 
 import contextlib
@@ -15,12 +15,12 @@ import time
 from ..process.reaper import list_children
 
 PERIOD_S = 0.1
-# bwrap outside and the first process inside; the job is below them.
+# bwrap and the first process of its namespace; they must run, the job is below them.
 SUPPORTING = 2
 
 
 class Throttle:
-    """One thread for all slow jobs; none while there are none."""
+    """One thread for all slow jobs; it ends when there are none."""
 
     def __init__(self) -> None:
         self._speeds: dict[int, float] = {}
@@ -28,7 +28,7 @@ class Throttle:
         self._thread: threading.Thread | None = None
 
     def set(self, pid: int, speed: float) -> None:
-        """Slow the job of this bwrap, or no longer if ``speed`` is 1."""
+        """Set the speed of the job below this bwrap process; 1 is full speed."""
         with self._lock:
             if speed < 1:
                 self._speeds[pid] = speed
@@ -68,7 +68,7 @@ def _signal(pids: list[int], number: signal.Signals) -> list[int]:
 
 
 def _find_below(pid: int) -> list[int]:
-    """All processes of the job; the namespace's first one adopts orphans, so none is missed."""
+    """All processes of the job: orphans too, since the first process becomes their parent."""
     level = [pid]
     for _ in range(SUPPORTING):
         level = [child for parent in level for child in list_children(parent)]

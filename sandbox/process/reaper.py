@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ends jobs: a running one on demand, and those that outlived a killed sandbox.
+"""Kills jobs: a running one on demand, and those that are left when a sandbox was killed.
 
-For the latter it is a program of its own that waits for the end of its stdin.
-bwrap ties itself to its parent only after it has started, so a SIGKILL in that very millisecond
-leaves a job running without a parent. `up` holds the other end of stdin: it writes a line when it
-ends in order, and an end of stdin without that line means that it was killed. Only processes with
-something below the given state directory, whose sandbox is gone, are ended.
+bwrap dies with its parent only once it has started completely. If the sandbox is killed in the
+milliseconds before, a job runs on. So `up` starts this module as a program and holds its stdin.
+When `up` ends in order, it writes a line there; if stdin ends without the line, `up` was killed.
+The program then kills bwrap processes that name the state directory and have no running sandbox.
 """
 
 import contextlib
@@ -23,7 +22,7 @@ END_WAIT_S = 5.0
 
 
 def start(state: Path) -> subprocess.Popen[bytes]:
-    """A reaper that outlives this process, whatever ends it."""
+    """Start the program; it runs on when this process is killed."""
     return subprocess.Popen(
         [sys.executable, "-E", "-s", "-m", "sandbox.process.reaper", str(state)],
         cwd=Path(__file__).resolve().parents[2],
@@ -42,8 +41,8 @@ def announce_end(process: subprocess.Popen[bytes]) -> None:
 def end_job(process: subprocess.Popen[bytes]) -> None:
     """Kill a running job; returns when all of its processes are gone.
 
-    Killing bwrap alone would leave the ending of its namespace for later, or, while it is still
-    starting, for never: so it is stopped, its child killed, then itself.
+    If only bwrap were killed, its namespace would end later, or never if bwrap is still starting.
+    So bwrap is stopped, its child is killed, then bwrap is killed.
     """
     if process.poll() is None:
         os.kill(process.pid, signal.SIGSTOP)
@@ -55,7 +54,7 @@ def end_job(process: subprocess.Popen[bytes]) -> None:
 
 
 def list_children(pid: int) -> list[int]:
-    """Those that any thread of the process started; none if it is gone."""
+    """The children of all threads of the process; none if the process is gone."""
     found: list[int] = []
     with contextlib.suppress(OSError):
         for path in Path(f"/proc/{pid}/task").glob("*/children"):
@@ -84,7 +83,7 @@ def kill_orphans(state: Path) -> None:
 
 
 def _find_orphans(state: Path) -> list[int]:
-    """What was started in this directory and does not descend from a living sandbox."""
+    """The bwrap processes that name this directory and descend from no running sandbox."""
     inside = f"{state}/".encode()
     parents: dict[int, int] = {}
     sandboxes: set[int] = set()

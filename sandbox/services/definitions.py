@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the JSON of a service into the definition that OSCAR stores, answers and mounts.
+"""Turns the JSON of a service into the definition that OSCAR stores, returns and mounts.
 
-Pure. Defaults, checks and the spelling of the answer are those of OSCAR v4.1, less what the release
-does not know; unknown keys are dropped silently and keys match whatever their case, as in Go's
-decoder.
+Pure. Defaults and checks are those of OSCAR v4.1, without the keys that the release does not know.
+As in Go's decoder, unknown keys are ignored and the case of keys does not matter.
 """
 
 import copy
@@ -73,7 +72,7 @@ class Rejected(Exception):
 
 
 class Panic(Exception):
-    """What OSCAR dies of in the midst of a request: 500, empty, and nothing is rolled back."""
+    """OSCAR panics in the middle of a request: 500 without a body, and nothing is rolled back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ def make_definition(raw: Any, token: str, provider: Provider, profile: Profile) 
 
 
 def find_needs(service: Definition) -> Resources:
-    """What a job of the service requests: limits without requests, so requests equal limits."""
+    """What a job of the service requests: OSCAR sets limits only, and requests are then equal."""
     try:
         return parse_resources(service["cpu"], service["memory"], int(bool(service["enable_gpu"])))
     except ValueError as error:
@@ -126,7 +125,7 @@ def find_needs(service: Definition) -> Resources:
 
 
 def make_answer(service: Definition) -> Definition:
-    """What GET answers: default keys and secret values redacted, token and clusters readable."""
+    """What GET returns: storage keys and values of secrets are hidden, the token is not."""
     shown = copy.deepcopy(service)
     shown["storage_providers"]["minio"]["default"].update(**HIDDEN)
     shown["environment"]["secrets"] = dict.fromkeys(shown["environment"]["secrets"], "")
@@ -154,7 +153,7 @@ def _check_type(key: str, value: Any) -> Any:
 
 
 def _check_ports(expose: dict[str, Any], *, as_lists: bool) -> None:
-    """v4.1 made lists of two numbers, and neither side takes the other's spelling."""
+    """Two ports are lists since v4.1 and numbers before; each release refuses the other form."""
     for key in ("api_port", "nodePort"):
         if key in expose and isinstance(expose[key], list) != as_lists:
             wanted = "[]int32" if as_lists else "int32"
@@ -167,7 +166,7 @@ def _check_ports(expose: dict[str, Any], *, as_lists: bool) -> None:
 
 
 def _keep_known(service: Definition, absent: frozenset[str]) -> Definition:
-    """Without the keys that a release does not know; `mount.options` is one inside another."""
+    """Without the keys that the release does not know; `mount.options` is a key of `mount`."""
     known = {key: value for key, value in service.items() if key not in absent}
     for path in absent:
         outer, _, inner = path.partition(".")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns a POST /job that may be made into a job, or into the refusal that OSCAR would give.
+"""Turns a permitted POST /job into a job, or raises the refusal that OSCAR would give.
 
-It contacts nothing; a job without a name gets a random one. It reads from the event, as OSCAR does,
-whose storage secret the job mounts.
+It contacts nothing. A job without a name gets a random one. The event decides, as in OSCAR, whose
+storage secret the job mounts.
 """
 
 import json
@@ -17,7 +17,7 @@ from .registry import Service
 
 # etcd refuses larger objects, and the event is part of the Job.
 JOB_LIMIT = 1536 * 1024
-# The one storage secret that exists without OIDC users: root's, literally of this name.
+# The storage secret of MinIO's root user. Without OIDC no other user has one.
 ROOT = "minio"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?")
@@ -25,7 +25,7 @@ _LABEL = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What arrived."""
+    """The body of a POST /job, and the job name that its header asks for."""
 
     body: bytes = field(repr=False)
     wanted_name: str = ""
@@ -52,7 +52,7 @@ def make_job(service: Service, request: Request, profile: Profile) -> Job:
 
 
 def find_principal(body: bytes) -> str:
-    """The user of a MinIO-like event; without an address beside it, none."""
+    """The user that a storage event names; empty unless the event also has an IP address."""
     try:
         parameters = json.loads(body)["Records"][0]["requestParameters"]
         user, address = parameters["principalId"], parameters["sourceIPAddress"]

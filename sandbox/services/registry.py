@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns service definitions into services: tokens, buckets, folder markers, notifications.
+"""Creates, updates and deletes services with their tokens, buckets and notifications.
 
-The release decides which bucket may exist beforehand, which is made, which is removed with the
-service, and what becomes of tokens. Definitions live as long as the sandbox.
+The release decides which buckets may exist before, which are made, which are removed with the
+service, and whether the token changes. Services are kept in memory.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The release, and whether it restarts the storage at every creation and deletion."""
+    """The release, and whether the storage restarts at every creation and deletion."""
 
     profile: Profile
     storage_restarts: bool = False
@@ -62,7 +62,7 @@ class Services:
         return [self._services[name] for name in sorted(self._services)]
 
     async def rotate(self, service: Service, *, webhook: bool) -> None:
-        """A new token, of which the storage learns or not."""
+        """Make a new token; the storage gets it only with ``webhook``."""
         token = secrets.token_hex(32)
         self._services[service.name] = replace(
             service, token=token, definition={**service.definition, "token": token}
@@ -84,7 +84,7 @@ class Services:
             except (Rejected, StorageError) as error:
                 del self._services[service.name]
                 await self._notifier.unregister(service.name)
-                # OSCAR leaves what it made behind when the reason was "already exists".
+                # OSCAR removes the new buckets, but not when the error was "already exists".
                 if "already exists" not in str(error):
                     await self._remove_buckets(made)
                 raise
@@ -107,7 +107,7 @@ class Services:
                 await self._notifier.register(name, service.token)
             triggers = set(_make_triggers(service))
             if self._profile.own_buckets_only:
-                # A folder that is new in a bucket that exists gets no notification.
+                # A new folder in an old bucket gets no notification.
                 known = self._notifier.list_triggers(name)
                 triggers = {each for each in triggers if each.bucket in fresh or each in known}
             await self._notifier.replace(name, triggers)
@@ -133,7 +133,7 @@ class Services:
         return Service(stored["name"], token, definitions.find_needs(stored), stored)
 
     async def _provide(self, service: Service, made: set[str]) -> set[Trigger]:
-        """Make the buckets and folders; ``made`` records for the caller what exists."""
+        """Make the buckets and folders, and add the names of new buckets to ``made``."""
         for bucket, folder in _list_folders(service):
             fresh = bucket in made or await self._storage.make_bucket(bucket)
             if not fresh and self._profile.own_buckets_only:
@@ -148,7 +148,7 @@ class Services:
         return set(_make_triggers(service))
 
     async def _provide_new(self, service: Service) -> set[str]:
-        """As for a PUT; the buckets that were made."""
+        """Make the buckets and folders that a PUT adds; return the new buckets."""
         fresh: set[str] = set()
         for bucket, folder in _list_folders(service):
             if await self._storage.make_bucket(bucket):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the word after `--storage` into a storage and the notifier that belongs to it.
+"""Turns the value of `--storage` into a storage and its notifier.
 
 `seaweedfs`, `minio`, or `s3=URL` with credentials from the environment.
 """
@@ -27,7 +27,7 @@ NO_MINIO = (
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """Which storage; ``url`` of one that runs already."""
+    """The kind of storage; ``url`` only if it runs already."""
 
     kind: str
     url: str = ""
@@ -57,7 +57,7 @@ def build_storage(
 
 
 def find_minio_binary() -> Path:
-    """The named one, else on PATH, else what `make minio` built. Raises StorageError if none."""
+    """From MINIO_BINARY, from PATH, or from `make minio`. Raises StorageError if there is none."""
     named = os.environ.get("MINIO_BINARY")
     candidates = [named] if named else ["minio", str(BUILT)]
     for candidate in candidates:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns written objects into jobs: which services are notified, in the form that MinIO sends.
+"""Notifies services of written objects, in the form that MinIO sends.
 
 A notifier holds what OSCAR registers with MinIO for each service: a webhook with the service's
-token, and a prefix of a bucket. MinIO keeps these itself (see minio_server). For SeaweedFS the
-filer's webhook calls become MinIO-shaped events and go to /job/<service> under the same rules: no
-suffix filter, overwrites and folder markers trigger too, an event that cannot be delivered is lost.
+token, and prefixes of buckets. A real MinIO keeps these itself (see minio_server). For SeaweedFS,
+reports of its filer are turned into events of MinIO and posted to /job/<service>. The rules are
+MinIO's: no suffix filter, overwrites and folder markers trigger too, and an event that cannot be
+delivered is lost.
 """
 
 import asyncio
@@ -107,19 +108,19 @@ def make_minio_event(written: Written, now: datetime) -> str:
     }
     event = {"EventName": name, "Key": f"{written.bucket}/{written.key}", "Records": [record]}
     text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-    # Go's encoder escapes these three for HTML's sake.
+    # Go's encoder escapes these three characters, so that JSON is safe in HTML.
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 class Notifier:
-    """The notifications of all buckets; by itself of a storage that sends no notifications."""
+    """The notifications of all buckets. This class serves a storage that sends none."""
 
     def __init__(self) -> None:
         self._tokens: dict[str, str] = {}
         self._triggers: set[Trigger] = set()
 
     async def register(self, service: str, token: str) -> None:
-        """The service has a webhook with this token, whatever its token will be later."""
+        """Give the service a webhook with this token, which a later new token does not change."""
         self._tokens[service] = token
 
     async def unregister(self, service: str) -> None:
@@ -127,7 +128,7 @@ class Notifier:
         self._tokens.pop(service, None)
 
     async def replace(self, service: str, triggers: set[Trigger]) -> None:
-        """From now on these are the triggers of the service."""
+        """Replace the triggers of the service."""
         others = {trigger for trigger in self._triggers if trigger.service != service}
         self._triggers = others | triggers
 
@@ -135,10 +136,10 @@ class Notifier:
         return {trigger for trigger in self._triggers if trigger.service == service}
 
     def receive(self, payload: Mapping[str, Any]) -> None:
-        """Called for every request to the sandbox's own webhook; returns at once."""
+        """Take a report of the filer; returns at once."""
 
     async def write_and_wait(self, bucket: str, key: str, write: Awaitable[None]) -> None:
-        """Do ``write``; what is registered afterwards does not see it."""
+        """Do ``write``; triggers that are registered afterwards do not see it."""
         await write
 
 
@@ -165,8 +166,8 @@ class FilerNotifier(Notifier):
                 task.add_done_callback(self._deliveries.discard)
 
     async def write_and_wait(self, bucket: str, key: str, write: Awaitable[None]) -> None:
-        """The filer notifies late: wait until it has, or a folder marker would trigger the service
-        whose notification is set right after it."""
+        """Wait for the filer's report too, which comes late: else a folder marker would trigger the
+        service whose notification is set next."""
         seen = self._awaited[bucket, key] = asyncio.Event()
         try:
             await write

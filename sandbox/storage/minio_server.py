@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns a directory into a real MinIO, and services into its webhooks, as OSCAR does.
+"""Runs a real MinIO and sets its webhooks for services, as OSCAR does.
 
-For every service a target `notify_webhook:<service>` is set through the admin API and the server
-restarted; the service's folders are then registered through the S3 API. MinIO posts its events to
-/job/<service> itself, nothing of the sandbox is in between: what it loses is lost.
+For every service it sets a target `notify_webhook:<service>` through the admin API and restarts the
+server. Then it registers the service's folders through the S3 API. MinIO posts its events to
+/job/<service> directly, so events are lost here as they are on a cluster.
 """
 
 import json
@@ -34,9 +34,9 @@ from .servers import (
 
 T = TypeVar("T")
 
-# A Kubernetes secret of this name holds the root keys, so OSCAR needs the root user to be it.
+# OSCAR keeps the root keys in a Kubernetes secret of this name, so the root user must have it.
 ROOT = "minio"
-# A server that is about to restart may leave a request without an answer.
+# A server that restarts may never answer a request.
 ADMIN_TIMEOUT_S = 3.0
 RESTART_TIMEOUT_S = 60.0
 _POLL_S = 0.03
@@ -67,7 +67,7 @@ class MinioServer(Server):
         await self.run(Program(argv, environment, self._directory, self._port))
 
     async def restart(self, gap_s: float = 0.0) -> None:
-        """It restarts by itself when a webhook comes or goes, which has no gap."""
+        """Without a gap do nothing: `MinioNotifier` restarts the server for every webhook."""
         if gap_s:
             await super().restart(gap_s)
 
@@ -109,7 +109,7 @@ class MinioNotifier(Notifier):
             await self._server.do(partial(self._notify, bucket))
 
     def _apply(self, change: Callable[[], str]) -> None:
-        """Change the configuration, restart, wait until the server runs with the change."""
+        """Change the configuration, restart, and wait until the server uses the change."""
         until = time.monotonic() + RESTART_TIMEOUT_S
         wanted = {_make_arn(service) for service in self._tokens}
         _retry_until_done(change, until)
@@ -123,8 +123,8 @@ class MinioNotifier(Notifier):
         return json.loads(_retry_until_done(self._admin.info, until)).get("sqsARN") or []
 
     def _is_healthy(self, until: float) -> bool:
-        """It serves objects before it knows its buckets' notifications, and what is written in
-        between starts nothing. OSCAR sleeps for six seconds."""
+        """Whether notifications work again. MinIO serves objects earlier, and what is written then
+        starts no job. OSCAR waits for six seconds instead."""
         url = f"{self._server.url}/minio/health/cluster"
         return _retry_until_done(lambda: self._http.request("GET", url).status, until) == 200
 
@@ -150,7 +150,7 @@ def _make_arn(service: str) -> str:
 
 
 def _retry_until_done(call: Callable[[], T], until: float) -> T:
-    """Again and again while the server restarts; a refusal with words is final."""
+    """Repeat the call while the server restarts; an error that the server explains is final."""
     while True:
         try:
             return call()

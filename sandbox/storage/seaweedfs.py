@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns a directory into an S3 server by `weed mini`; the default, and all of it from PyPI.
+"""Runs SeaweedFS (`weed mini`) as the S3 server: the default, installed from PyPI.
 
-Only S3 and what it needs is switched on, nothing reports home. Its filer reports every write to the
-webhook of the sandbox, and `events` turns that into MinIO's events.
+Only S3 and its parts are on; telemetry is off. The filer reports every write to the sandbox, and
+`events` turns the reports into events of MinIO.
 """
 
 import secrets
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .servers import Keys, Manager, Program, Server, StorageError, find_free_ports, ignore_missing
 
-# weed takes for each port also the one this far above it.
+# For each port, weed also uses the port this far above it.
 GRPC_OFFSET = 10_000
 _PARTS = ("s3", "master", "filer", "volume", "admin")
 _OFF = (
@@ -40,7 +40,7 @@ path_prefixes = ["/buckets/"]
 
 
 class SeaweedFS(Server):
-    """A `weed mini`."""
+    """A running `weed mini`."""
 
     def __init__(self, directory: Path, manager: Manager) -> None:
         self._directory = directory
@@ -68,7 +68,7 @@ class SeaweedFS(Server):
         await self.run(Program(weed, environment, self._directory, self._ports["s3"]))
 
     async def remove_bucket(self, bucket: str) -> None:
-        """SeaweedFS drops a bucket as a whole."""
+        """SeaweedFS deletes a bucket with all its objects in one call."""
         await self.do(lambda: ignore_missing(lambda: self.client.remove_bucket(bucket)))
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns an S3 endpoint into the sandbox's buckets; by itself one that somebody else runs.
+"""The S3 servers: `Storage` is one that somebody else runs, `Server` one that the sandbox runs.
 
-`--storage s3=URL` uses this class as it is: nothing is started or ended, and the sandbox is not
-notified of what is written there. The servers that the sandbox starts extend it.
+`--storage s3=URL` uses `Storage` as it is: nothing is started or stopped, and the sandbox is not
+notified of writes.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class StorageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What opens the storage."""
+    """The keys of the storage."""
 
     access: str
     secret: str = field(repr=False)
@@ -50,11 +50,11 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """Where the storage finds OSCAR's manager."""
+    """Where the storage sends events and reports."""
 
     url: str
     hook_url: str
-    """Where the filer's reports go."""
+    """The address for reports of the filer."""
     webhook_token: str = field(repr=False)
 
     def make_job_url(self, service: str) -> str:
@@ -73,7 +73,7 @@ class Storage:
         self.access_key = keys.access
         self.secret_key = keys.secret
         parts = urlsplit(self.url)
-        # A MinIO that restarts answers 503 with Retry-After: 60, and is back in one second.
+        # While MinIO restarts, it answers 503 with Retry-After: 60, but it is back in one second.
         retries = urllib3.Retry(
             total=5, backoff_factor=0.1, status_forcelist=[503], respect_retry_after_header=False
         )
@@ -95,13 +95,13 @@ class Storage:
         )
 
     async def restart(self, gap_s: float = 0.0) -> None:
-        """Down, and up again after the gap. Somebody else's storage is left alone."""
+        """Stop the server and start it again after the gap. One of somebody else is left alone."""
 
     def stop(self) -> None:
-        """Nothing of it is the sandbox's."""
+        """Do nothing: the sandbox has started nothing."""
 
     async def make_bucket(self, bucket: str) -> bool:
-        """False if it exists."""
+        """Make the bucket; False if it exists already."""
 
         def make() -> bool:
             if self.client.bucket_exists(bucket):
@@ -112,7 +112,7 @@ class Storage:
         return await self.do(make)
 
     async def remove_bucket(self, bucket: str) -> None:
-        """With all its objects."""
+        """Remove the bucket with all its objects."""
 
         def remove() -> None:
             found = self.client.list_objects(bucket, recursive=True)
@@ -139,7 +139,7 @@ class Storage:
         return await self.do(count)
 
     async def do(self, call: Callable[[], T]) -> T:
-        """A call of a client library, in a thread, its errors translated."""
+        """Call a client library in a thread, and translate its errors."""
         try:
             return await asyncio.to_thread(call)
         except (MinioException, HTTPError, ValueError) as error:
@@ -157,8 +157,11 @@ class Program:
 
 
 class Server(Storage):
-    """An S3 server of the sandbox's own, in a namespace of its own: it dies with the sandbox
-    however that ends, and its sockets in /tmp are its own. It binds to loopback."""
+    """An S3 server that the sandbox runs, on loopback.
+
+    It has a namespace of its own: it ends with the sandbox, even if that is killed, and its sockets
+    in /tmp cannot clash with others.
+    """
 
     _process: subprocess.Popen[bytes] | None = None
     _program: Program | None = None
@@ -203,8 +206,10 @@ class Server(Storage):
 
 
 def find_free_ports(count: int, twin: int = 0) -> list[int]:
-    """Ports that are free, and with ``twin`` also the ones that far above them; all held open
-    until all are found."""
+    """Find free ports; with ``twin``, the ports that far above them are free too.
+
+    All are kept open until the last is found, so that none is found twice.
+    """
     held: list[socket.socket] = []
     ports: list[int] = []
     try:
@@ -221,7 +226,7 @@ def find_free_ports(count: int, twin: int = 0) -> list[int]:
 
 
 def ignore_missing(change: Callable[[], None]) -> None:
-    """A bucket that somebody else has deleted needs no change."""
+    """Do the change, unless the bucket is gone."""
     try:
         change()
     except S3Error as error:
