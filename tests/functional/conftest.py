@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One sandbox per test session (per worker with -n), and services that go when their test does.
 
-OSCAR_SANDBOX_STORAGE=minio aims every test at a real MinIO; without its binary they are skipped,
-in CI they fail.
+OSCAR_SANDBOX_STORAGE=minio aims the tests at a real MinIO; without its binary they are skipped, in
+CI they fail. Tests that it would only repeat are left out then: those that use both kinds of server
+in any case, and those that are marked `any_storage`.
 """
 
 import os
@@ -21,6 +22,19 @@ from tests.functional.servers import Server
 
 Deploy = Callable[..., dict[str, Any]]
 Release = Callable[[str], Sandbox]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out on MinIO what a run on the default storage has shown already."""
+    if os.environ.get(VARIABLE) != "minio":
+        return
+    repeated = [
+        item
+        for item in items
+        if "server" in getattr(item, "fixturenames", ()) or item.get_closest_marker("any_storage")
+    ]
+    config.hook.pytest_deselected(items=repeated)
+    items[:] = [item for item in items if item not in repeated]
 
 
 def require_minio() -> None:

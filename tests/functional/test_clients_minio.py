@@ -24,6 +24,8 @@ from tests.functional.conftest import require_minio
 from tests.functional.coordination import content, keys_of
 from tests.functional.test_sandbox_lifecycle import command
 
+pytestmark = pytest.mark.any_storage
+
 PROVIDER = "minio.default"
 
 

@@ -19,6 +19,8 @@ from sandbox.handle import CHECKOUT, Sandbox
 from tests.functional.conftest import Deploy
 from tests.functional.coordination import RECORDER, content, fill, keys_of, recorded
 
+pytestmark = pytest.mark.any_storage
+
 IMAGE = os.environ.get("OSCAR_BATCH_TEST_IMAGE", "oscar-batch:0.1.0")
 BASE = os.environ.get("OSCAR_BATCH_TEST_BASE", "")
 WEIGHT_LIMIT_MB = 80

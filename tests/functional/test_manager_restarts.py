@@ -17,6 +17,8 @@ from sandbox.handle import Sandbox, wait_until
 from tests.functional.conftest import Deploy, Release
 from tests.functional.coordination import Ran, config_for, coordinate, fill
 
+pytestmark = pytest.mark.any_storage
+
 CHUNKS, KILLS = 60, 10
 AWAY_S = 0.3
 # Its log is the invocation that it got.

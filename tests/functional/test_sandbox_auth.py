@@ -10,6 +10,8 @@ import requests
 from sandbox.handle import Sandbox
 from tests.functional.conftest import Deploy
 
+pytestmark = pytest.mark.any_storage
+
 SYSTEM = [
     "/system/services",
     "/system/status",

@@ -13,6 +13,8 @@ import requests
 from sandbox.handle import Sandbox, run_sandbox, wait_until
 from tests.functional.conftest import Deploy
 
+pytestmark = pytest.mark.any_storage
+
 MIB = 1 << 20
 QUEUED, RUNNING = 1000, 200
 

@@ -14,6 +14,8 @@ import pytest
 
 from sandbox.handle import CHECKOUT, Sandbox, run_sandbox, wait_until
 
+pytestmark = pytest.mark.any_storage
+
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

@@ -17,6 +17,8 @@ import requests
 from sandbox.handle import Sandbox, wait_until
 from tests.functional.conftest import Deploy
 
+pytestmark = pytest.mark.any_storage
+
 NODE = "1x4:8Gi:gpu=2"
 
 

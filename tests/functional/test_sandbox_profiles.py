@@ -20,6 +20,8 @@ from sandbox.cluster.profiles import PROFILES, FlatPath, Profile
 from sandbox.handle import Sandbox, run_sandbox, wait_until
 from tests.functional.conftest import Deploy, Release
 
+pytestmark = pytest.mark.any_storage
+
 # With it even a v3.5 that belongs to the admin finds a storage secret to mount.
 STUB = {"Records": [{"requestParameters": {"principalId": "minio", "sourceIPAddress": "0.0.0.0"}}]}
 EVENT = json.dumps(STUB, separators=(",", ":"))
