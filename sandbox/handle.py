@@ -172,6 +172,10 @@ class Sandbox:
         """Stop the storage for ``seconds``; returns when it answers again."""
         self.chaos("POST", "storage/gap", seconds=seconds)
 
+    def ignore_conditions(self, *, ignored: bool = True) -> str:
+        """Let jobs that start from now on see a storage that ignores `If-None-Match`; its URL."""
+        return str(self.chaos("POST", "storage/conditions", ignored=ignored)["url"])
+
     def advance(self, seconds: float) -> None:
         """Make ended jobs older by ``seconds``, for their TTL."""
         self.chaos("POST", "clock", seconds=seconds)

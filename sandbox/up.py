@@ -17,6 +17,7 @@ from aiohttp import ClientError, ClientSession
 
 from .api.accounts import Account
 from .api.budget import Budget, Unlimited
+from .api.chaos import Chaos, Cluster
 from .api.faults import Faults
 from .api.hook import make_hook
 from .api.job_routes import JobRoutes
@@ -32,6 +33,8 @@ from .services.definitions import Provider
 from .services.registry import Rules, Services
 from .state import READY, State, write_private
 from .storage.backends import Backend, build_storage
+from .storage.events import Notifier
+from .storage.relay import make_relay
 from .storage.servers import Manager, Storage
 
 log = logging.getLogger(__name__)
@@ -70,43 +73,75 @@ class Options:
     chaos: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Ports:
+    """Where the sandbox listens: the manager, the filer's reports, the relay of the storage."""
+
+    manager: Listener
+    hook: Listener
+    relay: Listener
+
+    async def close(self) -> None:
+        for listener in (self.manager, self.hook, self.relay):
+            await listener.close()
+
+
 async def serve(options: Options) -> None:
     state = State(options.state)
-    directory = state.directory / "storage"
     account = Account("oscar", secrets.token_urlsafe(18))
     async with ClientSession() as session:
-        listener, hook = Listener(options.port), Listener()
-        manager = Manager(listener.url, hook.url, webhook_token=secrets.token_hex(16))
-        post = _make_poster(session, manager)
-        storage, notifier = build_storage(options.backend, directory, manager, post)
+        ports = _Ports(Listener(options.port), Listener(), Listener())
+        manager = Manager(ports.manager.url, ports.hook.url, webhook_token=secrets.token_hex(16))
+        storage, notifier = build_storage(
+            options.backend, state.directory / "storage", manager, _make_poster(session, manager)
+        )
         state.claim()
         stopping = _catch_signals()
         watching = reaper.start(state.directory)
-        provider = Provider(storage.url, storage.access_key, storage.secret_key)
-        rules = Rules(options.profile, options.storage_restarts)
-        services = Services(storage, notifier, provider, rules)
-        pod_options = PodOptions(options.profile, options.images, options.mount_delay_s)
-        pods = Pods(state.directory, provider, services.get, pod_options)
-        ttl_s = options.profile.job_ttl_s if options.job_ttl_s is None else options.job_ttl_s
-        jobs = Jobs(Nodes(options.nodes), pods, ttl_s)
-        budget = Budget() if options.request_budget else Unlimited()
-        job_routes = JobRoutes(options.profile, services, jobs, pods, budget)
-        shape = options.status_shape or options.profile.status_shape
-        settings = Settings(account, provider, options.profile, shape, options.chaos)
-        api = Api(settings, services, jobs, job_routes, storage, listener, budget, Faults())
+        pods, jobs, api = _build(options, state, account, ports, (storage, notifier))
         try:
-            await hook.start(make_hook(notifier, manager))
-            await listener.start(api.make_application())
+            await ports.hook.start(make_hook(notifier, manager))
+            await ports.manager.start(api.make_application())
+            if options.chaos:
+                await ports.relay.start(make_relay(storage.url, storage.keys))
             await asyncio.gather(storage.start(), _probe(pods, options))
-            _announce(options, state, listener.url, account, storage)
+            _announce(options, state, ports.manager.url, account, storage)
             await stopping.wait()
         finally:
             await jobs.close()
             storage.stop()
-            await listener.close()
-            await hook.close()
+            await ports.close()
             reaper.announce_end(watching)
             state.clean()
+
+
+def _build(
+    options: Options,
+    state: State,
+    account: Account,
+    ports: _Ports,
+    s3: tuple[Storage, Notifier],
+) -> tuple[Pods, Jobs, Api]:
+    storage, notifier = s3
+    profile = options.profile
+    provider = Provider(storage.url, storage.keys.access, storage.keys.secret)
+    rules = Rules(profile, options.storage_restarts)
+    services = Services(storage, notifier, provider, rules)
+    pod_options = PodOptions(profile, options.images, options.mount_delay_s)
+    pods = Pods(state.directory, provider, services.get, pod_options)
+    ttl_s = profile.job_ttl_s if options.job_ttl_s is None else options.job_ttl_s
+    jobs = Jobs(Nodes(options.nodes), pods, ttl_s)
+    budget = Budget() if options.request_budget else Unlimited()
+    job_routes = JobRoutes(profile, services, jobs, pods, budget)
+    faults = Faults()
+    chaos = None
+    if options.chaos:
+        cluster = Cluster(services, jobs, job_routes, storage, ports.manager, pods, ports.relay.url)
+        chaos = Chaos(cluster, faults)
+    shape = options.status_shape or profile.status_shape
+    settings = Settings(account, provider, profile, shape)
+    parts = (services, jobs, job_routes, storage, ports.manager, budget, faults, chaos)
+    return pods, jobs, Api(settings, *parts)
 
 
 def _catch_signals() -> asyncio.Event:
@@ -145,8 +180,8 @@ def _announce(options: Options, state: State, url: str, account: Account, storag
         "oscar": {"url": url, "username": account.username, "password": account.password},
         "s3": {
             "url": storage.url,
-            "access_key": storage.access_key,
-            "secret_key": storage.secret_key,
+            "access_key": storage.keys.access,
+            "secret_key": storage.keys.secret,
         },
         "pid": os.getpid(),
     }

@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from ..cluster.resources import Node, parse_speed
+from ..jobs.pods import Pods
 from ..jobs.queue import Jobs
 from ..services.definitions import Rejected
 from ..services.registry import Service, Services
@@ -33,6 +34,9 @@ class Cluster:
     job_routes: JobRoutes
     storage: Storage
     listener: Listener
+    pods: Pods
+    relay_url: str
+    """Of an S3 endpoint that ignores conditions."""
 
 
 class Chaos:
@@ -44,6 +48,8 @@ class Chaos:
         self._job_routes = cluster.job_routes
         self._storage = cluster.storage
         self._listener = cluster.listener
+        self._pods = cluster.pods
+        self._relay_url = cluster.relay_url
         self._faults = faults
 
     def list_routes(self, root: str) -> list[web.RouteDef]:
@@ -61,6 +67,7 @@ class Chaos:
             web.post(f"{root}/clock", self.advance),
             web.post(f"{root}/manager/kill", self.kill_manager),
             web.post(f"{root}/storage/gap", self.stop_storage),
+            web.post(f"{root}/storage/conditions", self.set_conditions),
         ]
 
     async def list_nodes(self, _: web.Request) -> web.Response:
@@ -159,6 +166,12 @@ class Chaos:
         seconds = _parse_seconds(await _read_body(request), "seconds", 1.0)
         await self._storage.restart(seconds)
         return web.json_response({})
+
+    async def set_conditions(self, request: web.Request) -> web.Response:
+        """Whether the storage that new jobs see ignores `If-None-Match`; answers its URL."""
+        ignored = bool((await _read_body(request)).get("ignored", True))
+        self._pods.endpoint = self._relay_url if ignored else self._storage.url
+        return web.json_response({"url": self._pods.endpoint})
 
     def _describe_node(self, node: Node) -> dict[str, Any]:
         return {

@@ -25,7 +25,7 @@ from ..storage.servers import Storage, StorageError
 from . import accounts, status_shapes
 from .accounts import Account
 from .budget import COSTS, Budget
-from .chaos import Chaos, Cluster
+from .chaos import Chaos
 from .faults import Faults
 from .job_pages import Expired
 from .job_routes import JobRoutes
@@ -49,7 +49,6 @@ class Settings:
     provider: Provider
     profile: Profile
     status_shape: str
-    chaos: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,7 @@ class Api:
     listener: Listener
     budget: Budget
     faults: Faults
+    chaos: Chaos | None
 
     def make_application(self) -> web.Application:
         middlewares = [
@@ -91,12 +91,8 @@ class Api:
         absent = self.settings.profile.absent_routes
         app.add_routes([route for route in routes if route.path not in absent])
         app.add_routes(self.job_routes.list_routes())
-        if self.settings.chaos:
-            cluster = Cluster(
-                self.services, self.jobs, self.job_routes, self.storage, self.listener
-            )
-            chaos = Chaos(cluster, self.faults)
-            app.add_routes(chaos.list_routes(OWN.rstrip("/")))
+        if self.chaos is not None:
+            app.add_routes(self.chaos.list_routes(OWN.rstrip("/")))
         return app
 
     @web.middleware

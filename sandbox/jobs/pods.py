@@ -24,6 +24,7 @@ from ..process import containers, reaper
 from ..process.containers import Binding, View
 from ..services.definitions import Provider, make_function_config
 from ..services.registry import Service
+from .memory_limit import LIMIT_FILE, USAGE_FILE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SIDECAR = "/run/sidecar"
@@ -35,7 +36,7 @@ COMMAND = "echo $EVENT | /oscar/bin/supervisor"
 # makes the folder.
 FINISH_FOLDER = "/tmpfolder"  # noqa: S108 - the container's
 FINISH = ';echo "I finish" > /tmpfolder/finish-file;'
-FOLDERS = ("config", "secrets", "tmp", "tmpfolder", "workdir")
+FOLDERS = ("config", "secrets", "tmp", "tmpfolder", "workdir", "cgroup")
 WATCHDOG = {
     "fprocess": "/oscar/bin/supervisor",
     "max_inflight": "1",
@@ -100,6 +101,8 @@ class Pods:
         self._images = options.images
         self._service = service
         self.fuse = False
+        self.endpoint = provider.endpoint
+        """Of the storage, as jobs that start from now on see it."""
         self._programs = state / "bin"
         self._write_programs()
 
@@ -139,6 +142,10 @@ class Pods:
 
     def find_log(self, job: Job) -> Path:
         return self._find_directory(job) / "log"
+
+    def find_limits(self, job: Job) -> Path:
+        """The directory of the files that tell the container its memory limit and usage."""
+        return self._find_directory(job) / "cgroup"
 
     def explain(self, job: Job, reason: str) -> None:
         """Write the log of a container that could not start: the reason."""
@@ -196,14 +203,17 @@ class Pods:
         for name in FOLDERS:
             (directory / name).mkdir()
         config = yaml.safe_dump(
-            make_function_config(service.definition), sort_keys=False, allow_unicode=True
+            make_function_config(service.definition, self.endpoint),
+            sort_keys=False,
+            allow_unicode=True,
         )
         files = {
             "config/script.sh": service.definition["script"],
             "config/function_config.yaml": config,
             "secrets/accessKey": self._provider.access_key,
             "secrets/secretKey": self._provider.secret_key,
-            "memory": str(service.needs.memory_bytes),
+            f"cgroup/{LIMIT_FILE}": f"{service.needs.memory_bytes}\n",
+            f"cgroup/{USAGE_FILE}": "0\n",
         }
         for name, text in files.items():
             (directory / name).write_text(text, "utf-8", newline="")
@@ -216,7 +226,7 @@ class Pods:
             Binding(directory / "secrets", secrets),
             Binding(directory / "tmp", "/tmp", writable=True),  # noqa: S108 - the container's
             Binding(directory / "workdir", "/workdir", writable=True),
-            Binding(directory / "memory", "/run/memory"),
+            Binding(directory / "cgroup", "/sys/fs/cgroup"),
         ]
         if service.mount_path:
             bindings.append(Binding(self._programs, SIDECAR))
@@ -263,7 +273,7 @@ class Pods:
             "sidecar": SIDECAR,
             "fuse": self.fuse,
             "delay_s": self._mount_delay_s,
-            "endpoint": self._provider.endpoint,
+            "endpoint": self.endpoint,
             "access_key": self._provider.access_key,
             "secret_key": self._provider.secret_key,
         }

@@ -19,6 +19,7 @@ from functools import partial
 from ..cluster.job_record import Job, Phase, read_clock
 from ..cluster.nodes import Nodes
 from ..cluster.resources import Resources, find_first_fit
+from .memory_limit import MemoryLimits
 from .pods import Pods
 from .throttle import Throttle
 
@@ -52,6 +53,7 @@ class Jobs:
         self._requested: dict[str, Resources] = {}
         self._suspended: set[str] = set()
         self._throttle = Throttle()
+        self._limits = MemoryLimits()
 
     def submit(self, job: Job, event: bytes) -> None:
         self._expire()
@@ -223,11 +225,13 @@ class Jobs:
         self._processes[job.name] = process
         node = self.nodes.get(job.node)
         self._throttle.set(process.pid, node.speed if node else 1.0)
+        self._limits.watch(process.pid, job.needs.memory_bytes, self._pods.find_limits(job))
         self._change(job, Phase.RUNNING)
         try:
             status = await _wait_for_exit(process)
         finally:
             self._throttle.set(process.pid, 1.0)
+            self._limits.forget(process.pid)
             self._processes.pop(job.name, None)
             await asyncio.shield(asyncio.to_thread(self._pods.end, job, process))
         if job.lag_s and job.name in self._jobs:

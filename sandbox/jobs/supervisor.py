@@ -38,7 +38,7 @@ CONFIG = Path("/oscar/config/function_config.yaml")
 SCRIPT = Path("/oscar/config/script.sh")
 PROVIDERS = Path("/var/run/secrets/providers")
 # The container's memory limit in bytes.
-MEMORY = Path("/run/memory")
+MEMORY = Path("/sys/fs/cgroup/memory.max")
 BLOCK = 1 << 16
 STORAGE_SOURCES = ("aws:s3", "minio:s3", "OneTrigger")
 

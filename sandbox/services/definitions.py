@@ -132,9 +132,10 @@ def make_answer(service: Definition) -> Definition:
     return shown
 
 
-def make_function_config(service: Definition) -> Definition:
+def make_function_config(service: Definition, endpoint: str) -> Definition:
     """What the job finds at /oscar/config/function_config.yaml."""
     shown = make_answer(service)
+    shown["storage_providers"]["minio"]["default"]["endpoint"] = endpoint
     return {key: value for key, value in shown.items() if key not in ("script", "namespace")}
 
 

@@ -57,8 +57,8 @@ class MinioServer(Server):
         argv = [str(self._binary), "server", "--quiet", *address, str(self._directory / "data")]
         environment = {
             "HOME": str(self._directory),
-            "MINIO_ROOT_USER": self.access_key,
-            "MINIO_ROOT_PASSWORD": self.secret_key,
+            "MINIO_ROOT_USER": self.keys.access,
+            "MINIO_ROOT_PASSWORD": self.keys.secret,
             # Part of the ARNs of the webhooks.
             "MINIO_SITE_REGION": REGION,
             "MINIO_BROWSER": "off",
@@ -79,7 +79,7 @@ class MinioNotifier(Notifier):
         super().__init__()
         self._server = server
         self._manager = manager
-        keys = StaticProvider(server.access_key, server.secret_key)
+        keys = StaticProvider(server.keys.access, server.keys.secret)
         self._http = urllib3.PoolManager(timeout=ADMIN_TIMEOUT_S, retries=False)
         self._admin = MinioAdmin(
             endpoint=server.url.partition("//")[2],

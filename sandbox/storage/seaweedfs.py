@@ -62,8 +62,8 @@ class SeaweedFS(Server):
         weed += [f"-{part}.port={port}" for part, port in self._ports.items()]
         environment = {
             "HOME": str(self._directory),
-            "AWS_ACCESS_KEY_ID": self.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_ACCESS_KEY_ID": self.keys.access,
+            "AWS_SECRET_ACCESS_KEY": self.keys.secret,
         }
         await self.run(Program(weed, environment, self._directory, self._ports["s3"]))
 

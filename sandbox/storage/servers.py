@@ -70,8 +70,7 @@ class Storage:
 
     def __init__(self, url: str, keys: Keys) -> None:
         self.url = url.rstrip("/")
-        self.access_key = keys.access
-        self.secret_key = keys.secret
+        self.keys = keys
         parts = urlsplit(self.url)
         # While MinIO restarts, it answers 503 with Retry-After: 60, but it is back in one second.
         retries = urllib3.Retry(

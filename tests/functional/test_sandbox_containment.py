@@ -135,3 +135,63 @@ def all_run(box: Sandbox) -> dict[str, dict[str, str]] | None:
     jobs = box.list_jobs("many")
     running = sum(job["status"] == "Running" for job in jobs.values())
     return jobs if running == RUNNING else None
+
+
+ALLOCATE = 'python3 -c "import time; a = bytearray({mib} << 20); print(len(a)); time.sleep({s})"'
+
+
+def test_a_job_over_its_memory_limit_is_killed_with_all_its_processes(
+    sandbox: Sandbox, deploy: Deploy, name: str
+) -> None:
+    deploy(
+        f"(sleep 600; echo {name}) &\n{ALLOCATE.format(mib=400, s=60)}; echo after $?",
+        memory="64Mi",
+    )
+    sandbox.invoke(name, "{}")
+    (state,) = sandbox.wait_until_ended(name).values()
+    assert state["status"] == "Failed"
+    assert b"after" not in one_log(sandbox, name)
+    assert alive(name) == []
+
+
+def test_a_mount_does_not_save_a_job_over_its_limit(
+    sandbox: Sandbox, deploy: Deploy, name: str
+) -> None:
+    """The memory of the mount sidecar does not count."""
+    small, large = ALLOCATE.format(mib=1, s=0.5), ALLOCATE.format(mib=400, s=60)
+    deploy(
+        f'mkdir /tmpfolder\ncase "$EVENT" in *large*) {large};; *) {small};; esac',
+        memory="64Mi",
+        mount={"storage_provider": "minio.default", "path": f"/{name}"},
+    )
+    sandbox.invoke(name, "{}")
+    (state,) = sandbox.wait_until_ended(name).values()
+    assert state["status"] == "Succeeded"
+    sandbox.invoke(name, '{"size":"large"}')
+    states = [each["status"] for each in sandbox.wait_until_ended(name, 2).values()]
+    assert sorted(states) == ["Failed", "Succeeded"]
+    sandbox.minio.remove_bucket(name)
+
+
+def test_memory_that_processes_share_counts_once(
+    sandbox: Sandbox, deploy: Deploy, name: str
+) -> None:
+    deploy(
+        'python3 -c "import os, time; a = bytearray(60 << 20)\n'
+        "for _ in range(4): os.fork() or (time.sleep(0.5), os._exit(0))\n"
+        'while True:\n try: os.wait()\n except ChildProcessError: break"; echo after $?',
+        memory="160Mi",
+    )
+    sandbox.invoke(name, "{}")
+    assert b"after 0" in one_log(sandbox, name)
+
+
+def test_a_container_sees_its_memory_limit_and_its_usage(
+    sandbox: Sandbox, deploy: Deploy, name: str
+) -> None:
+    watch = "for _ in 1 2 3 4 5 6 7 8 9 10; do cat /sys/fs/cgroup/memory.current; sleep 0.1; done"
+    deploy(f"cat /sys/fs/cgroup/memory.max; {ALLOCATE.format(mib=100, s=2)} & {watch}")
+    sandbox.invoke(name, "{}")
+    limit, *usage = [int(line) for line in one_log(sandbox, name).split() if line.isdigit()][:11]
+    assert limit == 256 * MIB
+    assert 100 * MIB < max(usage) < 200 * MIB

@@ -22,7 +22,7 @@ ORDER += ["process"]
 # The packages that may import what touches the world outside a function: network, disk, clock,
 # processes, chance.
 TOUCH = {
-    "aiohttp": {"api", "up"},
+    "aiohttp": {"api", "storage", "up"},
     "asyncio": {"__main__", "api", "jobs", "services", "storage", "up"},
     "ctypes": {"__main__", "jobs"},
     "fcntl": {"state"},
