@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The spine: a config becomes a report, stage by stage, in the order of the data.
+"""The main flow of a run: stage by stage, from the config to the report.
 
     config ─▶ service ─▶ capacity ─▶ index ─▶ plan ─▶ save ─▶ invoke ─▶ report
 
-Everything is decided before the first invocation leaves. A dry run takes the same way, counts the
-index lines instead of writing them, and stops after the plan.
+Everything is decided before the first invocation is sent. A dry run has the same stages, but counts
+the index lines instead of writing them, and stops after the plan.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Clients:
 
 
 def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
-    """One run from end to end. Raises BatchError where it cannot go on."""
+    """Runs a config from start to end. Raises BatchError if the run cannot go on."""
     layout = RunLayout(config.locations, progress.run_id)
     with progress.stage("service"):
         service = clients.oscar.read_service(config.service)
@@ -100,7 +100,7 @@ def write_index(config: Config, clients: Clients, layout: RunLayout) -> Index:
 
 
 def draft_plan(config: Config, layout: RunLayout, capacity: Capacity, index: Index) -> Plan:
-    """What is known before the chunks are cut."""
+    """The plan as far as it is known before the chunks are cut."""
     return Plan(
         run_id=layout.run_id,
         service=config.service,

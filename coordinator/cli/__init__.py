@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line, a file per verb: reads argv, prints results, returns the exit code.
+"""The command line: one module per verb.
 
-What a verb does is not decided here: a verb loads the config, makes the clients and calls the
-packages below. Only this package reads argv and writes to stdout.
+A verb loads the config, makes the clients, calls the packages below and prints the result. Only
+this package reads argv and writes to stdout.
 """

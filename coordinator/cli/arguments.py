@@ -19,7 +19,7 @@ _EXIT_CODES = (
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The arguments; `verb` names the module of this package that executes them."""
+    """Parses argv; `verb` of the result is the module of this package that executes the command."""
     parser = argparse.ArgumentParser(
         prog="oscar-batch", description=_DESCRIPTION, epilog=_EXIT_CODES
     )
@@ -69,17 +69,30 @@ def _add_submit(submit: argparse.ArgumentParser) -> None:
 def _add_plan(plan: argparse.ArgumentParser) -> None:
     _add_config(plan, nargs="?")
     saved = plan.add_argument_group("from a saved index, without a cluster")
-    saved.add_argument("--index", type=Path, metavar="FILE", help="lines of key, tab, bytes")
-    saved.add_argument("--slots", type=int, metavar="N", help="invocations at a time")
+    saved.add_argument(
+        "--index", type=Path, metavar="FILE", help="a file of lines: key, tab, size in bytes"
+    )
+    saved.add_argument(
+        "--slots", type=int, metavar="N", help="invocations that run at the same time"
+    )
     saved.add_argument("--strategy", choices=[str(s) for s in Strategy], default="auto")
     saved.add_argument("--chunk-items", type=int, metavar="N", help="for the strategy fixed")
     saved.add_argument("--chunk-bytes", type=int, metavar="N", help="for the strategy fixed")
     saved.add_argument("--min-chunk-items", type=int, metavar="N")
-    saved.add_argument("--startup", type=float, metavar="S", help="seconds of an invocation alone")
+    saved.add_argument(
+        "--startup",
+        type=float,
+        metavar="S",
+        help="seconds that every invocation needs besides its items",
+    )
     saved.add_argument("--seconds-per-item", type=float, metavar="S")
     saved.add_argument("--seconds-per-mb", type=float, metavar="S", help="per 10^6 bytes")
     saved.add_argument(
-        "--speeds", type=float, nargs="+", metavar="X", help="of the slots: 1 if all are alike"
+        "--speeds",
+        type=float,
+        nargs="+",
+        metavar="X",
+        help="relative speeds of the slots; 1 if all are alike",
     )
 
 

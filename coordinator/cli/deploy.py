@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`deploy`: the services of an FDL file onto a cluster, for machines without oscar-cli.
+"""`deploy`: creates the services of an FDL file on a cluster, without oscar-cli.
 
-A secret that the FDL leaves empty and the environment does not set is left out.
+A secret that neither the FDL nor the environment sets is left out.
 """
 
 from __future__ import annotations

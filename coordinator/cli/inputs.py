@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that a verb is given: the config, saved answers of OSCAR; options checked like a config."""
+"""Reads the files that a verb needs, and checks its options like the keys of a config."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def read_json_object(path: Path) -> dict[str, Any]:
     """The object in a file that holds an answer of OSCAR. Raises ConfigError."""
     raw = read_json(path)
     if not isinstance(raw, dict):
-        raise ConfigError([f"{path}: is not a JSON object as OSCAR answers it"])
+        raise ConfigError([f"{path}: is not a JSON object, as an answer of OSCAR is"])
     return raw
 
 
 def check_plan_options(**options: object) -> dict[str, Any]:
-    """Options checked as the config keys `plan.…` of the same name are; all keys' values."""
+    """Checks options like the config keys `plan.…` of the same name; returns all keys' values."""
     given = {name: value for name, value in options.items() if value is not None}
     reader = ConfigReader({"plan": given})
     problems = [problem for problem in reader.problems if problem.startswith("plan.")]

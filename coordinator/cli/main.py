@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""argv → one verb → exit code. A verb's module is imported only when it is asked for."""
+"""Runs the verb of a command line. Only the module of that verb is imported."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`plan`: what a run would do; or how a saved index is cut for a number of slots."""
+"""`plan`: shows what a run would do, or how a saved index would be cut into chunks."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`run`: a config from end to end. OSCAR hides exit codes, so every ending leaves a report."""
+"""`run`: runs a config. OSCAR hides exit codes, so the run leaves a report however it ends."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def run_config(
         clients = connect(config)
         return _publish(config, clients, progress, run_batch(config, clients, progress))
     except AlreadyStarted:
-        raise  # the report of this run is another process's
+        raise  # the other process writes the report
     except BatchError as error:
         problems = error.problems if isinstance(error, ConfigError) else ()
         report = progress.make_report(error.ending, error.problems[0], problems)
@@ -100,7 +100,7 @@ def _publish(
 
 
 def _write_files(files: Files, folder: Path) -> Path:
-    """Writes the files of a report into a folder of the run's own."""
+    """Writes the files of a report into the folder of the run."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, (content, _) in files.items():

@@ -75,7 +75,7 @@ def prepare_drop(path: Path, name: str, environ: Mapping[str, str]) -> Drop:
 def _find_cluster(
     raw: Mapping[str, Any], environ: Mapping[str, str]
 ) -> tuple[OscarClient, Platform]:
-    """OSCAR with the credentials of the config or the environment, and what is offered here."""
+    """The client of OSCAR, and the credentials that the environment offers."""
     platform, reader = Platform.from_environment(environ), ConfigReader(raw)
     access, problems = platform.choose_cluster(reader.values)
     if access is None or reader.problems:
@@ -84,7 +84,7 @@ def _find_cluster(
 
 
 def _offer(platform: Platform, storage: StorageAccess, coordinator: Service) -> Platform:
-    """What the coordinator's job will be offered, so that the config is checked as there."""
+    """What the coordinator's job will find, so that the config is checked as it will be there."""
     return replace(
         platform,
         storages=(storage,),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`validate`: a config is checked, and nothing is contacted."""
+"""`validate`: checks a config without contacting anything."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""config.json, the environment and mounted files → `Config`, with all defaults and checks.
+"""Reads config.json, the environment and mounted files into a `Config`, and checks them.
 
 The only package that reads YAML and the environment. It contacts nothing.
 """

@@ -2,9 +2,9 @@
 """Where credentials come from, each bound to the address it came with.
 
 Sources, first match wins: the config; `OSCAR_BATCH_…` variables (a service's secrets and
-variables arrive there); the files that OSCAR mounts into a job. A config that names an address
-never receives a credential of the environment or the mount that belongs to another address: a
-config is dropped by whoever may write to the trigger bucket, the credentials are the service's.
+variables arrive there); the files that OSCAR mounts into a job. If a config names an
+address, it never gets a credential that belongs to another address. The reason: everybody who may
+write to the trigger bucket can drop a config, but the credentials are those of the service.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _Access = TypeVar("_Access", StorageAccess, ClusterAccess)
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What the environment offers: credentials bound to addresses, and this service's folders."""
+    """What the environment offers: credentials with their addresses, and the service's folders."""
 
     storages: tuple[StorageAccess, ...] = ()
     clusters: tuple[ClusterAccess, ...] = ()
@@ -43,7 +43,7 @@ class Platform:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], root: Path = Path("/")) -> Platform:
-        """The offers of an environment and of the files mounted below `root`."""
+        """Reads what the environment and the files mounted below `root` offer."""
         function = _read_function_config(root)
         return cls(
             storages=(*_read_environment_storage(environ), *_read_mounted_storage(function, root)),
@@ -103,7 +103,7 @@ def _prefer_given(given: bool | None, otherwise: bool) -> bool:
 def _choose(
     own: _Access | None, url: str, offers: Sequence[_Access], section: str
 ) -> tuple[_Access | None, str]:
-    """The config's own credential, else the first offer bound to the config's address."""
+    """The config's own credential, else the first offer for the config's address."""
     if own is not None:
         missing = f"{section}.url: is missing (the address that the credentials are for)"
         return (own, "") if url else (None, missing)
@@ -169,7 +169,7 @@ def _read_environment_cluster(environ: Mapping[str, str]) -> tuple[ClusterAccess
 
 
 def _read_mounted_storage(function: Mapping[str, Any], root: Path) -> tuple[StorageAccess, ...]:
-    """The default provider: its address is in the function's config, its keys are secret files."""
+    """The default storage: OSCAR writes its address to a config file, its keys to secret files."""
     provider = _find_mapping(function, "storage_providers", "minio", "default")
     try:
         access_key = (root / PROVIDER_SECRETS / "accessKey").read_text().strip()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An FDL file → complete service definitions, as OSCAR's API takes them.
+"""Reads an FDL file into complete service definitions, in the form of OSCAR's API.
 
-The script's text is put into the definition (it lies beside the FDL). A secret that the FDL
-leaves empty takes its value from the environment variable of the same name; so the file holds no
-credential and none is written to disk.
+The text of the script, a file beside the FDL, is put into the definition. If the FDL leaves a
+secret empty, its value comes from the environment variable of the same name. So no credential need
+be in a file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def replace_secrets(definition: dict[str, Any], secrets: Mapping[str, str]) -> d
 
 
 def _read_functions(fdl: Path) -> list[dict[str, Any]]:
-    """The definitions of an FDL, whatever its cluster is called: the address decides."""
+    """The definitions of an FDL. Its name of the cluster is ignored: the address decides."""
     try:
         raw = yaml.safe_load(fdl.read_text(encoding="utf-8"))
         entries = raw["functions"]["oscar"]
@@ -67,7 +67,7 @@ def _complete(definition: dict[str, Any], fdl: Path, environ: Mapping[str, str])
         raise ConfigError([f"{fdl}: cannot read the script {script}: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise ConfigError([f"{fdl}: the script {script} is not UTF-8 text"]) from error
-    # OSCAR rejects a number where it wants a quantity.
+    # OSCAR refuses a quantity that is a number and not a string.
     quantities: dict[str, Any] = {
         key: str(definition[key]) for key in ("cpu", "memory") if key in definition
     }

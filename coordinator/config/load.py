@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""config.json (or YAML), the environment and OSCAR's mounted files → `Config`.
+"""Makes a `Config` of config.json (or YAML), the environment and OSCAR's mounted files.
 
-All defaults and all validation are here. Every problem of a file is found before any is
-reported, each with its path (`plan.headroom: …`). The keys of the first oscar-batch tool keep
-their spelling. Which credential is used for which address is decided in `credentials`.
+All problems of a file are reported together, each with its key (`plan.headroom: …`). The keys of
+the first oscar-batch tool keep their spelling. `credentials` decides which credential is used
+for which address.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Config:
     """The times that the config gives."""
     dry_run: bool = False
     run_id: str = ""
-    """Of a config that `submit` dropped; empty: the run makes one."""
+    """Set by `submit`; if empty, the run makes its own."""
 
     def describe(self) -> dict[str, str]:
         """The main settings, for people; without credentials."""
@@ -126,7 +126,7 @@ def _is_given(values: Mapping[str, Any], section: str) -> bool:
 
 
 def _find_folder_problems(locations: Locations) -> list[str]:
-    """Files of runs are no items, so a run folder around the data folder would hide all items."""
+    """Files of runs are no items, so no item would be found in a data folder below a run folder."""
     data, state, report = locations.data, locations.state, locations.report
     problems = []
     if not state.prefix:

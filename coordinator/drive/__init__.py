@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making a run happen: checks before the start, request bodies, submission, progress.
+"""Executes a run: checks before the start, request bodies, submission, progress.
 
 Clients, clock and pace are passed in; nothing here opens a connection or knows a wire format.
 What could be decided without the cluster's answers belongs to `plan`.

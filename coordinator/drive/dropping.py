@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A config → a run that has certainly begun: drops it again while nothing shows that it arrived.
+"""Drops a config, and drops it again until its run has begun.
 
-The storage loses the event of a drop that comes while it or OSCAR's manager restarts, and nobody
-tells. So the drop carries the id of its run, whose first object and whose report are looked for. A
-drop that arrives twice starts one run: the second coordinator finds that object and ends.
+If MinIO or OSCAR's manager restarts at that moment, the event of a drop is lost, and nothing says
+so. So the config contains the id of its run, and the run's first object and its report are looked
+for. Two drops start one run: the second coordinator finds the first object and ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..storage.bucket import Bucket
 log = logging.getLogger(__name__)
 
 DROPS = 5
-"""A run that does not show after so many drops is given up."""
+"""After so many drops without a run, `submit` gives up."""
 LOOK_S = 1.0
 # A plan of a million chunks.
 _MAX_BYTES = 512 * 1024 * 1024
@@ -36,7 +36,7 @@ Wait = Callable[[float], object]
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A config on its way to a coordinator, and where its run shows."""
+    """A config to drop, and the places where its run can be seen."""
 
     content: bytes
     trigger: Bucket
@@ -47,7 +47,7 @@ class Drop:
     """Where OSCAR and the run put the report."""
 
     def put(self) -> None:
-        """Drops the config, over an earlier drop of it too: each starts a job."""
+        """Drops the config, and overwrites an earlier drop: every write starts a job."""
         self.trigger.write(self.key, self.content, "application/json")
 
     def has_begun(self) -> bool:
@@ -70,7 +70,7 @@ class Drop:
 
 
 def drop_until_begun(drop: Drop, patience_s: float, wait: Wait) -> int:
-    """Drops the config until its run has begun; the number of drops. Raises ClusterError."""
+    """Drops the config until its run has begun, and returns how often. Raises ClusterError."""
     looks = max(1, round(patience_s / LOOK_S))
     for number in range(1, DROPS + 1):
         drop.put()
@@ -88,7 +88,7 @@ def drop_until_begun(drop: Drop, patience_s: float, wait: Wait) -> int:
 
 
 def follow_run(drop: Drop, say: Callable[[str], None], wait: Wait) -> Report:
-    """The report of a run that has begun, once it ended; says each step. Raises ClusterError."""
+    """Waits for the end of a run and returns its report; says each step. Raises ClusterError."""
     say(f"run {drop.layout.run_id} has begun")
     plan = None
     while (report := drop.read_report()) is None:

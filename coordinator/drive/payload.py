@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chunk + run → the bytes of an invocation, in a form that survives OSCAR's way of passing it on.
+"""Makes the body of an invocation, in a form that OSCAR passes on unchanged.
 
-OSCAR pipes the body through an unquoted `echo $EVENT` in whatever /bin/sh the image has, then the
-supervisor classifies it by its JSON keys. So the body is one JSON object without white space, in
-which every character that a shell or an `echo` could touch is written as `\\uXXXX`, and whose keys
-are none of the supervisor's own (`event`, `Records`, `httpMethod`, …).
+OSCAR pipes the body through an unquoted `echo $EVENT` in the image's /bin/sh, and the supervisor
+classifies it by its JSON keys. So the body is one JSON object without white space. Every character
+that a shell or `echo` could change is written as `\\uXXXX`. No key is one of the supervisor's
+(`event`, `Records`, `httpMethod`, …).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import string
 from ..model.items import Chunk
 from ..model.run import Plan
 
-# What neither dash, bash, BusyBox ash nor their echo changes, wherever it stands.
+# Characters that dash, bash and BusyBox ash and their `echo` never change.
 _SAFE = frozenset(string.ascii_letters + string.digits + "_-.:/@+,=%")
 # DNS-1123, at most 63 characters with run id, chunk number and attempt behind it.
 _JOB_SERVICE_LENGTH = 24
 
 
 def write_range_body(plan: Plan, chunk: Chunk, attempt: int) -> bytes:
-    """The invocation of one chunk: its first and last index line, and where the index lies."""
+    """The body for one chunk: its first and last index line, and where the index is."""
     fields: dict[str, str | int] = {
         "start": chunk.first_line,
         "end": chunk.last_line,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One invocation: a chunk's request to OSCAR, with the service's token read again once."""
+"""Invokes the service for a chunk, and reads the service's token again if it is refused."""
 
 from __future__ import annotations
 

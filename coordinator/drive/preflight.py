@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks before a run starts: what must not be started, and what the user should know first.
+"""Checks before a run starts: refuses what must not start, and warns of what may be wrong.
 
 OSCAR starts a job for every object that lands below a service's input folder. A run that writes
 its index or its reports there would start jobs on them, so it is refused before anything is
@@ -38,7 +38,7 @@ def refuse_triggers(locations: Locations, service: Service) -> None:
 
 
 def find_warnings(data: Folder, service: Service) -> tuple[str, ...]:
-    """What is allowed and probably not meant."""
+    """Warnings of what is allowed but probably not intended."""
     found = [
         f"{service.name} writes its outputs to {output}, inside the data folder {data}: "
         "a later run will list them as items"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run has done so far, from which a report can be made at any moment.
 
-The only value of a run that changes: the spine records each result here, so that every ending,
-an error or Ctrl-C in the middle included, has a report with all that was known.
+The only value of a run that changes. `batch` records each result here, so that a run has a complete
+report also if it ends by an error or Ctrl-C.
 """
 
 from __future__ import annotations

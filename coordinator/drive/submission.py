@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chunks → outcomes: the invocation of every chunk is posted, a few at a time.
+"""Invokes the service for every chunk, a few at a time, and returns the outcomes.
 
-The first chunk goes alone: what refuses it (a wrong token, an invalid label of the service) would
-refuse all, and then nothing has been started. A request is repeated where it certainly created
-nothing, and, on releases that name jobs, where its answer was lost: a second request of the same
+The first chunk is sent alone: if it is refused (a wrong token, an invalid label), all would be
+refused, and nothing has started. A request is sent again if it certainly created nothing. It is
+also sent again if its answer was lost and OSCAR names jobs as asked: a second request with the same
 name starts no second job, and its answer proves the first. Every outcome is reported when it is
 known, from the thread that posted.
 """
@@ -44,7 +44,7 @@ class Pace:
     posts_per_s: float = math.inf
     """No more requests than this are sent in a second."""
     delays_s: Sequence[float] = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, *(9 * (60.0,)))
-    """Before each repetition of an invocation that is not proven: ten minutes in all."""
+    """The waits before an invocation without proof is sent again: ten minutes in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Clock:
 
     now_s: Callable[[], float]
     wait: Callable[[Event, float], bool]
-    """Waits until the event is set or the seconds are over; whether it is set."""
+    """Waits for the event, at most so many seconds; returns whether it is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Steps:
     """What is done around every request, in the thread that sends it."""
 
     before_post: Callable[[Chunk, int], None] = lambda chunk, attempt: None
-    """If it raises, the request is not sent, no other one is begun, and the error is raised."""
+    """If it raises, this request and all later ones are not sent, and the error is raised."""
     after_answer: Callable[[Chunk, Reply], None] = lambda chunk, reply: None
     on_outcome: Callable[[Outcome], None] = lambda outcome: None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Listed objects → items → index lines: manifest, filters, skip_done, checkpoints.
+"""Selects items from listed objects and builds the index: manifest, filters, skip_done.
 
-Pure over iterators, in bounded memory. It neither lists nor writes: `storage` does.
+It works on iterators in bounded memory, and contacts nothing: `storage` lists and writes.
 """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of items → index lines and the sums that planning needs.
+"""Builds index lines of items, and the sums that planning needs.
 
-One key a line, in listing order, relative to the bucket root, `\\n` ended. A key that a line
-cannot hold is skipped with its reason, never dropped silently. Memory is bounded whatever the
-number of items: checkpoints stand for the lines, and only the largest items are kept.
+A line is a full key and `\\n`, in listing order. A key that a line cannot hold is skipped, and the
+reason is recorded. Memory is bounded for any number of items: instead of all lines only checkpoints
+are kept, and of the items only the largest.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recorders of checkpoints: the lines at which an index can be cut, found while it is written.
 
-Chunks of a size that the config fixes end where it says, so these lines are the checkpoints.
-Otherwise a checkpoint lies after every so many items, at most 65,536 of them: when there are more,
-every second one is dropped. So an index of 10^7 items costs a bounded amount of memory.
+If the config fixes the size of chunks, the checkpoints are the ends of these chunks. Otherwise they
+are at equal distances, at most 65,536 of them: when there would be more, every second one is
+removed. So memory is bounded for an index of any length.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bytes of a manifest → the objects it names, in its order, in batches.
+"""Reads the objects that a manifest names, in its order, in batches.
 
 Five forms, which the file's name and its first line distinguish, each plain or gzip:
 
@@ -9,8 +9,7 @@ Five forms, which the file's name and its first line distinguish, each plain or 
     .csv               with a header line that has the named column (`key`), maybe those above
     S3 Inventory       its manifest.json, which names CSV files without header and their columns
 
-Nothing is guessed: a line that does not hold a key ends the run with its number. Blank lines are
-no lines.
+A line without a key ends the run, with the number of the line. Blank lines are ignored.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of listed objects → batches of items, and a count of what was left out by which rule.
+"""Selects the items among listed objects, and counts what each rule leaves out.
 
 A glob without `/` is matched against the file name, in any folder; one with `/` against the whole
 key below the folder: `*` and `?` stay within one folder, `**` does not. Upper and lower case

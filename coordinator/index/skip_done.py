@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A listing of outputs → which items have their output already.
+"""Finds which items have their output already, from a listing of outputs.
 
 An output mapping (`{"prefix": "output/", "strip": ".jpg", "suffix": ".json"}`) turns the key of an
-item into the key of its output. Of every output a keyed hash of 76 bits is kept: 12 are the piece
-it lies in, 64 lie there, sorted. Two different keys with the same hash would leave out an item
-that is not done; with 10^7 outputs and 10^7 items the chance of one such item in the whole run is
-10^14 / 2^76, 1 in 755 million, and cannot be provoked: every process has a hash key of its own.
+item into the key of its output. Of every output a keyed hash of 76 bits is kept: 12 bits select a
+piece of the set, and the other 64 are stored there, sorted. Two different keys with the same hash
+would leave out an item that is not done; with 10^7 outputs and 10^7 items the chance of one such
+item in the whole run is 10^14 / 2^76, 1 in 755 million, and cannot be provoked: every process has a
+hash key of its own.
 """
 
 from __future__ import annotations

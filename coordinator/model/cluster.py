@@ -39,9 +39,9 @@ class Basis(StrEnum):
     """What the free resources of a cluster were computed from."""
 
     REQUESTS = "requests"
-    """Allocatable minus the requests of all bound pods: what the scheduler goes by."""
+    """Allocatable minus the requests of all bound pods, as the scheduler computes it."""
     USAGE = "usage"
-    """Allocatable minus live usage: overstates what the scheduler will accept."""
+    """Allocatable minus measured usage, which is often more than the scheduler accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,10 @@ class NodeSlots:
     name: str
     slots: int
     limited_by: str
-    """The binding resource (cpu, memory, gpu, pods), or why the node counts for nothing."""
+    """The resource that runs out first (cpu, memory, gpu, pods), or why there are no slots."""
     free: Resources
     stranded: Resources
-    """What the slots leave unused: one resource is too scarce for one more slot."""
+    """What the slots leave unused, because another resource is used up."""
 
 
 @dataclass(frozen=True, slots=True)

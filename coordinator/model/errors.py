@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a run can end, and the errors that end it: one table, one small tree.
+"""The endings of a run with their exit codes, and the errors that lead to them.
 
     BatchError              ends a run; every class below says with which ending
     ├── ConfigError         the config is wrong: all its problems at once
@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import ClassVar
 
-# Surrogates are no characters either: no file and no terminal takes them.
+# Surrogates are included: they cannot be written to a file or a terminal.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
@@ -36,7 +36,7 @@ class Ending(StrEnum):
     BAD_CONFIG = "bad config", 2
     UNAVAILABLE = "unavailable", 3
     BROKEN = "internal error", 3
-    """A defect of OSCAR-Batch: the caller learns as little as from a cluster that is down."""
+    """A defect of OSCAR-Batch; the exit code is that of an unavailable cluster."""
     UNPROVEN = "unproven", 3
     """Invocations were sent, and no answer proves that any job exists."""
     NO_CAPACITY = "no capacity", 4

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ObjectColumns`: a batch of listed objects, column by column.
 
-A listing of 10^7 objects is never a value per object: stages hand on batches (a page of the
-listing, a piece of a manifest) and work on whole columns, so that the cost per object stays in
-C. Keys are the raw bytes of their names.
+One Python value per object would be too slow for 10^7 objects. So stages pass on batches (a page of
+the listing, a piece of a manifest) and work on whole columns. Keys are bytes.
 """
 
 from __future__ import annotations

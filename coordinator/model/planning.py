@@ -18,7 +18,7 @@ class Strategy(StrEnum):
     BALANCED = "balanced"
     """One chunk per slot, all ending together."""
     FACTORING = "factoring"
-    """Large chunks first, then ever smaller ones for whichever slot is free."""
+    """Large chunks first, then smaller and smaller ones, each for the next free slot."""
     FIXED = "fixed"
     """As many items or bytes to a chunk as the config says."""
     PULL = "pull"

@@ -54,7 +54,7 @@ class Reply:
 
 
 class State(StrEnum):
-    """What became of a chunk."""
+    """What is known of a chunk's invocation."""
 
     PENDING = "pending"
     """Not invoked yet."""

@@ -18,7 +18,7 @@ _QUANTITY = re.compile(
 _SCALE = {"n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3")}
 _SCALE |= {suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", start=1)}
 _SCALE |= {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)}
-# Quantities beyond int64 are capped by Kubernetes; a larger exponent is a typing error.
+# Kubernetes limits quantities to int64; a larger exponent is a mistake of the author.
 _LARGEST_EXPONENT = 18
 
 

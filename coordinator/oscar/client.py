@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`OscarClient`: the REST API of the OSCAR manager → model values.
+"""`OscarClient` calls the REST API of OSCAR's manager and returns model values.
 
-Every answer is checked against how OSCAR really behaves: a submission succeeds with 201 and an
-empty body; a refusal may be a 200 with nothing in it; error bodies are plain text, sometimes two
-documents in a row, and always foreign text. Raw JSON does not leave this package.
+Every answer is checked against what OSCAR really sends: a submission succeeds with 201 and an empty
+body, a refusal may be a 200 with an empty body, and the body of an error is plain text, sometimes
+two texts in a row.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ADMINISTRATOR = "cluster_admin"
 
 
 class _Bearer(AuthBase):
-    """A token as an auth object: a mere header would give way to a netrc file."""
+    """A token for requests; a header alone would be replaced by credentials of a netrc file."""
 
     def __init__(self, token: str) -> None:
         self._token = token

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service definition and a quota, as OSCAR's API answers them → `Service`, `Quota`.
+"""Reads service definitions and quotas, in the form of OSCAR's API.
 
 Values are Kubernetes quantities as their author typed them; what a definition leaves out has
 OSCAR's own default.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The version that `/system/info` answers → what that release of OSCAR does. Pure."""
+"""Which release of OSCAR does what, by the version that `/system/info` answers. Pure."""
 
 from __future__ import annotations
 

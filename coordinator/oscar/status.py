@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The body of `GET /system/status`, of every OSCAR release → `model.Cluster`.
+"""Reads the answer of `GET /system/status`, of every OSCAR release.
 
 Six shapes exist. Their keys distinguish them, never a version string:
 

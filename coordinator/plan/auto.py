@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Index + slots + cost → the chunks that simulation finds fastest, and the other candidates.
+"""Chooses the chunks that are fastest in a simulation.
 
 Every candidate is simulated on pools of slots. An earlier run or the config may say how uneven
 the slots are. Where neither does, one pool has even slots and others have slots as uneven as is
@@ -29,8 +29,8 @@ _MOST_CHUNKS = 30_000
 _MOST_SLOTS = 5_000
 # How slow a slot may be for the chunks of a balanced candidate, where slots may be uneven.
 _PACES = (0.75, 0.5, 0.25)
-# A candidate with more invocations must be faster by more than this share; to leave one chunk per
-# slot, whose time depends least on what is assumed of the slots, by more than the second.
+# A candidate with more invocations must be faster by more than the first share. It must be faster
+# than one chunk per slot by more than the second, because that time depends least on assumptions.
 _WORTH, _WORTH_MORE = 0.01, 0.05
 # How unevenly slots may run where it is not known; and what smaller chunks, which pay off on uneven
 # slots, may cost on even ones: against `balanced`, and against chunks of equal counts.
@@ -94,7 +94,7 @@ def _cut_smaller(
         chunks = strategies.cut_balanced(work, slots, pace=pace, least_items=least_items)
         yield Strategy.BALANCED, chunks
     share_s = work.total_s / used
-    # A floor below a 64th of a slot's work gains nothing that another start-up does not cost.
+    # Chunks below a 64th of a slot's work cost more start-up time than they gain.
     floors = {max(cost.startup_s or 0.0, share_s / part) for part in (64, 16, 6, 3)}
     for floor_s, first in product(sorted(floors, reverse=True), (0.7, 0.5, 0.35)):
         if floor_s <= share_s * (1 - first):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes + what one invocation needs + headroom → slots, each with the reason that limits it.
+"""Computes how many invocations fit on the nodes, and what limits them.
 
-Kubernetes places pods by requests, one node at a time, and a job of a service requests exactly
-the service's cpu, memory and GPU. So the cluster's slots are the sum of the per-node minima, not
-the minimum of the sums; what a quota, the service or the config allow caps them. All arithmetic
-is in whole numbers: a slot that lacks one byte does not exist.
+Kubernetes places a pod on one node, by what it requests, and a job requests the cpu, memory and GPU
+of its service. So slots are counted on each node and then added; free resources of several nodes do
+not add up to a slot. A quota, the service or the config may allow fewer. All arithmetic is in whole
+numbers: a slot that lacks one byte is no slot.
 """
 
 from __future__ import annotations

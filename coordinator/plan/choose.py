@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Index + capacity + cost → chunks and why they were cut so → the plan of a run.
+"""Cuts an index into chunks and completes the plan of a run.
 
 A strategy that the config names is used; `auto` leaves the choice to a simulation of its
 candidates.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Slots per node → the one sentence that says why there are so many and no more.
+"""Makes the sentence that explains the number of slots.
 
 "the sum says 44, nodes fit 37 of 1 CPU and 2 GiB each: wn-3 short of memory by 1.2 GiB". All
 numbers come from `capacity`. For a service that fits on no node the sentence names the node that
@@ -85,7 +85,7 @@ def _is_usable(node: NodeSlots) -> bool:
 
 
 def _describe_lost(nodes: Sequence[NodeSlots], needs: Resources) -> str:
-    """Where the slots are that the sum promises and no node has."""
+    """Why fewer invocations fit on the nodes than the sum of their resources suggests."""
     scarce = _find_scarce(nodes, needs)
     ranked = sorted(nodes, key=lambda node: -_count_unused(node, needs, scarce))
     losers = [node for node in ranked if _count_unused(node, needs, scarce) >= 1]

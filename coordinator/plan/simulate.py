@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The costs of chunks + a pool of slots → how long a run would take.
+"""Simulates how long a run takes, from the costs of its chunks and a pool of slots.
 
-Event-driven, with a heap of slots by the time at which they are free. OSCAR's manager takes 1.5
+A heap orders the slots by the time at which they are free. OSCAR's manager takes 1.5
 invocations a second after a burst of 3. More jobs than slots wait as pending pods. Every
 invocation pays its start-up. Chunks are given as seconds on a slot of speed 1, not as items, so
 a million items on 512 slots take milliseconds. Deterministic: noise comes from a seed.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Workload + slots → where to cut: one function for each strategy.
+"""Where to cut a workload: one function for each strategy.
 
 `balanced` gives every slot one chunk so that all end together, `factoring` hands out ever smaller
 ones, `fixed` follows the config, `pull` makes many small ones for workers to claim. All ranges

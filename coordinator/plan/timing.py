@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The times that the config and the last run of the service give → `Cost`.
+"""The time of an invocation, from the config and from the last run of the service.
 
 A run that measures leaves a small object in the state folder, and the next run of the same
 service reads it:
@@ -24,7 +24,7 @@ from ..model.planning import MOST_SPEEDS, Cost
 SCHEMA = "oscar-batch/cost/1"
 # A cost is a few hundred bytes; more is none.
 MAX_BYTES = 65_536
-# Bounds what a damaged object can make of a plan.
+# A damaged object must not lead to an absurd plan.
 _LARGEST, _LARGEST_RATIO = 1e9, 1e3
 
 
@@ -48,7 +48,7 @@ def read_cost(content: bytes) -> Cost | None:
 
 
 def merge_costs(asked: Cost, last: Cost | None) -> Cost:
-    """The config's times, and where it is silent those of the last run.
+    """The times of the config; those that it does not give are taken from the last run.
 
     Rates belong together: one rate of the config replaces both of the last run.
     """

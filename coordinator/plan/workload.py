@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Index + cost → a workload: how much work lies up to each checkpoint.
+"""The work of an index: how much there is up to each checkpoint.
 
 Work is counted in whole numbers, which bisection needs: microseconds where times are known, else
 bytes. Every item weighs one more, so that empty objects count too. An index of 10^7 items is

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Report` → JSON, HTML page and terminal text, and the JSON back into values.
+"""Writes a report as JSON, HTML page and text, and reads the JSON back.
 
-Pure: text in, text out. The only package that uses jinja2. It decides nothing about the run.
+Pure. The only package that uses jinja2. It decides nothing about the run.
 """

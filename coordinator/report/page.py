@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`Report` → one self-contained HTML page.
 
-The page has no external assets, and whatever a key or an error body holds is escaped.
+The page loads nothing else, and all text of keys and errors is escaped.
 """
 
 from __future__ import annotations

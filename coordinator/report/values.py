@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON → model values: the reading half of every document, checked against the types.
+"""Reads JSON back into model values, and checks it against their types.
 
-The writing half is `dataclasses.asdict`. A value of the wrong type is refused with its path
+`dataclasses.asdict` writes it. A value of the wrong type is refused with its path
 (`capacity.nodes[2].slots`), because a document may be damaged, or written by another release.
 """
 

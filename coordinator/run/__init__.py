@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run is in the bucket: the key of every object and the documents, each with its reader.
+"""The objects of a run in the bucket: their keys, and the writer and reader of each document.
 
 Reads and writes through a `Bucket` that is passed in. How a report looks belongs to `report`.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every key that a run writes, and no other module makes one.
+"""The keys of all objects that a run writes. No other module makes such a key.
 
 <state.prefix><run id>/start.json     the first object: who runs it
 <state.prefix><run id>/index.txt      the items, one key a line
@@ -52,7 +52,7 @@ def make_report_key(folder: Folder, run_id: str, name: str) -> str:
 
 
 def find_run_files(locations: Locations) -> tuple[str, ...]:
-    """What runs leave within reach of the listing: folders, which end with `/`, and keys."""
+    """What runs leave in the listed folder: keys, and folders, which end with `/`."""
     data = locations.data
     folders = [folder for folder in (locations.state, locations.report) if folder and folder.prefix]
     found = [folder.prefix for folder in folders if folder.bucket == data.bucket]
@@ -62,7 +62,7 @@ def find_run_files(locations: Locations) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class WrittenObject:
-    """An object that a run brings about, the config key that says where, and what to change."""
+    """An object that a run writes, the config key that names its place, and what to change."""
 
     setting: str
     bucket: str

@@ -41,7 +41,7 @@ def save_plan(state: Bucket, key: str, plan: Plan) -> None:
 def load_last_cost(state: Bucket, key: str) -> Cost | None:
     """What the last run of the service measured; None if that is not known.
 
-    A plan can be made without it, so an error of the storage ends no run here.
+    A plan can be made without it, so an error of the storage is only logged.
     """
     try:
         content = state.read_small(key, MAX_BYTES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""S3 ⇄ model values: listing, verified and conditional writes. The only package that uses minio.
+"""The S3 client: listing, verified and conditional writes. The only package that uses minio.
 
-Errors of the vendor end here as `StorageError`. What the objects mean is not known here.
+It raises `StorageError` for every error of minio. It does not know what the objects mean.
 """

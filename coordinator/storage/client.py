@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`S3Client`: one signed request, repeated where that helps, vendor errors as StorageError.
+"""`S3Client` sends a signed request, repeats it where that helps, and translates errors.
 
 MinIO restarts whenever an OSCAR service is created or deleted, so a request is repeated across a
 gap of 30 s. An answer that says what is wrong (404, 403, 412) is never repeated.
@@ -76,9 +76,9 @@ class S3Client:
     ) -> tuple[Mapping[str, str], bytes]:
         """One signed request; its headers and its whole body. Raises errors of minio and urllib3.
 
-        `on_repeat` is called before a request is sent again. The one place that uses what minio
-        does not promise: its public API can neither return the bytes of a page, nor upload parts
-        from one buffer, nor send a condition. `tests/unit/storage/test_bucket.py` fails when a
+        `on_repeat` is called before a request is sent again. It uses a private method of
+        minio, whose public API cannot return the bytes of a page, upload parts from one buffer, or
+        send a condition. `tests/unit/storage/test_bucket.py` fails when a
         new version of minio changes it.
         """
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes that succeed only if the object is new (`If-None-Match: *`).
 
-Of several writers of one key exactly one succeeds; the others get Conflict. An answer that was
-lost is judged by the content of the object, so a content must name its writer: two writers of
-the same bytes cannot be distinguished. A request whose answer was lost may still be on its way when
-the object is read: a writer that fails with StorageError may yet have written.
+Of several writers of one key exactly one succeeds; the others get Conflict. If an answer
+is lost, the content of the object tells who wrote it, so every content must name its writer. A
+request without an answer may still arrive after the object was read: a writer that fails with
+StorageError may have written after all.
 """
 
 from __future__ import annotations

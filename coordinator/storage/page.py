@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The body of one ListObjectsV2 answer → whether more follows, and its objects column by column.
+"""Parses one answer to ListObjectsV2: whether more follows, and its objects in columns.
 
-A page is read in two steps: its envelope (all but the entries: tiny, by a real XML parser), which
-is what asking for the next page needs, and its entries, by one regular expression that builds no
-object per key. The expression knows what every server agrees on and no more; a page on which it
-does not account for every entry goes to the XML parser as a whole. So a new dialect can make a
-listing slower, never wrong.
+An XML parser reads the envelope, that is all but the entries; the request for the next page needs
+no more. One regular expression then reads the entries, without a Python object per key. It matches
+the form that all known servers send. If it does not match every entry of a page, the XML parser
+reads the whole page. So another form of XML makes a listing slower, but never wrong.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder → its objects in listing order, page by page, checked.
+"""Lists a folder page by page, in order, and checks every page.
 
-What a server or the network can do to a listing ends in one of two ways: the page is requested
-again, or the listing fails and says why. It never ends early as if the folder were shorter. The
-next page is fetched while one is parsed.
+If a page is wrong or missing, it is requested again, or the listing fails and says why. It never
+ends early as if the folder were shorter. The next page is fetched while one is parsed.
 """
 
 from __future__ import annotations
@@ -80,8 +79,8 @@ def fetch_pages(source: PageSource, query: ListQuery) -> Iterator[Page]:
     """All pages of a folder."""
     found = _fetch_page(source, query, "", source.tuning.least_keys)
     yield found
-    # A circle of tokens is found without keeping them all: every token is compared with the one
-    # before it and with one that never ends longer.
+    # A repeated token is found without keeping them all: each is compared with the one before it
+    # and with an older one, which is replaced after 1, 2, 4, 8, … pages.
     token = kept = ""
     steps, renew_at = 0, 1
     while found.token:
@@ -166,7 +165,7 @@ def _count_keys(found: Page) -> int:
 
 
 def _choose_page_keys(tuning: Tuning, found: Page) -> int:
-    """How many keys the next page may have, going by the bytes of this one."""
+    """How many keys the next page may have, estimated from the bytes of this one."""
     fitting = tuning.page_bytes * _count_keys(found) // len(found.body)
     return min(max(fitting, tuning.least_keys), tuning.most_keys)
 

@@ -34,7 +34,7 @@ class Prefetch(Iterator[T], Generic[T]):
         raise StopIteration
 
     def close(self) -> None:
-        """Lets the thread end, without waiting: it may be in a request that takes long."""
+        """Tells the thread to end, and does not wait for it: its request may take long."""
         with self._changed:
             self._closed = True
             self._changed.notify()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Repeating what failed: the one loop for it."""
+"""Repeats an action that failed: the only loop of this kind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def retry(
     repeatable: Callable[[Exception], bool],
     sleep: Sleep,
 ) -> T:
-    """The action's result, which is repeated after each delay as long as its error is repeatable.
+    """Returns the result of the action; repeats it after each delay while its error allows that.
 
     The action is given the number of the attempt, from 1. The last error is raised as it is.
     """

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pieces of unknown total length → one object, written in parts and verified.
+"""Writes pieces of unknown total length as one object, and verifies it.
 
-A small object goes in one request; a larger one as a multipart upload whose parts share a single
+A small object is sent in one request, a larger one as a multipart upload whose parts share a single
 buffer. The number of lines and the digest become metadata of the object: they are known only at
 the end, so a multipart upload gets them by a copy onto itself on the server. Afterwards the object
 is read back. It never leaves half an object.
 
-The end of a multipart upload can be done without saying so: its answer is lost, and the request
-that is sent again finds no upload any more. What then lies at the key decides.
+When the answer to the end of a multipart upload is lost, the repeated request finds no upload any
+more. Then the object at the key decides whether the upload succeeded.
 """
 
 from __future__ import annotations

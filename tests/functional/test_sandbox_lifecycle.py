@@ -161,7 +161,7 @@ def test_bad_arguments_are_refused_with_the_reason(
 def test_a_directory_with_other_things_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("ten years")
     answer = command("up", "--state", str(tmp_path))
-    assert (answer.returncode, "is not empty" in answer.stderr) == (1, True)
+    assert (answer.returncode, "are not a sandbox's" in answer.stderr) == (1, True)
     assert (tmp_path / "thesis.tex").read_text() == "ten years"
 
 
