@@ -68,6 +68,7 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
         return progress.make_report(Ending.NO_CAPACITY, message)
     with progress.stage("index"):
         index = write_index(config, clients, layout)
+        progress.warn(*preflight.warn_control_characters(index.control_keys, service))
     with progress.stage("plan"):
         draft = draft_plan(config, layout, progress.capacity, index)
         last = load_last_cost(clients.state, layout.cost(config.service))

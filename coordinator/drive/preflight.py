@@ -88,6 +88,16 @@ def warn_oversized(items: tuple[Item, ...], service: Service) -> tuple[str, ...]
     )
 
 
+def warn_control_characters(keys: int, service: Service) -> tuple[str, ...]:
+    """A warning if a mount shows items under names that are not their keys."""
+    if not keys or not service.mount:
+        return ()
+    return (
+        f"{keys} of the keys contain control characters: OSCAR's mount shows these as symbols (a "
+        f"tab as \u2409), and the script of {service.name} must open the names with the symbols",
+    )
+
+
 def warn_slow_submission(chunks: int) -> tuple[str, ...]:
     """A warning if OSCAR takes long to accept so many invocations."""
     seconds = predict_submission_s(chunks)

@@ -19,6 +19,8 @@ from .checkpoints import MAX_CHECKPOINTS, ChunkRecorder, StrideRecorder
 
 MAX_SKIPPED_SHOWN = 1_000
 MAX_LARGEST = 1_000
+# Without the line break, which no key has that is on a line.
+_CONTROLS = bytes((*range(0x0A), *range(0x0B, 0x20), 0x7F))
 
 
 class IndexBuilder:
@@ -40,6 +42,7 @@ class IndexBuilder:
         )
         self._skipped: list[Skipped] = []
         self._skipped_count = 0
+        self._control_keys = 0
         self._most = most
         # A heap of (size, minus the line, key): its first is the next to be dropped.
         self._largest: list[tuple[int, int, bytes]] = []
@@ -50,7 +53,10 @@ class IndexBuilder:
             kept = self._drop_unfit(batch)
             if kept.keys:
                 self._count(kept)
-                yield b"\n".join(kept.keys) + b"\n"
+                lines = b"\n".join(kept.keys) + b"\n"
+                if lines.translate(None, _CONTROLS) != lines:
+                    self._control_keys += sum(map(_has_controls, kept.keys))
+                yield lines
 
     def skip(self, keys: Sequence[bytes], reason: str) -> None:
         """Records objects that were listed and are no items of this run."""
@@ -70,6 +76,7 @@ class IndexBuilder:
             checkpoints=self._recorder.checkpoints(),
             skipped=tuple(self._skipped),
             skipped_count=self._skipped_count,
+            control_keys=self._control_keys,
             largest=tuple(Item(key.decode(), size) for size, _, key in largest),
             left_out=dict(left_out or {}),
         )
@@ -119,6 +126,10 @@ def _explain_unfit(key: bytes) -> str:
     if not key or key.endswith(b"/"):
         return "the key ends with /, so no file can have its name"
     return ""
+
+
+def _has_controls(key: bytes) -> bool:
+    return key.translate(None, _CONTROLS) != key
 
 
 def _is_unicode(text: bytes) -> bool:

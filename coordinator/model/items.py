@@ -54,6 +54,8 @@ class Index:
     skipped: tuple[Skipped, ...] = ()
     """The first skipped objects; `skipped_count` counts them all."""
     skipped_count: int = 0
+    control_keys: int = 0
+    """How many items have control characters in their keys; mounts show these differently."""
     largest: tuple[Item, ...] = ()
     """The 1,000 largest items, largest first; of equals the first listed."""
     left_out: Mapping[str, int] = field(default_factory=dict)
@@ -65,7 +67,7 @@ class Index:
 
     def without_working_values(self) -> Index:
         """The index without what only planning needs: so a plan keeps it."""
-        return replace(self, checkpoints=Checkpoints(), largest=())
+        return replace(self, checkpoints=Checkpoints(), control_keys=0, largest=())
 
 
 @dataclass(frozen=True, slots=True)

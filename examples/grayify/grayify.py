@@ -4,7 +4,8 @@
 In: the invocation that OSCAR-Batch posts,
 `{"start": 1, "end": 250, "index": "…/index.txt", "bucket": "observatory", …}`; `start` and `end`
 are lines of the index, counted from 1, both included. A line is the key of an object, and OSCAR
-shows the object of that key as the file `/mnt/<bucket>/<key>`.
+shows the object of that key as the file `/mnt/<bucket>/<key>`, with other characters in place of
+the control characters of the key (`name_in_mount`).
 Out: for each key the file `<output>/<key>.gray.jpg`, which OSCAR uploads when the script ends.
 
 Called by `script.sh`. It writes nothing through the mount, opens nothing but JPEG, and leaves no
@@ -27,6 +28,12 @@ from PIL import Image, ImageOps
 
 SUFFIX = ".gray.jpg"
 """Added to the whole key, not put in place of its suffix: `a.jpg` and `a.JPG` stay two outputs."""
+
+# rclone, which makes OSCAR's mount, shows a control character as its symbol (U+2400 + code, DEL as
+# U+2421), and marks a symbol that is itself in the key. It cannot open a key that has the mark.
+_MARK = "\u201b"
+_SYMBOLS = {chr(code): chr(0x2400 + code) for code in range(1, 0x20)} | {"\x7f": "\u2421"}
+_NAMES_IN_MOUNT = str.maketrans(_SYMBOLS | {each: _MARK + each for each in _SYMBOLS.values()})
 
 MAX_SIDE_PX = 256
 JPEG_QUALITY = 85
@@ -97,6 +104,13 @@ def output_name(key: str) -> str:
     return key + SUFFIX
 
 
+def name_in_mount(key: str) -> str:
+    """The name under which OSCAR's mount shows the object of this key, if it can be opened."""
+    if _MARK in key:
+        raise ValueError(f"the mount cannot open a key with the character {_MARK} (U+201B)")
+    return key.translate(_NAMES_IN_MOUNT)
+
+
 def read_keys(index: Iterable[bytes], work: Work) -> Iterator[str]:
     """The keys of the range, nothing read beyond it; bytes that are not UTF-8 become surrogates."""
     for line in islice(index, work.start - 1, work.end):
@@ -130,12 +144,14 @@ def write_whole(target: Path, content: bytes) -> None:
 def process(work: Work, *, mount_root: Path, output: Path, report: Callable[[str], None]) -> Tally:
     """Make the thumbnail of every line; failures are reported by key and stop nothing else."""
     bucket = mount_root / work.bucket
+    # Files that were copied instead of mounted have the names of their keys.
+    name_file = name_in_mount if bucket.is_mount() else str
     done = failed = 0
     with (bucket / work.index).open("rb") as index:
         for key in read_keys(index, work):
             try:
                 target = output / output_name(key)
-                write_whole(target, thumbnail(bucket / key))
+                write_whole(target, thumbnail(bucket / name_file(key)))
             except Exception as e:  # a decoder fed with broken files raises nearly everything
                 failed += 1
                 report(f"grayify: {key}: {type(e).__name__}: {e}")

@@ -292,6 +292,13 @@ def test_warnings_of_the_capacity_reach_the_report() -> None:
     assert "more invocations may be planned" in warned(world)
 
 
+def test_keys_that_the_mount_shows_differently_are_warned_of() -> None:
+    mounting = replace(TARGET, mount=Folder("data", ""))
+    report = World({"in/a": b"x", "in/t\tb": b"x"}, service=mounting).run()
+    assert any(warning.startswith("1 of the keys contain") for warning in report.warnings)
+    assert report.plan.index.items == 2  # type: ignore[union-attr]
+
+
 def test_oversized_items_are_warned_of_and_listed() -> None:
     world = World(service=replace(TARGET, needs=Resources(1_000, 7)))
     report = world.run()

@@ -10,6 +10,7 @@ import pytest
 from coordinator.drive.preflight import (
     find_warnings,
     refuse_triggers,
+    warn_control_characters,
     warn_oversized,
     warn_slow_submission,
     warn_unverified,
@@ -122,3 +123,14 @@ def test_a_long_submission_is_warned_of(chunks: int, hours: str) -> None:
     found = warn_slow_submission(chunks)
     assert bool(found) == bool(hours)
     assert all(hours in warning for warning in found)
+
+
+@pytest.mark.parametrize(
+    ("keys", "mount", "warned"),
+    [(0, Folder("data", ""), False), (2, None, False), (2, Folder("data", ""), True)],
+)
+def test_keys_that_a_mount_shows_differently_are_counted(
+    keys: int, mount: Folder | None, warned: bool
+) -> None:
+    found = warn_control_characters(keys, make.service(mount=mount))
+    assert [text.split(" contain")[0] for text in found] == ["2 of the keys"] * warned

@@ -334,6 +334,43 @@ def test_a_strange_key_is_a_key(mount: Mount, photo: bytes, key: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("tab\tname.jpg", "tab\u2409name.jpg"),
+        ("\x01\x1f\x7f.jpg", "\u2401\u241f\u2421.jpg"),
+        ("symbol \u2409.jpg", "symbol \u201b\u2409.jpg"),
+        ("\x85\u2028 #'é.jpg", "\x85\u2028 #'é.jpg"),
+    ],
+)
+def test_a_file_is_found_under_the_name_that_the_mount_shows(
+    mount: Mount, photo: bytes, monkeypatch: pytest.MonkeyPatch, key: str, shown: str
+) -> None:
+    monkeypatch.setattr(Path, "is_mount", lambda _: True)
+    mount.put(shown, photo)
+    mount.index([key])
+
+    tally, reported = mount.process(1, 1)
+
+    assert (tally, reported) == (Tally(done=1, failed=0), [])
+    assert mount.outputs() == [f"{key}.gray.jpg"]
+
+
+in_mount = st.text(st.characters(max_codepoint=0x2500, exclude_characters="\u201b"))
+
+
+@given(in_mount, in_mount)
+@example("\t", "\u2409")
+def test_no_two_keys_have_the_same_name_in_the_mount(one: str, other: str) -> None:
+    same = grayify.name_in_mount(one) == grayify.name_in_mount(other)
+    assert same == (one == other)
+
+
+def test_a_key_that_the_mount_cannot_open_fails_with_the_reason() -> None:
+    with pytest.raises(ValueError, match=r"the mount cannot open a key with .* \(U\+201B\)"):
+        grayify.name_in_mount("a\u201b.jpg")
+
+
+@pytest.mark.parametrize(
     "key",
     ["../secret.jpg", "a/../../secret.jpg", "..", ".", "a/./b.jpg", "a//b.jpg", "/a.jpg", "a/", "",
      "nul\0byte.jpg", "a" * 247],

@@ -140,6 +140,12 @@ def test_a_key_that_no_line_can_hold_is_skipped_with_its_reason(
     assert builder.index().size_bytes == 5
 
 
+def test_keys_with_control_characters_are_items_and_are_counted() -> None:
+    keys = [b"a", b"t\tb", "\u2409".encode(), b"\x01", b"l\nf", b"c\rr", b"\x7f", "\x85".encode()]
+    index = make.indexed([Item(key.decode(), 1) for key in keys])
+    assert (index.items, index.skipped_count, index.control_keys) == (6, 2, 3)
+
+
 def test_skipped_objects_beyond_those_shown_are_still_counted() -> None:
     index = make.indexed([Item(f"\n{i}", 1) for i in range(MAX_SKIPPED_SHOWN + 5)])
     assert (len(index.skipped), index.skipped_count) == (MAX_SKIPPED_SHOWN, MAX_SKIPPED_SHOWN + 5)
