@@ -15,8 +15,17 @@ from pathlib import Path
 from ..config.credentials import Platform
 from ..config.fdl import read_definitions, read_secrets, replace_secrets
 from ..model.errors import ConfigError
+from ..oscar import release
 from ..oscar.client import OscarClient
 
+_LOSES_EVENTS = (
+    "this OSCAR release gave it a new token that MinIO does not know, so uploads no longer start "
+    "it; save what its buckets hold, delete it (its buckets go with it) and deploy it again"
+)
+_LOST_IN_UPGRADE = (
+    "note: OSCAR 4.1 and newer cannot read services that this release stores; before the cluster "
+    "is upgraded, delete them, and deploy them again afterwards"
+)
 _INSTEAD = "put these credentials into each config.json instead"
 
 
@@ -41,13 +50,19 @@ def deploy(fdl: Path, oscar: OscarClient, environ: Mapping[str, str]) -> Iterato
 
     Raises ConfigError before anything is sent if the file cannot be used.
     """
-    for definition in read_definitions(fdl, environ):
+    definitions = read_definitions(fdl, environ)
+    known = oscar.read_release()
+    for definition in definitions:
         name = definition["name"]
         asked = read_secrets(definition)
         given = {secret: value for secret, value in asked.items() if value}
-        created = oscar.apply(replace_secrets(definition, given))
+        created = oscar.apply(release.adapt_ports(replace_secrets(definition, given), known))
         yield f"{name}: {'created' if created else 'updated'}"
+        if not created and definition.get("input") and release.loses_events(known):
+            yield f"{name}: {_LOSES_EVENTS}"
         if unset := sorted(asked.keys() - given):
             yield f"{name}: without {', '.join(unset)}, which are not set here; {_INSTEAD}"
         if given and (lost := sorted(given.keys() - oscar.read_secret_names(name))):
             yield f"{name}: this OSCAR release does not keep {', '.join(lost)}; {_INSTEAD}"
+    if release.is_lost_in_upgrade(known):
+        yield _LOST_IN_UPGRADE

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 # The owner that OSCAR writes into a service that was created with basic credentials.
 _ADMINISTRATOR = "cluster_admin"
+# OSCAR 4.1.2 on a service that 3.7.1 stored: 500, for reading, updating, deleting and invoking it.
+_UNREADABLE = re.compile(r'the FDL of the service "([^"]+)" cannot be read')
 
 
 class _Bearer(AuthBase):
@@ -110,12 +113,16 @@ class OscarClient:
 
     def names_jobs(self) -> bool:
         """Whether jobs get the names that invocations ask for; False if the release is unknown."""
+        return release.names_jobs(self.read_release())
+
+    def read_release(self) -> release.Release | None:
+        """Major and minor number of the release; None if it is unknown."""
         try:
             raw = self._get("/system/info", f"read the release of {self._access.url}")
         except ClusterError as error:
             log.info("the release of OSCAR is not known: %s", error)
-            return False
-        return release.names_jobs(release.parse_release(raw))
+            return None
+        return release.parse_release(raw)
 
     def apply(self, definition: Mapping[str, Any]) -> bool:
         """Creates the service, or replaces the one of that name; True if it is new.
@@ -203,6 +210,13 @@ def _check_status(answer: requests.Response, attempt: str) -> requests.Response:
         403: "these credentials may not do that; ask the service's owner",
         404: "nothing there has that name; check service.name and oscar_cluster.url",
     }.get(code, f"OSCAR answered HTTP {code}")
+    if unreadable := _UNREADABLE.search(answer.text):
+        name = clean_text(unreadable[1])
+        advice = (
+            f"OSCAR cannot read the definition of service {name}, which a release before 4.1 "
+            f"stored; until its ConfigMap is removed (kubectl delete configmap {name} --namespace "
+            "oscar-svc), nobody can list the services; then deploy it again"
+        )
     if answer.is_redirect:
         advice = f"it redirects to {clean_text(answer.headers['Location'])}; give that as the url"
     raise _Refused(f"could not {attempt}: {advice}{said}", code)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from coordinator.cli.deploy import deploy
-from coordinator.model.errors import ConfigError
+from coordinator.model.errors import ClusterError, ConfigError
 from tests.unit.manager import Manager, manager
 
 TARGET = {"name": "target", "image": "example/target:1", "script": "script.sh"}
@@ -147,3 +147,47 @@ def test_an_fdl_for_two_clusters_is_refused(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump({"functions": {"oscar": [{"a": TARGET}, {"b": TARGET}]}}))
     with manager({}) as cluster, pytest.raises(ConfigError, match="must be for one cluster"):
         deployed(path, cluster)
+
+
+@pytest.mark.parametrize("line", [READ, "POST /system/services", "PUT /system/services"])
+def test_a_definition_that_oscar_cannot_read_is_explained(tmp_path: Path, line: str) -> None:
+    """The text of OSCAR 4.1.2; it may name another service than the one that is deployed."""
+    text = 'Error updating the service: the FDL of the service "old1" cannot be read'
+    known = (200, "{}") if line.startswith("PUT") else (404, "")
+    with (
+        manager({READ: known, line: (500, text)}) as cluster,
+        pytest.raises(ClusterError, match=r"kubectl delete configmap old1 .* deploy it again"),
+    ):
+        deployed(fdl(tmp_path, TARGET), cluster)
+
+
+def test_ports_are_sent_in_the_form_of_the_release(tmp_path: Path) -> None:
+    answers = {"POST /system/services": (201, ""), "GET /system/info": (200, '{"version":"4.1.2"}')}
+    with manager({**answers}) as cluster:
+        path = fdl(tmp_path, {**TARGET, "expose": {"api_port": 80, "nodePort": 0}})
+        assert deployed(path, cluster) == ["target: created"]
+        assert sent(cluster, "POST")["expose"] == {"api_port": [80], "nodePort": []}
+
+
+@pytest.mark.parametrize(
+    ("version", "known", "said"),
+    [
+        ("4.1.2", (200, "{}"), []),
+        ("3.7.1", (404, ""), ["note: OSCAR 4.1"]),
+        ("3.7.1", (200, "{}"), ["target: this OSCAR release gave", "note: OSCAR 4.1"]),
+        ("3.5.3", (200, "{}"), ["note: OSCAR 4.1"]),
+    ],
+)
+def test_what_a_release_does_to_services_is_said(
+    tmp_path: Path, version: str, known: tuple[int, str], said: list[str]
+) -> None:
+    answers: dict[str, tuple[int, str] | None] = {
+        "POST /system/services": (201, ""),
+        "PUT /system/services": (204, ""),
+        "GET /system/info": (200, f'{{"version":"{version}"}}'),
+        READ: known,
+    }
+    with manager(answers) as cluster:
+        found = deployed(fdl(tmp_path, {**TARGET, "input": [{"path": "in/x"}]}), cluster)[1:]
+    assert len(found) == len(said)
+    assert all(line.startswith(begin) for line, begin in zip(found, said, strict=True))

@@ -132,6 +132,7 @@ def test_what_one_invocation_needs(definition: dict[str, object], needs: Resourc
         ((401, ""), "refused the credentials"),
         ((403, "forbidden"), "may not do that"),
         ((500, "boom"), "HTTP 500"),
+        ((500, 'the FDL of the service "target" cannot be read'), "delete configmap target "),
         ((200, ""), "missing permission"),
         ((200, "<html>"), "not JSON"),
         ((200, "[]"), "not a service definition"),
