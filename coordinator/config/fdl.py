@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..model.errors import ConfigError
+from .document import MAX_BYTES, decode_document
 
 
 def read_definitions(fdl: Path, environ: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -24,7 +23,8 @@ def read_definitions(fdl: Path, environ: Mapping[str, str]) -> list[dict[str, An
 
 def read_secrets(definition: Mapping[str, Any]) -> dict[str, str]:
     """The secrets of a definition: name → value, empty where the FDL leaves it so."""
-    return dict((definition.get("environment") or {}).get("secrets") or {})
+    secrets = (definition.get("environment") or {}).get("secrets") or {}
+    return {name: value or "" for name, value in secrets.items()}
 
 
 def replace_secrets(definition: dict[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
@@ -37,42 +37,64 @@ def replace_secrets(definition: dict[str, Any], secrets: Mapping[str, str]) -> d
 def _read_functions(fdl: Path) -> list[dict[str, Any]]:
     """The definitions of an FDL. Its name of the cluster is ignored: the address decides."""
     try:
-        raw = yaml.safe_load(fdl.read_text(encoding="utf-8"))
-        entries = raw["functions"]["oscar"]
-        clusters = {cluster for entry in entries for cluster in entry}
-        # Storage providers may stand once beside the functions; each function needs them.
-        shared = {key: raw[key] for key in ("storage_providers",) if raw.get(key)}
-        definitions = [
-            {**shared, **definition} for entry in entries for definition in entry.values()
-        ]
+        raw = decode_document(fdl.read_bytes(), most_yaml=MAX_BYTES)
     except OSError as error:
         raise ConfigError([f"cannot read {fdl}: {error.strerror}"]) from error
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            [f"{fdl}: is not an FDL file (functions: oscar: - cluster: …)"]
-        ) from error
+    except ConfigError as error:
+        raise ConfigError([f"{fdl}: {problem}" for problem in error.problems]) from error
+    functions = raw.get("functions") if isinstance(raw, dict) else None
+    entries = functions.get("oscar") if isinstance(functions, dict) else None
+    if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
+        raise ConfigError([f"{fdl}: is not an FDL file (functions: oscar: - cluster: …)"])
+    clusters = {cluster for entry in entries for cluster in entry}
     if len(clusters) != 1:
         raise ConfigError([f"{fdl}: must be for one cluster, not {len(clusters)}"])
-    return definitions
+    # Storage providers may stand once beside the functions; each function needs them.
+    shared = {key: raw[key] for key in ("storage_providers",) if raw.get(key)}
+    return [{**shared, **definition} for entry in entries for definition in entry.values()]
+
+
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and all(isinstance(each, dict) for each in entry.values())
 
 
 def _complete(definition: dict[str, Any], fdl: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     missing = [key for key in ("name", "image", "script") if not definition.get(key)]
     if missing:
         raise ConfigError([f"{fdl}: a function lacks {', '.join(missing)}"])
-    script = fdl.parent / str(definition["script"])
-    try:
-        text = script.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError([f"{fdl}: cannot read the script {script}: {error.strerror}"]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"{fdl}: the script {script} is not UTF-8 text"]) from error
+    if wrong := [key for key in ("name", "script") if not isinstance(definition[key], str)]:
+        raise ConfigError([f"{fdl}: {' and '.join(wrong)} of a function must be a string"])
+    _check_environment(definition, fdl)
     # OSCAR refuses a quantity that is a number and not a string.
     quantities: dict[str, Any] = {
         key: str(definition[key]) for key in ("cpu", "memory") if key in definition
     }
+    text = _read_script(fdl, fdl.parent / definition["script"])
     completed = {**definition, **quantities, "script": text}
     secrets = read_secrets(definition)
     return replace_secrets(
         completed, {name: value or environ.get(name, "") for name, value in secrets.items()}
     )
+
+
+def _check_environment(definition: Mapping[str, Any], fdl: Path) -> None:
+    """Raises ConfigError unless the secrets are names with strings."""
+    name, environment = definition["name"], definition.get("environment") or {}
+    secrets = (environment.get("secrets") or {}) if isinstance(environment, dict) else None
+    if not isinstance(secrets, dict):
+        raise ConfigError(
+            [f"{fdl}: environment and its secrets of {name} must be objects with keys"]
+        )
+    wrong = [key for key, value in secrets.items() if not isinstance(value, str | None)]
+    if wrong:
+        names = ", ".join(wrong)
+        raise ConfigError([f"{fdl}: secrets of {name}: {names} must be strings; quote them"])
+
+
+def _read_script(fdl: Path, script: Path) -> str:
+    try:
+        return script.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError([f"{fdl}: cannot read the script {script}: {error.strerror}"]) from error
+    except ValueError as error:  # UnicodeDecodeError, or no possible path
+        raise ConfigError([f"{fdl}: the script {script} is not UTF-8 text"]) from error

@@ -8,24 +8,20 @@ for which address.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-import yaml
-
 from ..model.access import ClusterAccess, StorageAccess
 from ..model.cluster import CapacityRules
-from ..model.errors import ConfigError, clean_text
+from ..model.errors import ConfigError, hide_secrets
 from ..model.planning import ChunkRules, Cost, Strategy
 from ..model.selection import Manifest, Outputs, Rules, Selection
-from ..model.service import Folder, Locations, normalize_prefix
+from ..model.service import Folder, Locations, Mode, normalize_prefix
+from .checks import describe_kind
 from .credentials import Platform
-from .schema import ConfigReader, describe_kind
-
-MAX_CONFIG_BYTES = 1024 * 1024
+from .document import decode_document
+from .schema import ConfigReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +33,7 @@ class Config:
     service: str
     locations: Locations
     selection: Selection
+    mode: Mode = Mode.RANGE
     capacity_rules: CapacityRules = field(default_factory=CapacityRules)
     chunk_rules: ChunkRules = field(default_factory=ChunkRules)
     cost: Cost = field(default_factory=Cost)
@@ -72,13 +69,14 @@ def load_config(text: bytes, platform: Platform) -> Config:
     if _is_given(values, "bucket.skip_done") and not values["bucket.skip_done.prefix"]:
         reader.problems.append("bucket.skip_done.prefix: is missing (the folder of the outputs)")
     if reader.problems or storage is None or cluster is None:
-        raise ConfigError(reader.problems)
+        raise ConfigError(hide_secrets(each, reader.secrets) for each in reader.problems)
     return Config(
         storage=storage,
         cluster=cluster,
         service=values["service.name"],
         locations=locations,
         selection=_read_selection(values, locations.data.prefix),
+        mode=values["service.mode"],
         capacity_rules=CapacityRules(
             headroom=values["plan.headroom"],
             max_parallel=values["plan.max_parallel"],
@@ -176,25 +174,7 @@ def _find_chunk_problems(rules: ChunkRules) -> list[str]:
 
 def decode_config(text: bytes) -> Mapping[str, Any]:
     """The object in a config file, JSON or YAML. Raises ConfigError."""
-    if len(text) > MAX_CONFIG_BYTES:
-        raise ConfigError([f"the file has {len(text)} bytes: a config has at most 1 MiB"])
-    try:
-        source = text.decode("utf-8-sig")
-        raw = json.loads(source) if source.lstrip()[:1] in {"{", "["} else yaml.safe_load(source)
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"the file is not UTF-8 text (byte {error.start})"]) from error
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise ConfigError([f"the file is not valid JSON: {error.msg} at {where}"]) from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        # The parser quotes a part of the file, perhaps of a secret.
-        problem = re.sub(r"'[^']{2,}'", "'…'", clean_text(str(error.problem)))
-        raise ConfigError(
-            [f"the file is neither JSON nor YAML: {problem} (line {line})"]
-        ) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(["the file is neither JSON nor YAML"]) from error
+    raw = decode_document(text)
     if raw is None:
         raise ConfigError(["the file is empty: it must be an object with at least bucket, service"])
     if not isinstance(raw, dict):

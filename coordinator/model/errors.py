@@ -16,12 +16,39 @@ A class exists only where somebody handles it differently. A cluster that is ful
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import ClassVar
+from urllib.parse import quote
 
-# Surrogates are included: they cannot be written to a file or a terminal.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+MAX_MESSAGE = 499
+MAX_PROBLEMS = 20
+# Control characters, those that change the direction of text or are invisible, and surrogates,
+# which no file and no terminal takes.
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff"
+    r"\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+_BLANK = re.compile(r"[\t\n\v\f\r ]+")
+# What looks like a credential in the text of a server. A server may echo a whole request.
+_CREDENTIALS = (
+    (re.compile(r"://[^\s\"'<>]*@"), "://…@"),
+    (
+        re.compile(r"(?i)(authorization)[\"']?\s*[:=]?\s*[\"']?[^\s\"',;<>]+(?:\s+[^\s\"'<>]+)*"),
+        r"\1…",
+    ),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9+/=._~-]{8,}"), r"\1 …"),
+    (
+        re.compile(
+            r"(?i)((?:access_?key|secret|passw(?:or)?d|token|credential|signature)[a-z_-]*)"
+            r"(?:[\"']?\s*[:=]\s*[\"']?|>)[^\s\"',;&<>]+"
+        ),
+        r"\1=…",
+    ),
+)
+# Shorter values would turn up by chance.
+_SHORTEST_SECRET = 4
 
 
 class Ending(StrEnum):
@@ -54,6 +81,10 @@ class BatchError(Exception):
 
     ending: ClassVar[Ending]
 
+    def __init__(self, message: str) -> None:
+        """Messages may quote foreign text, so they are escaped and cut here at the latest."""
+        super().__init__(clean_text(message, MAX_MESSAGE))
+
     @property
     def problems(self) -> tuple[str, ...]:
         """The error as separate messages, one for each thing to correct."""
@@ -66,7 +97,10 @@ class ConfigError(BatchError):
     ending = Ending.BAD_CONFIG
 
     def __init__(self, problems: Iterable[str]) -> None:
-        self._problems = tuple(problems)
+        found = [clean_text(problem, MAX_MESSAGE) for problem in problems]
+        more = len(found) - MAX_PROBLEMS
+        rest = [f"and {more} more problems"] if more > 0 else []
+        self._problems = tuple(found[:MAX_PROBLEMS] + rest)
         super().__init__("; ".join(self._problems))
 
     @property
@@ -101,6 +135,40 @@ class Conflict(StorageError):
 
 
 def clean_text(text: str, limit: int = 256) -> str:
-    """Foreign text on one line, without control or bidi characters, at most `limit` long."""
-    clean = _CONTROL.sub(" ", text).strip()
+    """Text on one line, at most `limit` long. Control and bidi characters are escaped."""
+    blank = _BLANK.sub(" ", text[: 8 * limit]).strip(" ")
+    clean = _CONTROL.sub(_escape, blank)
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def clean_foreign(text: str, secrets: Iterable[str] = (), limit: int = 256) -> str:
+    """`clean_text` for what a server says, without these secrets and whatever looks like one."""
+    # A secret may stand across the limit, so the text is cut a second time below.
+    text = hide_secrets(text[: 16 * limit], secrets)
+    for pattern, instead in _CREDENTIALS:
+        text = pattern.sub(instead, text)
+    return clean_text(text, limit)
+
+
+def hide_secrets(text: str, secrets: Iterable[str]) -> str:
+    """The text without these secrets, as they are, as URLs spell them and as headers do."""
+    known = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+    spellings = {
+        spelling
+        for secret in {*known, *(each.lower() for each in known)}
+        for spelling in (secret, quote(secret, safe="", errors="replace"), _encode(secret))
+    }
+    for spelling in sorted(spellings, key=len, reverse=True):
+        text = text.replace(spelling, "…")
+    return text
+
+
+def _encode(secret: str) -> str:
+    return b64encode(secret.encode(errors="replace")).decode()
+
+
+def _escape(character: re.Match[str]) -> str:
+    code = ord(character.group())
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

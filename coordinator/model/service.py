@@ -4,8 +4,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from .cluster import Allowance, Resources
+
+
+class Mode(StrEnum):
+    """How the work is handed to the service (`service.mode`)."""
+
+    RANGE = "range"
+    """Every invocation names a range of lines of the index."""
 
 
 @dataclass(frozen=True, slots=True)

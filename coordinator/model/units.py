@@ -20,12 +20,14 @@ _SCALE |= {suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE
 _SCALE |= {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)}
 # Kubernetes limits quantities to int64; a larger exponent is a mistake of the author.
 _LARGEST_EXPONENT = 18
+_LONGEST = 40
 
 
 def parse_quantity(text: str) -> Decimal:
     """The exact value of a quantity. Raises ValueError, naming the text, if it is none."""
-    match = _QUANTITY.fullmatch(text)
+    match = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
+        text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
         raise ValueError(f"{text!r} is not a Kubernetes quantity such as 500m, 2, 3500Mi or 1.5Gi")
     number, exponent, suffix = match.groups()
     if exponent:

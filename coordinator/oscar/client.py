@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -22,7 +23,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from ..model.access import ClusterAccess, StorageAccess
 from ..model.cluster import Cluster, Quota
-from ..model.errors import ClusterError, NoStatus, clean_text
+from ..model.errors import ClusterError, NoStatus, clean_foreign
 from ..model.run import Reply, Verdict
 from ..model.service import Service
 from . import definition, release, status
@@ -204,21 +205,23 @@ def _check_status(answer: requests.Response, attempt: str) -> requests.Response:
     code = answer.status_code
     if requests.codes.ok <= code < requests.codes.multiple_choices:
         return answer
-    said = f" ({clean_text(answer.text)})" if answer.text.strip() else ""
+    said = f" ({_quote(answer)})" if answer.text.strip() else ""
     advice = {
         401: "OSCAR refused the credentials; check oscar_cluster.auth_basic or auth_token",
         403: "these credentials may not do that; ask the service's owner",
         404: "nothing there has that name; check service.name and oscar_cluster.url",
     }.get(code, f"OSCAR answered HTTP {code}")
     if unreadable := _UNREADABLE.search(answer.text):
-        name = clean_text(unreadable[1])
+        name = clean_foreign(unreadable[1])
         advice = (
             f"OSCAR cannot read the definition of service {name}, which a release before 4.1 "
             f"stored; until its ConfigMap is removed (kubectl delete configmap {name} --namespace "
             "oscar-svc), nobody can list the services; then deploy it again"
         )
     if answer.is_redirect:
-        advice = f"it redirects to {clean_text(answer.headers['Location'])}; give that as the url"
+        advice = (
+            f"it redirects to {clean_foreign(answer.headers['Location'])}; give that as the url"
+        )
     raise _Refused(f"could not {attempt}: {advice}{said}", code)
 
 
@@ -240,7 +243,7 @@ def _decode_json(answer: requests.Response, attempt: str) -> Any:
 
 def _judge_reply(answer: requests.Response, job: str) -> Reply:
     """What an answer to `POST /job` proves."""
-    code, said = answer.status_code, clean_text(answer.text)
+    code, said = answer.status_code, _quote(answer)
     detail = f"HTTP {code}" + (f": {said}" if said else "")
     if requests.codes.ok <= code < requests.codes.multiple_choices:
         return Reply(Verdict.ACCEPTED)
@@ -256,6 +259,18 @@ def _judge_reply(answer: requests.Response, job: str) -> Reply:
     if code in {502, 504} or (code == requests.codes.server_error and (timed_out or not said)):
         return Reply(Verdict.UNCERTAIN, detail)
     return Reply(Verdict.REFUSED, detail)
+
+
+def _quote(answer: requests.Response) -> str:
+    """The body for a message."""
+    return clean_foreign(answer.text, _find_sent_secrets(answer))
+
+
+def _find_sent_secrets(answer: requests.Response) -> tuple[str, ...]:
+    """The credentials of the request, which a server may echo."""
+    scheme, _, sent = str(answer.request.headers.get("Authorization", "")).partition(" ")
+    pair = b64decode(sent).decode(errors="replace") if scheme == "Basic" else ""
+    return sent, pair, pair.partition(":")[2]
 
 
 def _was_never_sent(error: requests.ConnectionError) -> bool:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..config.credentials import normalize_address, parse_folders
+from ..config.addresses import normalize_address
+from ..config.offers import parse_folders
 from ..model.access import StorageAccess
 from ..model.cluster import Allowance, Quota, Resources
 from ..model.errors import ClusterError

@@ -21,7 +21,7 @@ from minio.commonconfig import CopySource
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 
 from ..model.access import StorageAccess
-from ..model.errors import StorageError, clean_text
+from ..model.errors import StorageError, clean_foreign, clean_text
 from .retry import Sleep, retry
 
 T = TypeVar("T")
@@ -129,7 +129,7 @@ class S3Client:
         except (InvalidResponseError, ParseError) as error:
             raise StorageError(f"{what}: that address does not answer as S3 does") from error
         except (MinioException, ValueError) as error:
-            raise StorageError(f"{what}: {clean_text(str(error))}") from error
+            raise StorageError(f"{what}: {clean_foreign(str(error))}") from error
         except urllib3.exceptions.HTTPError as error:
             raise StorageError(f"{what}: {_explain_unreachable(error)}") from error
 
@@ -176,7 +176,8 @@ def _advise(error: S3Error) -> str:
         return "the object was changed at the same time; run again"
     if error.code in {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}:
         return f"it refused the credentials ({error.code}); check MinIO.access_key and secret_key"
-    return f"it answered {clean_text(error.code or 'an error')}: {clean_text(error.message or '')}"
+    code, message = error.code or "an error", error.message or ""
+    return f"it answered {clean_foreign(code)}: {clean_foreign(message)}"
 
 
 def _explain_unreachable(error: Exception) -> str:

@@ -283,7 +283,8 @@ def test_a_service_whose_outputs_would_be_listed_is_warned_of() -> None:
 
 
 def test_a_certificate_that_is_not_verified_is_warned_of() -> None:
-    assert "of MinIO is not verified" in warned(World(), MinIO={"verify": False})
+    own = {"url": "https://minio", "access_key": "key", "secret_key": "of the config's own"}
+    assert "of MinIO is not verified" in warned(World(), MinIO={**own, "verify": False})
 
 
 def test_warnings_of_the_capacity_reach_the_report() -> None:

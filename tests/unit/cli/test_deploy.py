@@ -97,6 +97,26 @@ def test_a_definition_that_lacks_something_is_refused(tmp_path: Path, missing: s
         deployed(path, cluster)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"environment": 1},
+        {"environment": {"secrets": 1}},
+        {"environment": {"secrets": ["a"]}},
+        {"environment": {"secrets": {"A": 1234}}},
+        {"name": ["a"]},
+        {"script": {"a": 1}},
+        {"script": "a\0b"},
+        {"script": "."},
+    ],
+    ids=repr,
+)
+def test_a_value_of_another_type_is_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    path = fdl(tmp_path, {**TARGET, **wrong})
+    with manager({}) as cluster, pytest.raises(ConfigError):
+        deployed(path, cluster)
+
+
 def test_nothing_is_sent_if_any_function_is_wrong(tmp_path: Path) -> None:
     path = fdl(tmp_path, TARGET, {**TARGET, "script": "absent.sh"})
     with manager({}) as cluster:
@@ -133,12 +153,22 @@ def test_a_binary_script_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "functions: {}", "functions: {oscar: [1]}", "{", "functions: {oscar: [{a: 1}]}"],
+    [
+        "",
+        "[]",
+        "functions: {}",
+        "functions: []",
+        "functions: {oscar: [1]}",
+        "functions: {oscar: 1}",
+        "{",
+        "functions: {oscar: [{a: 1}]}",
+        "functions: &a {oscar: *a}",
+    ],
 )
 def test_a_file_that_is_no_fdl_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.yaml"
     path.write_text(text)
-    with manager({}) as cluster, pytest.raises(ConfigError, match="is not an FDL file"):
+    with manager({}) as cluster, pytest.raises(ConfigError, match=r"is not an FDL|the file"):
         deployed(path, cluster)
 
 

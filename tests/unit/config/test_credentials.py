@@ -10,14 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from coordinator.config.credentials import (
-    FUNCTION_CONFIG,
-    PROVIDER_SECRETS,
-    Platform,
-    normalize_address,
-    parse_folders,
-)
+from coordinator.config.addresses import normalize_address
+from coordinator.config.credentials import Platform
 from coordinator.config.load import Config, load_config
+from coordinator.config.offers import FUNCTION_CONFIG, PROVIDER_SECRETS, parse_folders
 from coordinator.model.errors import ConfigError
 from coordinator.model.service import Folder
 
@@ -215,10 +211,85 @@ def test_a_wrong_address_in_the_environment_is_named(tmp_path: Path) -> None:
         around(tmp_path, ENVIRON | {"OSCAR_BATCH_MINIO_URL": "ftp://minio"})
 
 
-def test_a_config_may_set_tls_and_region_of_an_offered_access(tmp_path: Path) -> None:
-    section = {"verify": False, "ca_file": "/ca.pem", "region": "eu"}
-    storage = read(around(tmp_path, ENVIRON), MinIO=section).storage
-    assert (storage.verify, storage.ca_file, storage.region) == (False, "/ca.pem", "eu")
+OWN: dict[str, dict[str, Any]] = {
+    "MinIO": {"url": "https://minio.own", "access_key": "own-key", "secret_key": "own-secret"},
+    "oscar_cluster": {"url": "https://oscar.own", "auth_token": {"token": "own-token"}},
+}
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize("section", list(OWN))
+@pytest.mark.parametrize("key", ["verify", "ca_file"])
+@pytest.mark.parametrize("named", [True, False], ids=["with the address", "without"])
+def test_a_config_may_not_weaken_tls_for_the_services_own_credentials(
+    tmp_path: Path, section: str, key: str, named: bool
+) -> None:
+    (tmp_path / "ca.pem").write_text(PEM)
+    weaker: dict[str, Any] = {"verify": False, "ca_file": str(tmp_path / "ca.pem")}
+    host = {"MinIO": "https://minio.env", "oscar_cluster": "https://oscar.env"}[section]
+    given = {key: weaker[key], **({"url": host} if named else {})}
+    with pytest.raises(ConfigError) as caught:
+        read(around(tmp_path, ENVIRON), **{section: given})
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{section}.{key}: cannot be changed for the service's own")
+
+
+@pytest.mark.parametrize("section", list(OWN))
+def test_a_config_may_set_tls_for_its_own_credentials(tmp_path: Path, section: str) -> None:
+    (tmp_path / "ca.pem").write_text(PEM)
+    tls = {"verify": False, "ca_file": str(tmp_path / "ca.pem")}
+    config = read(around(tmp_path, ENVIRON), **{section: {**OWN[section], **tls}})
+    access = config.storage if section == "MinIO" else config.cluster
+    assert (access.verify, access.ca_file) == (False, str(tmp_path / "ca.pem"))
+
+
+def test_a_config_may_ask_for_verification_that_the_mount_does_not(tmp_path: Path) -> None:
+    config = read(around(mounted(tmp_path)), MinIO={"verify": True, "region": "eu"})
+    assert (config.storage.verify, config.storage.region) == (True, "eu")
+
+
+def test_a_deployer_sets_tls_in_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text(PEM)
+    tls = {
+        "OSCAR_BATCH_MINIO_VERIFY": "false",
+        "OSCAR_BATCH_OSCAR_CA_FILE": str(tmp_path / "ca.pem"),
+    }
+    config = read(around(tmp_path, ENVIRON | tls))
+    assert (config.storage.verify, config.cluster.verify) == (False, True)
+    assert config.cluster.ca_file == str(tmp_path / "ca.pem")
+
+
+def test_a_wrong_switch_in_the_environment_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="OSCAR_BATCH_MINIO_VERIFY: must be true or false"):
+        around(tmp_path, ENVIRON | {"OSCAR_BATCH_MINIO_VERIFY": "no"})
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate"], ids=repr)
+def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content)
+    section = {**OWN["MinIO"], "ca_file": str(tmp_path / "ca.pem")}
+    with pytest.raises(ConfigError, match=r"MinIO\.ca_file: is no file of CA certificates"):
+        read(around(tmp_path, ENVIRON), MinIO=section)
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/", "x" * 5000, "/proc/self/mem"])
+def test_what_is_no_regular_file_is_no_ca_file(tmp_path: Path, path: str) -> None:
+    with pytest.raises(ConfigError, match=r"MinIO\.ca_file: "):
+        read(around(tmp_path, ENVIRON), MinIO={**OWN["MinIO"], "ca_file": path})
+
+
+def test_a_token_from_a_file_may_end_with_a_line_break(tmp_path: Path) -> None:
+    environ = {"OSCAR_BATCH_OSCAR_URL": "https://oscar.env", "OSCAR_BATCH_OSCAR_TOKEN": "tok\r\n"}
+    assert around(tmp_path, environ).clusters[0].token == "tok"
+
+
+@pytest.mark.parametrize("token", ["a\nb", "ä", "a b", "\udcff"])
+def test_a_token_that_no_header_can_hold_is_named(tmp_path: Path, token: str) -> None:
+    environ = {"OSCAR_BATCH_OSCAR_URL": "https://oscar.env", "OSCAR_BATCH_OSCAR_TOKEN": token}
+    with pytest.raises(ConfigError, match="OSCAR_BATCH_OSCAR_TOKEN: must be of ASCII") as caught:
+        around(tmp_path, environ)
+    assert token not in str(caught.value)
 
 
 def test_own_credentials_need_an_address(tmp_path: Path) -> None:

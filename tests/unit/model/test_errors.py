@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.model.errors import (
+    MAX_MESSAGE,
+    MAX_PROBLEMS,
     AlreadyStarted,
     BatchError,
     ClusterError,
@@ -17,6 +20,7 @@ from coordinator.model.errors import (
     Ending,
     NoStatus,
     StorageError,
+    clean_foreign,
     clean_text,
 )
 
@@ -44,6 +48,62 @@ def test_trimmed_text_can_be_written_to_a_file(text: str) -> None:
     assert clean_text(text).encode().decode() == clean_text(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[31mb", "a\\x1b[31mb"),
+        ("a\x9bb", "a\\x9bb"),
+        ("a\u202eb\u200f", "a\\u202eb\\u200f"),
+        ("a\U000e0041b", "a\\U000e0041b"),
+        (" a\r\n\tb ", "a b"),
+    ],
+)
+def test_what_a_terminal_would_act_on_is_escaped(text: str, shown: str) -> None:
+    assert clean_text(text) == shown
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Authorization: Bearer {}",
+        '{{"headers": {{"Authorization": "Basic {}"}}}}',
+        "Location: https://user:{}@oscar.example.org/",
+        "https://{}@oscar.example.org",
+        "secret_key={}&x=1",
+        "<SecretAccessKey>{}</SecretAccessKey>",
+        "<AWSAccessKeyId>{}</AWSAccessKeyId>",
+        '"password": "{}"',
+        "X-Amz-Signature={}",
+        "bearer {} is expired",
+    ],
+)
+def test_what_looks_like_a_credential_is_not_repeated(said: str) -> None:
+    assert "aGVsbG8td29ybGQ" not in clean_foreign(said.format("aGVsbG8td29ybGQ"))
+
+
+def test_what_only_names_a_credential_is_kept() -> None:
+    said = '403 secrets "minio" already exists; basic auth is off'
+    assert clean_foreign(said) == said
+
+
+@pytest.mark.parametrize("spelling", ["p/w d", "p%2Fw%20d", "cC93IGQ=", "P/W D"])
+def test_a_known_secret_is_hidden_in_every_spelling(spelling: str) -> None:
+    assert clean_foreign(f"it said {spelling}.", ["p/w d", "P/W D", "ab"]) == "it said …."
+
+
+def test_a_message_is_short_and_escaped_whatever_it_quotes() -> None:
+    error = StorageError("x" * 1000)
+    assert (len(str(error)), str(error)[-1]) == (MAX_MESSAGE, "…")
+    assert str(ClusterError("a\x1bb")) == "a\\x1bb"
+
+
+def test_a_config_error_has_a_limited_number_of_problems() -> None:
+    error = ConfigError([f"k{i}: is wrong\x1b" for i in range(50)])
+    assert error.problems[:2] == ("k0: is wrong\\x1b", "k1: is wrong\\x1b")
+    assert error.problems[-1] == f"and {50 - MAX_PROBLEMS} more problems"
+    assert len(str(error)) <= MAX_MESSAGE
+
+
 def test_text_that_needs_no_trimming_is_kept() -> None:
     assert clean_text("jobs.batch “a” — already exists") == "jobs.batch “a” — already exists"
 
@@ -65,7 +125,7 @@ def test_every_error_says_how_it_ends_a_run() -> None:
     endings = {
         kind: kind.ending for each in BatchError.__subclasses__() for kind in subclasses(each)
     }
-    assert endings == {
+    expected: dict[type[BatchError], Ending] = {
         ConfigError: Ending.BAD_CONFIG,
         ClusterError: Ending.UNAVAILABLE,
         NoStatus: Ending.UNAVAILABLE,
@@ -74,6 +134,7 @@ def test_every_error_says_how_it_ends_a_run() -> None:
         Conflict: Ending.UNAVAILABLE,
         **{kind: Ending.UNAVAILABLE for kind in endings if kind.__name__ == "_Refused"},
     }
+    assert endings == expected
     assert not hasattr(BatchError, "ending"), "a new error must name its own"
 
 

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the environment offers: `OSCAR_BATCH_…` variables, and the files that OSCAR mounts.
+
+Every credential is read together with the address that it is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..model.access import ClusterAccess, StorageAccess
+from ..model.errors import ConfigError
+from ..model.service import Folder
+from .addresses import PRINTABLE, normalize_address
+from .document import MAX_BYTES, decode_document
+
+FUNCTION_CONFIG = "oscar/config/function_config.yaml"
+PROVIDER_SECRETS = "var/run/secrets/providers/minio.default"
+
+
+def parse_folders(raw: object) -> tuple[Folder, ...]:
+    """The folders of a service's `input` or `output` list (of its FDL or JSON form)."""
+    entries = [entry for entry in raw if isinstance(entry, dict)] if isinstance(raw, list) else []
+    return tuple(Folder.parse(str(entry["path"])) for entry in entries if entry.get("path"))
+
+
+def read_environment_storage(environ: Mapping[str, str]) -> tuple[StorageAccess, ...]:
+    given = _read_variables(environ, "MINIO", ("URL", "ACCESS_KEY", "SECRET_KEY", "REGION"))
+    if not (given["URL"] and given["ACCESS_KEY"] and given["SECRET_KEY"]):
+        return ()
+    return (
+        StorageAccess(
+            _check_offered_address("OSCAR_BATCH_MINIO_URL", given["URL"]),
+            given["ACCESS_KEY"],
+            given["SECRET_KEY"],
+            region=given["REGION"],
+            verify=_read_verify(environ, "MINIO"),
+            ca_file=environ.get("OSCAR_BATCH_MINIO_CA_FILE", ""),
+        ),
+    )
+
+
+def read_environment_cluster(environ: Mapping[str, str]) -> tuple[ClusterAccess, ...]:
+    given = _read_variables(environ, "OSCAR", ("URL", "USERNAME", "PASSWORD", "TOKEN"))
+    if not given["URL"] or not (given["TOKEN"] or (given["USERNAME"] and given["PASSWORD"])):
+        return ()
+    return (
+        ClusterAccess(
+            _check_offered_address("OSCAR_BATCH_OSCAR_URL", given["URL"]),
+            username=given["USERNAME"],
+            password=given["PASSWORD"],
+            token=given["TOKEN"],
+            verify=_read_verify(environ, "OSCAR"),
+            ca_file=environ.get("OSCAR_BATCH_OSCAR_CA_FILE", ""),
+        ),
+    )
+
+
+def _read_variables(environ: Mapping[str, str], kind: str, names: Sequence[str]) -> dict[str, str]:
+    """Variables of a kind, without the line break that values from files often end with."""
+    found = {name: environ.get(f"OSCAR_BATCH_{kind}_{name}", "").strip() for name in names}
+    for name in {"ACCESS_KEY", "TOKEN"} & found.keys():
+        if not PRINTABLE.fullmatch(found[name]):
+            variable = f"OSCAR_BATCH_{kind}_{name}"
+            raise ConfigError([f"{variable}: must be of ASCII characters, without blanks"])
+    return found
+
+
+def _read_verify(environ: Mapping[str, str], kind: str) -> bool:
+    text = environ.get(f"OSCAR_BATCH_{kind}_VERIFY", "").strip() or "true"
+    if text not in {"true", "false"}:
+        raise ConfigError([f"OSCAR_BATCH_{kind}_VERIFY: must be true or false"])
+    return text == "true"
+
+
+def read_mounted_storage(function: Mapping[str, Any], root: Path) -> tuple[StorageAccess, ...]:
+    """The default storage: OSCAR writes its address to a config file, its keys to secret files."""
+    provider = _find_mapping(function, "storage_providers", "minio", "default")
+    try:
+        access_key = (root / PROVIDER_SECRETS / "accessKey").read_text().strip()
+        secret_key = (root / PROVIDER_SECRETS / "secretKey").read_text().strip()
+    except (OSError, UnicodeDecodeError):  # not mounted: before OSCAR 3.5, or not a job at all
+        access_key, secret_key = (
+            str(provider.get(key) or "") for key in ("access_key", "secret_key")
+        )
+    if not provider.get("endpoint") or not {access_key, secret_key}.isdisjoint({"", "hidden"}):
+        return ()
+    return (
+        StorageAccess(
+            _check_offered_address("the mounted storage provider", str(provider["endpoint"])),
+            access_key,
+            secret_key,
+            region=str(provider.get("region") or ""),
+            verify=bool(provider.get("verify", True)),
+        ),
+    )
+
+
+def read_embedded_clusters(function: Mapping[str, Any]) -> tuple[ClusterAccess, ...]:
+    """The entries that oscar-cli puts into a definition; the one it deployed to comes first."""
+    clusters = _find_mapping(function, "clusters")
+    entries = {str(name): _find_mapping(clusters, name) for name in clusters}
+    own = function.get("cluster_id")
+    return tuple(
+        ClusterAccess(
+            _check_offered_address(f"the mounted cluster {name}", str(entry["endpoint"])),
+            username=str(entry["auth_user"]),
+            password=str(entry["auth_password"]),
+            verify=bool(entry.get("ssl_verify", True)),
+        )
+        for name, entry in sorted(entries.items(), key=lambda item: item[0] != own)
+        if entry.get("endpoint") and entry.get("auth_user") and entry.get("auth_password")
+    )
+
+
+def _check_offered_address(source: str, url: str) -> str:
+    try:
+        return normalize_address(url)
+    except ValueError as error:
+        raise ConfigError([f"{source}: {error}"]) from error
+
+
+def read_function_config(root: Path) -> Mapping[str, Any]:
+    try:
+        # It holds the service's whole script.
+        function = decode_document((root / FUNCTION_CONFIG).read_bytes(), most_yaml=MAX_BYTES)
+    except (OSError, ConfigError):
+        return {}
+    return function if isinstance(function, dict) else {}
+
+
+def _find_mapping(raw: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    """A nested mapping; empty where it is absent, null or of another type."""
+    for key in path:
+        inner = raw.get(key)
+        raw = inner if isinstance(inner, dict) else {}
+    return raw
