@@ -22,7 +22,13 @@ from pathlib import Path
 
 from sandbox.handle import CHECKOUT, Sandbox, run_sandbox, wait_until
 
-TARGET = {"name": "target", "image": "i", "script": "true", "cpu": "100m", "memory": "64Mi"}
+TARGET = {
+    "name": "target",
+    "image": "i",
+    "script": "# oscar-batch worker 1\ntrue",
+    "cpu": "100m",
+    "memory": "64Mi",
+}
 
 
 def main() -> int:
@@ -67,7 +73,10 @@ def prepare(sandbox: Sandbox, items: int) -> None:
 def drop(sandbox: Sandbox) -> float:
     """Seconds until the target has a job it did not have before; waits for all to end."""
     known = set(sandbox.list_jobs("target"))
-    config = {"bucket": {"name": "data", "folder_prefix": "input/"}, "service": {"name": "target"}}
+    config = {
+        "bucket": {"name": "data", "folder_prefix": "input/"},
+        "service": {"name": "target", "mode": "range"},
+    }
     text = json.dumps(config).encode()
     begun = time.monotonic()
     sandbox.minio.put_object("oscar-batch", "in/config.json", io.BytesIO(text), len(text))

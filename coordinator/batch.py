@@ -16,11 +16,12 @@ from .config.load import Config
 from .drive import preflight
 from .drive.endings import end_with_outcomes, end_without_invocations
 from .drive.indexing import build_index, count_only
+from .drive.modes import choose_mode
 from .drive.posting import make_post
 from .drive.progress import Progress
 from .drive.submission import Clock, Pace, Steps, submit_chunks
 from .model.cluster import Capacity
-from .model.errors import Ending
+from .model.errors import ConfigError, Ending
 from .model.items import Index
 from .model.run import Outcome, Plan, Report
 from .model.service import Service
@@ -55,6 +56,7 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
         service = clients.oscar.read_service(config.service)
         repeat_lost = clients.oscar.names_jobs()
         preflight.refuse_triggers(config.locations, service)
+        decide_mode(config, service, progress)
         progress.warn(*preflight.find_warnings(config.locations.data, service))
         progress.warn(*preflight.warn_unverified(config.storage, config.cluster))
     if not config.dry_run:
@@ -83,6 +85,17 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
     with progress.stage("invoke"):
         outcomes = invoke(clients, service, plan, progress, repeat_lost=repeat_lost)
     return progress.make_report(*end_with_outcomes(plan, outcomes))
+
+
+def decide_mode(config: Config, service: Service, progress: Progress) -> None:
+    """Records the mode of the run. Raises ConfigError if there is none; a dry run only warns."""
+    choice = choose_mode(config.mode, service, config.locations.data)
+    if choice.mode:
+        progress.setting["mode"] = f"{choice.mode}, because {choice.reason}"
+    elif config.dry_run:
+        progress.warn(f"a run would be refused: {choice.reason}")
+    else:
+        raise ConfigError([choice.reason])
 
 
 def write_index(config: Config, clients: Clients, layout: RunLayout) -> Index:

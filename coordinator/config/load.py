@@ -33,7 +33,7 @@ class Config:
     service: str
     locations: Locations
     selection: Selection
-    mode: Mode = Mode.RANGE
+    mode: Mode = Mode.AUTO
     capacity_rules: CapacityRules = field(default_factory=CapacityRules)
     chunk_rules: ChunkRules = field(default_factory=ChunkRules)
     cost: Cost = field(default_factory=Cost)

@@ -128,7 +128,7 @@ KEYS: Mapping[str, _Key] = {
     "oscar_cluster.verify": _Key(checks.check_flag, None),
     "oscar_cluster.ca_file": _Key(),
     "oscar_cluster.timeout_s": _Key(make_number_check(above=0, below=checks.DAY_S), 30.0),
-    "service.mode": _Key(make_choice_check(Mode), Mode.RANGE),
+    "service.mode": _Key(make_choice_check(Mode), Mode.AUTO),
     "service.name": _Key(
         checks.check_service, required="the OSCAR service that processes the files"
     ),

@@ -9,13 +9,6 @@ from enum import StrEnum
 from .cluster import Allowance, Resources
 
 
-class Mode(StrEnum):
-    """How the work is handed to the service (`service.mode`)."""
-
-    RANGE = "range"
-    """Every invocation names a range of lines of the index."""
-
-
 @dataclass(frozen=True, slots=True)
 class Folder:
     """A folder in a bucket; `prefix` is empty (the whole bucket) or ends with `/`."""
@@ -43,6 +36,15 @@ def normalize_prefix(prefix: str) -> str:
     return f"{inner}/" if inner else ""
 
 
+class Mode(StrEnum):
+    """How a run hands its items to the service."""
+
+    AUTO = "auto"
+    """The definition of the service decides."""
+    RANGE = "range"
+    """An invocation gets the numbers of its first and last index line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """The target service, as far as a run needs to know it."""
@@ -54,6 +56,8 @@ class Service:
     """Folders in which every new object starts a job."""
     outputs: tuple[Folder, ...] = ()
     mount: Folder | None = None
+    has_kit: bool = False
+    """Whether its script has the marker of the worker kit."""
     owner: str = ""
     interlink_node: str = ""
     """The virtual node that alone runs its jobs; empty for ordinary services."""

@@ -7,6 +7,7 @@ OSCAR's own default.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from ..model.units import parse_bytes, parse_millicores
 
 # OSCAR's own defaults (its pkg/types/service.go), for definitions that leave them out.
 _DEFAULT_CPU, _DEFAULT_MEMORY = "0.2", "256Mi"
+# What a script with the worker kit has in a line of its own.
+_KIT = re.compile(r"^[ \t]*# oscar-batch worker 1[ \t\r]*$", re.MULTILINE)
 # A million cores, an exbibyte.
 _MOST_MILLICORES, _MOST_BYTES = 10**9, 2**60
 
@@ -50,6 +53,7 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
         inputs=parse_folders(raw.get("input")),
         outputs=parse_folders(raw.get("output")),
         mount=Folder.parse(mount) if mount else None,
+        has_kit=_KIT.search(str(raw.get("script") or "")) is not None,
         owner=str(raw.get("owner") or ""),
         interlink_node=str(raw.get("interlink_node_name") or ""),
         sgx=bool(raw.get("enable_sgx")),

@@ -15,8 +15,11 @@ from typing import Any
 
 from sandbox.handle import Sandbox
 
-# Keeps each invocation it gets as an output object named after the job.
-RECORDER = 'cp "$INPUT_FILE_PATH" "$TMP_OUTPUT_DIR/$JOB_UUID.json"\n'
+# Keeps each invocation it gets as an output object named after the job. Its marker says that it
+# takes ranges, though it mounts nothing.
+RECORDER = '# oscar-batch worker 1\ncp "$INPUT_FILE_PATH" "$TMP_OUTPUT_DIR/$JOB_UUID.json"\n'
+# Takes ranges too, and does nothing with them.
+IDLE = "# oscar-batch worker 1\ntrue\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def config_for(
             "auth_basic": {"username": sandbox.username, "password": sandbox.password},
             "auth_token": {"token": ""},
         },
-        "service": {"name": service},
+        "service": {"name": service, "mode": "range"},
     }
     for section, keys in sections.items():
         config[section] = {**config.get(section, {}), **keys}

@@ -84,7 +84,10 @@ def drop(sandbox: Sandbox, name: str, text: bytes) -> dict[str, str]:
 
 
 def test_a_dropped_config_without_credentials_runs_the_target(cluster: Sandbox) -> None:
-    config = {"bucket": {"name": "data", "folder_prefix": "input"}, "service": {"name": "target"}}
+    config = {
+        "bucket": {"name": "data", "folder_prefix": "input"},
+        "service": {"name": "target", "mode": "range"},
+    }
 
     report = drop(cluster, "my config (1).json", json.dumps(config).encode())
 
@@ -109,7 +112,7 @@ def test_a_config_for_another_address_gets_none_of_the_clusters_credentials(
         "MinIO": {"url": "http://127.0.0.1:9"},
         "bucket": {"name": "data"},
         "oscar_cluster": {"url": "http://127.0.0.1:9"},
-        "service": {"name": "target"},
+        "service": {"name": "target", "mode": "range"},
     }
 
     report = drop(cluster, "greedy.json", json.dumps(config).encode())
@@ -119,7 +122,10 @@ def test_a_config_for_another_address_gets_none_of_the_clusters_credentials(
 
 
 def test_no_credential_is_in_any_output(cluster: Sandbox, seen_arguments: set[str]) -> None:
-    bare = {"bucket": {"name": "data", "folder_prefix": "input/"}, "service": {"name": "target"}}
+    bare = {
+        "bucket": {"name": "data", "folder_prefix": "input/"},
+        "service": {"name": "target", "mode": "range"},
+    }
     given = config_for(cluster, "target", "data", output={"file": ""})
     for name, config in (("bare.json", bare), ("given.json", given)):
         assert drop(cluster, name, json.dumps(config).encode())["ending"] == "submitted"

@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.handle import Sandbox
 from tests.functional.conftest import Deploy
-from tests.functional.coordination import config_for, coordinate, fill, keys_of
+from tests.functional.coordination import IDLE, config_for, coordinate, fill, keys_of
 from tests.functional.relay import relay
 
 COST = {
@@ -28,7 +28,7 @@ COST = {
 @pytest.fixture
 def target(sandbox: Sandbox, deploy: Deploy, name: str) -> str:
     """A service of 1 CPU, and 60 items for it."""
-    deploy("true", cpu="1", memory="256Mi")
+    deploy(IDLE, cpu="1", memory="256Mi")
     fill(sandbox, f"{name}-data", [f"input/{n:02}" for n in range(60)], size=10)
     return name
 
@@ -107,7 +107,7 @@ def test_the_config_decides_how_to_cut(sandbox: Sandbox, target: str, tmp_path: 
 def test_a_service_larger_than_every_node_is_an_error_that_names_the_nearest(
     sandbox: Sandbox, deploy: Deploy, name: str, tmp_path: Path
 ) -> None:
-    deploy("true", cpu="1", memory="1Ti")
+    deploy(IDLE, cpu="1", memory="1Ti")
     fill(sandbox, f"{name}-data", ["input/a"])
     ran = coordinate("run", config_for(sandbox, name, f"{name}-data"), tmp_path)
     assert ran.code == 4

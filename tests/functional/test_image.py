@@ -109,7 +109,7 @@ def test_the_whole_job_runs_inside_the_container_as_nobody_special(
     fill(sandbox, f"{name}-data", [f"input/{i:02}.jpg" for i in range(12)])
     config = {
         "bucket": {"name": f"{name}-data", "folder_prefix": "input"},
-        "service": {"name": name},
+        "service": {"name": name, "mode": "range"},
     }
 
     ran = run_job(job, config, sandbox)

@@ -12,6 +12,7 @@ import pytest
 from sandbox.handle import Sandbox, run_sandbox
 from tests.functional.conftest import Deploy
 from tests.functional.coordination import (
+    IDLE,
     RECORDER,
     config_for,
     content,
@@ -225,7 +226,7 @@ def test_every_form_of_quantity_counts(
 def test_a_full_cluster_is_an_outcome_with_its_reason(
     sandbox: Sandbox, deploy: Deploy, name: str, tmp_path: Path
 ) -> None:
-    deploy("true", cpu="64", memory="256Mi")
+    deploy(IDLE, cpu="64", memory="256Mi")
     fill(sandbox, f"{name}-data", ["input/a.jpg"])
 
     ran = coordinate("run", config_for(sandbox, name, f"{name}-data"), tmp_path)
@@ -285,9 +286,23 @@ def test_an_index_that_would_trigger_the_service_is_refused_before_anything_is_w
     assert keys_of(sandbox, bucket) == []
 
 
+def test_a_service_that_cannot_read_ranges_is_refused_with_the_reason(
+    sandbox: Sandbox, deploy: Deploy, name: str, tmp_path: Path
+) -> None:
+    deploy("cat", input=[{"storage_provider": "minio.default", "path": f"{name}-in/in"}])
+    fill(sandbox, f"{name}-data", ["input/a.jpg"])
+
+    ran = coordinate("run", config_for(sandbox, name, f"{name}-data"), tmp_path)
+
+    assert ran.code == 2
+    assert f"neither mounts bucket {name}-data nor has the worker kit" in ran.report["message"]
+    assert keys_of(sandbox, f"{name}-data") == ["input/a.jpg"]
+    assert sandbox.list_jobs(name) == {}
+
+
 def test_a_cluster_without_status_needs_a_configured_parallelism(tmp_path: Path) -> None:
     with run_sandbox(tmp_path, ["--status-shape", "500"]) as sandbox:
-        sandbox.deploy({"name": "target", "image": "i", "script": "true"})
+        sandbox.deploy({"name": "target", "image": "i", "script": IDLE})
         fill(sandbox, "data", ["input/a.jpg", "input/b.jpg", "input/c.jpg"])
 
         without = coordinate("run", config_for(sandbox, "target", "data"), tmp_path / "1")

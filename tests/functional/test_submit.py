@@ -55,7 +55,7 @@ def run(
 
 CONFIG: dict[str, Any] = {
     "bucket": {"name": "photos", "folder_prefix": "input/"},
-    "service": {"name": "target"},
+    "service": {"name": "target", "mode": "range"},
 }
 
 

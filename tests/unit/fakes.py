@@ -11,7 +11,7 @@ from coordinator.model.cluster import Basis, Cluster, Node, Quota, Resources
 from coordinator.model.errors import Conflict, StorageError
 from coordinator.model.object_columns import ObjectColumns
 from coordinator.model.run import Reply, Verdict
-from coordinator.model.service import Service
+from coordinator.model.service import Folder, Service
 from coordinator.oscar.client import OscarClient
 from coordinator.storage.bucket import Bucket
 from coordinator.storage.pages import ListQuery
@@ -75,7 +75,7 @@ class FakeOscar(OscarClient):
     """A cluster in memory; `answer` is asked for the reply to every invocation."""
 
     def __init__(self, service: Service | None = None, cluster: Cluster = ROOMY) -> None:
-        self.services = [service or make.service()]
+        self.services = [service or make.service(mount=Folder("data", ""))]
         """What each reading of the service returns, the last one forever."""
         self.cluster, self.quota = cluster, None
         self.error: BaseException | None = None

@@ -28,7 +28,7 @@ from tests.unit.fakes import FakeBucket, FakeOscar
 
 GIB = 2**30
 ITEMS = {f"in/{name}": b"x" * size for size, name in enumerate("abcdefgh", start=1)}
-TARGET = make.service(outputs=(Folder("data", "out/"),))
+TARGET = make.service(outputs=(Folder("data", "out/"),), mount=Folder("data", ""))
 CLOCK = Clock(time.monotonic, threading.Event.wait)
 FOUND = {"startup_s": 2.0, "seconds_per_item": 3.0, "seconds_per_byte": 0.0, "speeds": []}
 
@@ -278,7 +278,7 @@ def warned(world: World, **sections: Any) -> str:
 
 
 def test_a_service_whose_outputs_would_be_listed_is_warned_of() -> None:
-    world = World(service=make.service(outputs=(Folder("data", "in/out/"),)))
+    world = World(service=replace(TARGET, outputs=(Folder("data", "in/out/"),)))
     assert "a later run will list them as items" in warned(world)
 
 
@@ -294,8 +294,7 @@ def test_warnings_of_the_capacity_reach_the_report() -> None:
 
 
 def test_keys_that_the_mount_shows_differently_are_warned_of() -> None:
-    mounting = replace(TARGET, mount=Folder("data", ""))
-    report = World({"in/a": b"x", "in/t\tb": b"x"}, service=mounting).run()
+    report = World({"in/a": b"x", "in/t\tb": b"x"}).run()
     assert any(warning.startswith("1 of the keys contain") for warning in report.warnings)
     assert report.plan.index.items == 2  # type: ignore[union-attr]
 
@@ -317,6 +316,30 @@ def test_a_run_that_would_trigger_the_service_is_refused_before_anything_is_writ
     with pytest.raises(ConfigError, match="would start jobs"):
         world.run()
     assert world.data.objects == ITEMS
+
+
+UNSUITED = make.service(outputs=(Folder("data", "out/"),))
+
+
+def test_a_service_that_cannot_take_ranges_is_refused_before_anything_is_written() -> None:
+    world = World(service=UNSUITED)
+    with pytest.raises(ConfigError, match="neither mounts bucket data nor has the worker kit"):
+        world.run()
+    assert (world.data.objects, world.oscar.bodies) == (ITEMS, [])
+
+
+def test_a_dry_run_on_an_unsuited_service_lists_and_names_that_first() -> None:
+    report = World(service=UNSUITED).run(run={"dry_run": True})
+    assert report.warnings[0].startswith("a run would be refused: service.name: target neither")
+    assert (report.ending, report.plan.index.items) == (Ending.PLANNED, 8)  # type: ignore[union-attr]
+
+
+def test_the_mode_that_the_config_says_is_used() -> None:
+    world = World(service=replace(TARGET, inputs=(Folder("data", "in/"),)))
+    with pytest.raises(ConfigError, match=r"^service\.mode: target mounts"):
+        world.run()
+    assert world.run(service={"name": "target", "mode": "range"}).ending is Ending.SUBMITTED
+    assert world.progress.setting["mode"] == "range, because target mounts data/"
 
 
 # What the answers mean.

@@ -260,8 +260,9 @@ def test_chunk_bytes_may_have_a_unit() -> None:
     assert config(plan={"chunk_bytes": "1Mi"}).chunk_rules.chunk_bytes == 2**20
 
 
-def test_the_mode_is_range() -> None:
-    assert config().mode is config(service={"name": "target", "mode": "range"}).mode is Mode.RANGE
+def test_the_mode_is_left_to_the_service_unless_it_is_given() -> None:
+    assert config().mode is Mode.AUTO
+    assert config(service={"name": "target", "mode": "range"}).mode is Mode.RANGE
 
 
 def test_a_key_that_holds_a_whole_path_is_not_known() -> None:

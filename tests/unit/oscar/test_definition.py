@@ -99,3 +99,21 @@ def test_a_quota_of_another_form_is_an_error_or_no_bound(resources: object) -> N
         return
     with pytest.raises(ClusterError):
         definition.parse_quota({"resources": resources})
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        ("#!/bin/sh\n# oscar-batch worker 1\npython3 -\n", True),
+        ("\t# oscar-batch worker 1 \r\necho\r\n", True),
+        ("# oscar-batch worker 1", True),
+        ("# oscar-batch worker 2\n", False),
+        ("echo '# oscar-batch worker 1'\n", False),
+        ("# not oscar-batch worker 1\n", False),
+        ("", False),
+        (None, False),
+        (7, False),
+    ],
+)
+def test_the_kit_is_known_by_its_marker(script: object, found: bool) -> None:
+    assert definition.parse_service({"name": "target", "script": script}).has_kit is found
