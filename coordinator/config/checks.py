@@ -14,8 +14,9 @@ from enum import StrEnum
 from typing import Any
 
 from ..model.errors import clean_text
+from ..model.globs import compile_globs
 from ..model.planning import MOST_SPEEDS
-from ..model.selection import compile_glob, parse_time
+from ..model.selection import parse_time
 from ..model.units import parse_bytes
 from .addresses import PRINTABLE, normalize_address
 
@@ -23,7 +24,7 @@ from .addresses import PRINTABLE, normalize_address
 DAY_S = 86_400
 _MOST_CHARACTERS = 16 * 1024
 _MOST_KEY_BYTES = 1024
-_MOST_GLOBS = 100
+_MOST_GLOBS, _MOST_GLOB_CHARACTERS = 100, 10_000
 _MOST_COUNT, _MOST_BYTES = 10**9, 2**63
 _RUN_ID = re.compile("[0-9]{8}t[0-9]{6}z-[0-9a-f]{6}")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*[A-Za-z0-9]")
@@ -188,8 +189,10 @@ def check_globs(value: object) -> tuple[str, ...]:
     texts = [check_key(each) for each in (value if isinstance(value, list) else [value])]
     if len(texts) > _MOST_GLOBS:
         raise ValueError(f"must be at most {_MOST_GLOBS} globs, not {len(texts)}")
+    if sum(map(len, texts)) > _MOST_GLOB_CHARACTERS:
+        raise ValueError(f"must have at most {_MOST_GLOB_CHARACTERS} characters in all")
     for text in texts:
-        compile_glob(text)
+        compile_globs([text])
     return tuple(texts)
 
 

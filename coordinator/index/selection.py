@@ -9,14 +9,14 @@ what runs leave in the bucket.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from ..model.errors import ConfigError
+from ..model.globs import compile_globs
 from ..model.object_columns import ObjectColumns
-from ..model.selection import Rules, compile_glob, parse_time
+from ..model.selection import Rules, parse_time
 
 MARKERS = "folder markers"
 OF_RUNS = "files of runs"
@@ -65,10 +65,10 @@ def _compile_rules(rules: Rules) -> Iterator[tuple[str, _Keep]]:
     if folder:  # a manifest may name what lies elsewhere
         yield "bucket.folder_prefix", lambda batch: (key.startswith(folder) for key in batch.keys)
     if rules.include:
-        wanted = _compile_any([compile_glob(glob) for glob in rules.include])
+        wanted = compile_globs(rules.include)
         yield "bucket.include", lambda batch: (wanted(key, below) for key in batch.keys)
     if rules.exclude:
-        unwanted = _compile_any([compile_glob(glob) for glob in rules.exclude])
+        unwanted = compile_globs(rules.exclude)
         yield "bucket.exclude", lambda batch: (not unwanted(key, below) for key in batch.keys)
     if (least := rules.min_size) is not None:
         yield "bucket.min_size", lambda batch: (size >= least for size in _require_sizes(batch))
@@ -81,11 +81,6 @@ def _compile_rules(rules: Rules) -> Iterator[tuple[str, _Keep]]:
             "bucket.modified_before",
             lambda batch: (time < before for time in _parse_times(batch)),
         )
-
-
-def _compile_any(patterns: list[re.Pattern[bytes]]) -> Callable[[bytes, int], object]:
-    whole = b"|".join(b"(?:" + each.pattern + b")" for each in patterns)
-    return re.compile(whole, re.DOTALL).fullmatch
 
 
 def _find_markers(batch: ObjectColumns) -> list[bool]:

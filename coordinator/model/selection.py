@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -77,48 +76,3 @@ def parse_time(text: str) -> datetime:
     """A time as servers and people write it (ISO-8601), UTC where it names no zone."""
     found = datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def compile_glob(glob: str) -> re.Pattern[bytes]:
-    """A glob as an expression for the whole key below the folder. Raises ValueError."""
-    if not glob.strip("/"):
-        raise ValueError("must be a glob such as *.jpg or 2024/**/*.jpg")
-    path = glob.lstrip("/") if "/" in glob else f"**/{glob}"
-    translated, position = "", 0
-    while position < len(path):
-        text, position = _translate_glob(path, position)
-        translated += text
-    # Over bytes "." would be a byte, so letters outside ASCII are spelled as UTF-8 allows them.
-    return re.compile(translated.encode(), re.DOTALL)
-
-
-_LETTER = r"(?:[^/\x80-\xff]|[\xc2-\xf4][\x80-\xbf]+)"
-
-
-def _translate_glob(path: str, at: int) -> tuple[str, int]:
-    """The expression of the glob's next element, and where the one after it starts."""
-    if path.startswith("**/", at) and (at == 0 or path[at - 1] == "/"):
-        return "(?:.*/)?", at + 3
-    if path.startswith("**", at):
-        return ".*", at + 2
-    if path[at] == "*":
-        return "[^/]*", at + 1
-    if path[at] == "?":
-        return _LETTER, at + 1
-    end = path.find("]", at + 3 if path.startswith("[!", at) else at + 2)
-    if path[at] == "[" and end > 0:
-        return _translate_choice(path[at + 1 : end]), end + 1
-    return re.escape(path[at]), at + 1
-
-
-def _translate_choice(inside: str) -> str:
-    """`[a-z0]` and `[!a-z0]`. A letter outside ASCII is several bytes, so none may be in it."""
-    if not inside.isascii():
-        raise ValueError(f"[{inside}] may only hold ASCII characters")
-    body = inside.removeprefix("!")
-    escaped = re.sub(r"([\\\[\]^&~|])", r"\\\1", body)
-    try:
-        re.compile(f"[{escaped}]")
-    except re.error as error:
-        raise ValueError(f"[{inside}] is not a choice of characters") from error
-    return f"(?:(?![{escaped}]){_LETTER})" if inside != body else f"(?!/)[{escaped}]"
