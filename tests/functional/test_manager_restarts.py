@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import random
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,31 +19,40 @@ from tests.functional.coordination import Ran, config_for, coordinate, fill
 pytestmark = pytest.mark.any_storage
 
 CHUNKS, KILLS = 60, 10
-AWAY_S = 0.3
+AWAY_S = 0.2
+MANY = 100_000
 # Its log is the invocation that it got.
 SCRIPT = 'cat "$INPUT_FILE_PATH"; sleep 0.1\n'
 
 
-def kill_at_random_moments(box: Sandbox, service: str, seed: int) -> None:
-    """Kills the manager again and again once the first job exists."""
-    chance = random.Random(seed)
-    wait_until(lambda: box.list_jobs(service) or None, 60, lambda: "no job appears")
-    for _ in range(KILLS):
-        time.sleep(chance.uniform(0, 0.6))
-        box.wait_for_manager()
+def count_posts(box: Sandbox) -> int:
+    """How many invocations have arrived: each takes one from the fault that delays its answer."""
+    box.wait_for_manager()
+    return MANY - int(box.chaos("GET", "faults")[0]["times"])
+
+
+def kill_at_random_moments(box: Sandbox, seed: int, hits: list[int]) -> None:
+    """Kills the manager whenever as many invocations have arrived as chance says."""
+    moments = sorted(random.Random(seed).sample(range(1, CHUNKS - 10), KILLS))
+    for moment in moments:
+        wait_until(lambda at=moment: count_posts(box) >= at or None, 60, lambda: "no more come")  # type: ignore[misc]
         box.kill_manager(AWAY_S)
+        hits.append(moment)
 
 
 def submit_under_fire(box: Sandbox, service: str, folder: Path, seed: int) -> Ran:
     """A run of 60 chunks; each answer leaves a while after the job exists, if it leaves."""
     bucket = f"{service}-data"
     fill(box, bucket, [f"input/{number:02}.jpg" for number in range(CHUNKS)])
-    box.fail("POST", "/job/*", times=1000, delay_s=0.05, answer_delay_s=0.05)
+    box.fail("POST", "/job/*", times=MANY, delay_s=0.05, answer_delay_s=0.05)
     config = config_for(box, service, bucket, plan={"chunk_items": 1})
-    killer = threading.Thread(target=kill_at_random_moments, args=(box, service, seed))
+    hits: list[int] = []
+    killer = threading.Thread(target=kill_at_random_moments, args=(box, seed, hits))
     killer.start()
     try:
-        return coordinate("run", config, folder)
+        ran = coordinate("run", config, folder)
+        assert len(hits) == KILLS, "the run ended before the last kill"
+        return ran
     finally:
         killer.join()
 
