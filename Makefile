@@ -10,7 +10,7 @@ OSCAR_CLI_VERSION := v1.12.2
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-minio check lint minio oscar-cli bench-drop bench-index bench-plan image deploy clean
+.PHONY: help venv demo test coverage test-minio test-live record check lint minio oscar-cli bench-drop bench-index bench-plan image deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,12 @@ coverage: $(VENV)/.ready ## fails if unit tests reach less than 90 % of the spin
 
 test-minio: $(VENV)/.ready ## the functional tests on a real MinIO; skipped without one, see `make minio`
 	OSCAR_SANDBOX_STORAGE=minio $(BIN)/python -m pytest -n 2 tests/functional
+
+test-live: $(VENV)/.ready ## the main job on your cluster, see tests/live/README.md (ARGS=--yes asks nothing)
+	$(BIN)/python -m tests.live $(ARGS)
+
+record: $(VENV)/.ready ## your cluster's answers for a bug report, secrets replaced: build/recording.json
+	$(BIN)/python -m tests.live.record build/recording.json
 
 bench-index: $(VENV)/.ready ## the index beside other listers, on SeaweedFS and MinIO ($$MINIO_BINARY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements-dev.txt --editable '.[bench]'
