@@ -19,6 +19,7 @@ from . import state
 from .api import status_shapes
 from .api.listener import HOST
 from .api.routes import STATUS_FAILURE
+from .cluster.latencies import parse_latencies
 from .cluster.profiles import NEWEST, PROFILES
 from .cluster.resources import parse_nodes
 from .jobs.pods import parse_image
@@ -126,6 +127,13 @@ def _add_release(up: argparse.ArgumentParser) -> None:
         help="restart the storage when a service is created or deleted",
     )
     add(
+        "--latencies",
+        type=_describe_error(parse_latencies),
+        default="none",
+        metavar="none|real|NAME=SECONDS,...",
+        help="real: services take 6.5 s to change, deleted and evicted jobs run on for 30 s",
+    )
+    add(
         "--mount-delay",
         type=float,
         default=0,
@@ -173,6 +181,7 @@ def _execute_up(arguments: argparse.Namespace) -> int:
         job_ttl_s=arguments.job_ttl,
         request_budget=arguments.request_budget,
         storage_restarts=arguments.storage_restarts,
+        latencies=arguments.latencies,
         mount_delay_s=arguments.mount_delay,
         chaos=arguments.chaos,
     )

@@ -150,6 +150,10 @@ class Sandbox:
         """Delete these jobs of the service, or all of them, as when their TTL is over."""
         self.chaos("POST", f"services/{name}/vanish", **({"jobs": jobs} if jobs else {}))
 
+    def evict(self, name: str, *jobs: str) -> None:
+        """Evict the pods of these jobs of the service, or of all of them."""
+        self.chaos("POST", f"services/{name}/evict", **({"jobs": jobs} if jobs else {}))
+
     def expire_pages(self) -> None:
         self.chaos("POST", "pages/expire")
 

@@ -15,14 +15,15 @@ from pathlib import Path
 
 from aiohttp import ClientError, ClientSession
 
+from .api import job_routes
 from .api.accounts import Account
 from .api.budget import Budget, Unlimited
 from .api.chaos import Chaos, Cluster
 from .api.faults import Faults
 from .api.hook import make_hook
-from .api.job_routes import JobRoutes
 from .api.listener import Listener
 from .api.routes import Api, Settings
+from .cluster.latencies import Latencies
 from .cluster.nodes import Nodes
 from .cluster.profiles import Profile
 from .cluster.resources import Node
@@ -69,6 +70,7 @@ class Options:
     """None: the profile's."""
     request_budget: bool
     storage_restarts: bool
+    latencies: Latencies
     mount_delay_s: float
     chaos: bool
 
@@ -125,22 +127,25 @@ def _build(
     storage, notifier = s3
     profile = options.profile
     provider = Provider(storage.url, storage.keys.access, storage.keys.secret)
-    rules = Rules(profile, options.storage_restarts)
+    rules = Rules(profile, options.storage_restarts, options.latencies.service_s)
     services = Services(storage, notifier, provider, rules)
     pod_options = PodOptions(profile, options.images, options.mount_delay_s)
     pods = Pods(state.directory, provider, services.get, pod_options)
     ttl_s = profile.job_ttl_s if options.job_ttl_s is None else options.job_ttl_s
-    jobs = Jobs(Nodes(options.nodes), pods, ttl_s)
+    jobs = Jobs(Nodes(options.nodes), pods, ttl_s, options.latencies)
     budget = Budget() if options.request_budget else Unlimited()
-    job_routes = JobRoutes(profile, services, jobs, pods, budget)
+    pace = job_routes.Manager(budget, options.latencies)
+    routes_of_jobs = job_routes.JobRoutes(profile, services, jobs, pods, pace)
     faults = Faults()
     chaos = None
     if options.chaos:
-        cluster = Cluster(services, jobs, job_routes, storage, ports.manager, pods, ports.relay.url)
+        cluster = Cluster(
+            services, jobs, routes_of_jobs, storage, ports.manager, pods, ports.relay.url
+        )
         chaos = Chaos(cluster, faults)
     shape = options.status_shape or profile.status_shape
     settings = Settings(account, provider, profile, shape)
-    parts = (services, jobs, job_routes, storage, ports.manager, budget, faults, chaos)
+    parts = (services, jobs, routes_of_jobs, storage, ports.manager, budget, faults, chaos)
     return pods, jobs, Api(settings, *parts)
 
 

@@ -59,7 +59,9 @@ def check_job_access(header: str | None, service_token: str | None) -> Refusal |
     if _is_jwt(token):
         return Refusal(400, "oidc is not enabled")
     return Refusal(
-        502, "token contains an invalid number of segments" + "error getting token's issuer"
+        502,
+        "token is malformed: token contains an invalid number of segments"
+        "Error getting oidc manager for issuer ''",
     )
 
 
@@ -67,7 +69,7 @@ def make_refusal(refusal: Refusal) -> web.Response:
     headers = {"WWW-Authenticate": 'Basic realm="Authorization Required"'}
     return web.Response(
         status=refusal.status,
-        text=refusal.text,
+        text=refusal.text or None,
         headers=headers if refusal.challenge else None,
     )
 

@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns requests into the Kubernetes calls they cost, and those into waiting.
+"""How many Kubernetes calls a request costs, and how long it waits for them.
 
 The manager's Kubernetes client makes 5 calls a second, 10 at once after a rest, for all endpoints
-together. A call that is over the budget waits its turn; nothing is refused.
+together. Calls to the batch API (jobs) have a budget of their own, as large as that of all other
+calls. A call over the budget waits for its turn; nothing is refused.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 CALLS_PER_S = 5.0
 BURST = 10
+SUBMIT = "POST /job/{service}"
 
-# Kubernetes calls of one request, by method and route; listing jobs costs more for each job.
+# Core calls of one request, by method and route; listing jobs costs more for each job. Those of a
+# submission differ between releases.
 COSTS = {
-    "POST /job/{service}": 4,  # the service's ConfigMap, two secrets, the job
     "GET /system/logs/{service}": 3,
     "DELETE /system/logs/{service}": 3,
-    "GET /system/logs/{service}/{job}": 3,
+    "GET /system/logs/{service}/{job}": 4,
     "DELETE /system/logs/{service}/{job}": 3,
     "GET /system/services": 1,
     "GET /system/services/{service}": 1,
@@ -31,8 +34,34 @@ COSTS = {
 }
 
 
-class Budget:
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The Kubernetes calls of a request, by the budget that they take from."""
+
+    core: int = 0
+    batch: int = 0
+
+
+def find_cost(route: str, post_calls: int) -> Cost:
+    """The cost of a request to this route, in a release where a submission costs so much."""
+    return Cost(post_calls, 1) if route == SUBMIT else Cost(COSTS.get(route, 0))
+
+
+class _Bucket:
     """A token bucket in which callers queue; a call's place in it is fixed when it is made."""
+
+    def __init__(self) -> None:
+        self._paid_until = 0.0
+
+    def reserve(self, now: float) -> float:
+        """Take a call, and return how long it has to wait."""
+        earliest = max(self._paid_until, now - BURST / CALLS_PER_S)
+        self._paid_until = earliest + 1 / CALLS_PER_S
+        return max(0.0, self._paid_until - now)
+
+
+class Budget:
+    """The two budgets of the manager."""
 
     def __init__(
         self,
@@ -41,19 +70,19 @@ class Budget:
     ) -> None:
         self._clock = clock
         self._sleep = sleep
-        self._paid_until = 0.0
+        self._core = _Bucket()
+        self._batch = _Bucket()
 
-    async def spend(self, calls: int) -> None:
+    async def spend(self, cost: Cost) -> None:
         """Make the calls one after the other; those of other requests come in between."""
-        for _ in range(calls):
-            now = self._clock()
-            self._paid_until = max(self._paid_until, now - BURST / CALLS_PER_S) + 1 / CALLS_PER_S
-            if (wait_s := self._paid_until - now) > 0:
-                await self._sleep(wait_s)
+        for bucket, calls in ((self._core, cost.core), (self._batch, cost.batch)):
+            for _ in range(calls):
+                if (wait_s := bucket.reserve(self._clock())) > 0:
+                    await self._sleep(wait_s)
 
 
 class Unlimited(Budget):
     """No budget at all: the default."""
 
-    async def spend(self, calls: int) -> None:
+    async def spend(self, cost: Cost) -> None:
         return

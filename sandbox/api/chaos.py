@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ..cluster.job_record import Job
 from ..cluster.resources import Node, parse_speed
 from ..jobs.pods import Pods
 from ..jobs.queue import Jobs
@@ -62,7 +63,9 @@ class Chaos:
             web.get(f"{root}/faults", self.list_faults),
             web.post(f"{root}/faults", self.add_fault),
             web.delete(f"{root}/faults", self.clear_faults),
-            web.post(f"{service}/{{verb:rotate|suspend|release|vanish}}", self.change_service),
+            web.post(
+                f"{service}/{{verb:rotate|suspend|release|vanish|evict}}", self.change_service
+            ),
             web.post(f"{root}/pages/expire", self.expire_pages),
             web.post(f"{root}/clock", self.advance),
             web.post(f"{root}/manager/kill", self.kill_manager),
@@ -85,7 +88,7 @@ class Chaos:
         """Remove a node with its pods and processes, as when a cluster is made smaller."""
         node = self._find_node(request)
         self._jobs.nodes.remove(node.name)
-        return web.json_response({"jobs": self._jobs.evict(node.name)})
+        return web.json_response({"jobs": self._jobs.lose_node(node.name)})
 
     async def change_node(self, request: web.Request) -> web.Response:
         node, verb, body = (
@@ -102,10 +105,10 @@ class Chaos:
         elif verb == "kill":
             measured = bool(body.get("measured", True))
             self._jobs.nodes.change(node.name, lost=True, measured=measured)
-            jobs = self._jobs.evict(node.name, _parse_seconds(body, "unnoticed_s", UNNOTICED_S))
+            jobs = self._jobs.lose_node(node.name, _parse_seconds(body, "unnoticed_s", UNNOTICED_S))
         else:
             self._jobs.nodes.change(node.name, cordoned=verb != "uncordon")
-            jobs = self._jobs.evict(node.name) if verb == "drain" else 0
+            jobs = self._jobs.drain(node.name) if verb == "drain" else 0
         self._jobs.bind()
         found = self._jobs.nodes.get(node.name) or node
         return web.json_response({**self._describe_node(found), "ended": jobs})
@@ -134,13 +137,9 @@ class Chaos:
             case "release":
                 self._jobs.release(service.name)
             case "vanish":
-                names = body.get("jobs")
-                gone = [
-                    j
-                    for j in self._jobs.list_of_service(service.name)
-                    if names is None or j.name in names
-                ]
-                await self._jobs.delete(gone)
+                await self._jobs.delete(self._choose_jobs(service, body))
+            case "evict":
+                self._jobs.evict(self._choose_jobs(service, body))
         return web.json_response({})
 
     async def expire_pages(self, _: web.Request) -> web.Response:
@@ -172,6 +171,11 @@ class Chaos:
         ignored = bool((await _read_body(request)).get("ignored", True))
         self._pods.endpoint = self._relay_url if ignored else self._storage.url
         return web.json_response({"url": self._pods.endpoint})
+
+    def _choose_jobs(self, service: Service, body: dict[str, Any]) -> list[Job]:
+        """The jobs of the service that a request names; all if it names none."""
+        jobs = self._jobs.list_of_service(service.name)
+        return [job for job in jobs if "jobs" not in body or job.name in body["jobs"]]
 
     def _describe_node(self, node: Node) -> dict[str, Any]:
         return {

@@ -5,11 +5,13 @@
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
-from ..cluster.job_record import Job, Phase
+from ..cluster.job_record import Job, Phase, read_clock
+from ..cluster.latencies import Latencies
 from ..cluster.profiles import Profile
 from ..jobs.pods import Pods
 from ..jobs.queue import AlreadyExists, Jobs
@@ -18,22 +20,31 @@ from ..services.job_requests import Request, make_job
 from ..services.registry import Service, Services
 from . import accounts, job_pages
 from .accounts import Refusal
-from .budget import Budget
+from .budget import Budget, Cost
 
 BLOCK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """How fast the manager and its cluster are."""
+
+    budget: Budget
+    latencies: Latencies
 
 
 class JobRoutes:
     """The handlers of the routes of jobs."""
 
     def __init__(
-        self, profile: Profile, services: Services, jobs: Jobs, pods: Pods, budget: Budget
+        self, profile: Profile, services: Services, jobs: Jobs, pods: Pods, manager: Manager
     ) -> None:
         self._profile = profile
         self._services = services
         self._jobs = jobs
         self._pods = pods
-        self._budget = budget
+        self._budget = manager.budget
+        self._pod_s = manager.latencies.pod_s
         self.generation = 0
         """Tokens of pages of an earlier generation have expired."""
 
@@ -71,12 +82,13 @@ class JobRoutes:
             raise Rejected(404)
         jobs = self._jobs.list_of_service(request.match_info["service"])
         try:
-            page = job_pages.parse_token(request.query.get("page", ""), self.generation)
+            token = request.query.get("page", "")
+            page = job_pages.parse_token(token, self.generation, read_clock())
         except job_pages.BadToken as error:
             raise Rejected(500, str(error)) from error
         shown, _ = page.choose(jobs)
-        await self._budget.spend(self._profile.pod_calls_per_job * len(shown))
-        return web.json_response(job_pages.render(jobs, page, self._profile))
+        await self._budget.spend(Cost(self._profile.pod_calls_per_job * len(shown)))
+        return web.json_response(job_pages.render(jobs, page, self._profile, self._pod_s))
 
     async def delete_jobs(self, request: web.Request) -> web.Response:
         jobs = self._jobs.list_of_service(self._find_service(request).name)
@@ -102,7 +114,7 @@ class JobRoutes:
     async def delete_job(self, request: web.Request) -> web.Response:
         service = self._services.get(request.match_info["service"])
         if service is None and self._profile.delete_forbidden:
-            raise Rejected(403)
+            raise Rejected(403, "You do not have permission to access this service")
         job = self._jobs.get(request.match_info["service"], request.match_info["job"])
         if job is None:
             raise Rejected(404)

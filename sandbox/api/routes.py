@@ -19,12 +19,12 @@ from ..cluster.profiles import Profile
 from ..jobs.queue import Jobs
 from ..services import definitions
 from ..services.definitions import Panic, Provider, Rejected
-from ..services.job_requests import is_label
+from ..services.kubernetes_names import find_label_problem
 from ..services.registry import Service, Services
 from ..storage.servers import Storage, StorageError
 from . import accounts, status_shapes
 from .accounts import Account
-from .budget import COSTS, Budget
+from .budget import Budget, find_cost
 from .chaos import Chaos
 from .faults import Faults
 from .job_pages import Expired
@@ -73,6 +73,7 @@ class Api:
             self._authorize,
         ]
         app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
+        app.on_response_prepare.append(_drop_headers)
         one = "/system/services/{service}"
         routes = [
             web.get("/health", self.answer_health),
@@ -122,7 +123,8 @@ class Api:
     async def _authorize(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Check basic auth for /system, spend the budget, turn exceptions into OSCAR's answers."""
         if request.match_info.http_exception is not None:
-            return web.Response(status=404, text="404 page not found")
+            headers = {"Content-Type": "text/plain"}
+            return web.Response(status=404, body=b"404 page not found", headers=headers)
         route = request.match_info.route.resource
         canonical = route.canonical if route else ""
         open_to_all = not request.path.startswith(("/system/", OWN))
@@ -132,11 +134,12 @@ class Api:
             )
             if refusal:
                 return accounts.make_refusal(refusal)
-        await self.budget.spend(COSTS.get(f"{request.method} {canonical}", 0))
+        route_name = f"{request.method} {canonical}"
+        await self.budget.spend(find_cost(route_name, self.settings.profile.post_calls))
         try:
             return await handler(request)
         except Rejected as error:
-            return web.Response(status=error.status, text=error.text)
+            return web.Response(status=error.status, text=error.text or None)
         except StorageError as error:
             return web.Response(status=500, text=str(error))
         except (Panic, Expired):
@@ -168,8 +171,11 @@ class Api:
 
     async def delete_service(self, request: web.Request) -> web.Response:
         name = request.match_info["service"]
-        await self.services.delete(name)
-        await self.jobs.delete(self.jobs.list_of_service(name))
+        try:
+            await self.services.delete(name)
+        finally:
+            if self.services.get(name) is None:
+                await self.jobs.delete(self.jobs.list_of_service(name))
         return web.Response(status=204)
 
     async def forward_auth(self, request: web.Request) -> web.Response:
@@ -229,7 +235,7 @@ class Api:
                 "version": self.settings.profile.version,
                 "git_commit": "sandbox",
                 "architecture": "amd64",
-                "kubernetes_version": "v1.31.0",
+                "kubernetes_version": "v1.34.4",
             }
         )
 
@@ -238,7 +244,7 @@ class Api:
 
     def _find_service(self, request: web.Request) -> Service:
         name = request.match_info["service"]
-        if self.settings.profile.checks_names and not is_label(name):
+        if self.settings.profile.checks_names and find_label_problem("", name):
             raise Rejected(400, "invalid serviceName")
         if (service := self.services.get(name)) is None:
             raise Rejected(404)
@@ -252,11 +258,23 @@ def _cut_connection(request: web.Request) -> web.Response:
     return web.Response()
 
 
+async def _drop_headers(_: web.Request, answer: web.StreamResponse) -> None:
+    """Headers that aiohttp adds and OSCAR does not send."""
+    answer.headers.pop("Server", None)
+    if answer.headers.get("Content-Type") == "application/octet-stream":
+        del answer.headers["Content-Type"]
+
+
 async def _read_body(request: web.Request) -> Any:
     try:
         return json.loads(await request.read())
+    except json.JSONDecodeError as error:
+        reason = "unexpected EOF"
+        if error.pos < len(error.doc):
+            reason = f"invalid character {error.doc[error.pos]!r} looking for beginning of value"
+        raise Rejected(400, definitions.REFUSED + reason) from error
     except ValueError as error:
-        raise Rejected(400, f"The service specification is not valid: {error}") from error
+        raise Rejected(400, definitions.REFUSED + str(error)) from error
 
 
 def _answer_json(document: Any, status: int = 200) -> web.Response:

@@ -14,6 +14,7 @@ from ..cluster.job_record import Phase
 from ..cluster.resources import Node, Resources
 
 SHAPES = ("A", "B", "C", "D", "E", "F")
+PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
 CREATED = "2026-01-29T08:00:00Z"
 
 # Shape A lists it. Shape B leaves out the first node, which is this one.
@@ -214,6 +215,10 @@ def _make_node(snapshot: Snapshot, node: Node, shape: str) -> dict[str, Any]:
         "memory": {key: value for key, value in memory.items() if value},
         "gpu": node.capacity.gpus,
         "is_interlink": node.interlink,
-        "status": "Unknown" if node.lost else "Ready",
-        "conditions": [{"type": "Ready", "status": not node.lost}],
+        # OSCAR makes false of Kubernetes' Unknown, and counts a lost node in the totals.
+        "status": "NotReady" if node.lost else "Ready",
+        "conditions": [
+            *({"type": kind, "status": False} for kind in PRESSURES),
+            {"type": "Ready", "status": not node.lost},
+        ],
     }

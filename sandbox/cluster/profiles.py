@@ -37,6 +37,8 @@ class Profile:
     else all at once, and it is when the job was made."""
     podless: str
     """The status of a job that has no pod: suspended, or its pod was evicted."""
+    post_calls: int
+    """Kubernetes calls of a submission, besides the one that creates the job."""
     pod_calls_per_job: int
     """Kubernetes calls that listing costs for each job listed."""
     job_ttl_s: float | None
@@ -48,6 +50,9 @@ class Profile:
 
     keeps_token: bool
     """A PUT keeps the service's token; else it makes a new one."""
+    put_orphans: bool
+    """A PUT without owner on a restricted service with buckets fails halfway: the owner is gone,
+    and so is the right to remove the buckets."""
     webhook_follows: bool
     """A PUT gives the storage the new token; else only if the service gets a new bucket, and
     uploads to the others are refused from then on."""
@@ -78,13 +83,15 @@ class Profile:
     flat_path: FlatPath
     list_ports: bool
     """`expose.api_port` and `expose.nodePort` are lists; else numbers."""
+    user_labels: bool
+    """Services have labels that name their user, one of which a PUT drops."""
     newlines: bool
     """A script's CRLF become LF."""
     checks_names: bool
     """Reading a service whose name cannot be a label is 400; else 404."""
 
     absent_keys: frozenset[str]
-    """Keys of a definition that this release does not know yet."""
+    """Keys of a definition that this release does not know yet, or no longer."""
     absent_config: frozenset[str]
     """Keys of /system/config that this release does not have yet."""
     absent_routes: frozenset[str]
@@ -98,11 +105,13 @@ V35 = Profile(
     status_kills=True,
     paged=False,
     podless="",
+    post_calls=4,
     pod_calls_per_job=0,
     job_ttl_s=None,
     strict_logs=False,
     delete_forbidden=False,
     keeps_token=False,
+    put_orphans=False,
     webhook_follows=True,
     known_before_auth=True,
     delegated_name=False,
@@ -117,6 +126,7 @@ V35 = Profile(
     own_buckets_only=False,
     flat_path=FlatPath.UNNOTIFIED,
     list_ports=False,
+    user_labels=False,
     newlines=False,
     checks_names=False,
     absent_keys=frozenset(
@@ -135,11 +145,13 @@ V37 = Profile(
     status_kills=False,
     paged=True,
     podless="Suspended",
+    post_calls=4,
     pod_calls_per_job=1,
     job_ttl_s=TTL_S,
     strict_logs=True,
     delete_forbidden=False,
     keeps_token=False,
+    put_orphans=False,
     webhook_follows=False,
     known_before_auth=True,
     delegated_name=False,
@@ -154,6 +166,7 @@ V37 = Profile(
     own_buckets_only=True,
     flat_path=FlatPath.PANIC,
     list_ports=False,
+    user_labels=False,
     newlines=True,
     checks_names=False,
     absent_keys=frozenset(("ephemeral_storage_request", "volume_status", "mount.options")),
@@ -168,11 +181,13 @@ V41 = Profile(
     status_kills=False,
     paged=True,
     podless="Suspended",
+    post_calls=2,
     pod_calls_per_job=1,
     job_ttl_s=TTL_S,
     strict_logs=True,
     delete_forbidden=True,
     keeps_token=True,
+    put_orphans=True,
     webhook_follows=False,
     known_before_auth=False,
     delegated_name=True,
@@ -187,9 +202,10 @@ V41 = Profile(
     own_buckets_only=True,
     flat_path=FlatPath.PREFIXED,
     list_ports=True,
+    user_labels=True,
     newlines=True,
     checks_names=True,
-    absent_keys=frozenset(),
+    absent_keys=frozenset(("delegation", "rescheduler_threshold")),
     absent_config=frozenset(),
     absent_routes=frozenset(),
 )

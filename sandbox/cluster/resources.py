@@ -69,7 +69,7 @@ class Node:
     cordoned: bool = False
     """Takes no new jobs; no release reports it."""
     lost: bool = False
-    """Dead: no new jobs, and its condition is Unknown."""
+    """Dead: no new jobs, and the status shows it as not ready."""
     measured: bool = True
     """The metrics server knows it."""
 

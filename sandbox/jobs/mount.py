@@ -25,7 +25,7 @@ from . import fusermount
 
 READY_WAIT_S = 5.0
 FLUSH_WAIT_S = 60.0
-WORKDIR = "/workdir"
+WORKDIR = "/"
 FLAGS = (
     *("--dir-cache-time", "10s", "--allow-other", "--allow-non-empty", "--umask", "0007"),
     *("--uid", "0", "--gid", "0", "--no-checksum"),

@@ -24,6 +24,7 @@ from ..process import containers, reaper
 from ..process.containers import Binding, View
 from ..services.definitions import Provider, make_function_config
 from ..services.registry import Service
+from .environment import make_environment
 from .memory_limit import LIMIT_FILE, USAGE_FILE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -36,22 +37,7 @@ COMMAND = "echo $EVENT | /oscar/bin/supervisor"
 # makes the folder.
 FINISH_FOLDER = "/tmpfolder"  # noqa: S108 - the container's
 FINISH = ';echo "I finish" > /tmpfolder/finish-file;'
-FOLDERS = ("config", "secrets", "tmp", "tmpfolder", "workdir", "cgroup")
-WATCHDOG = {
-    "fprocess": "/oscar/bin/supervisor",
-    "max_inflight": "1",
-    "write_debug": "true",
-    "exec_timeout": "0",
-    "read_timeout": "300",
-    "write_timeout": "300",
-    "healthcheck_interval": "5",
-}
-IMAGE_ENVIRONMENT = {
-    "PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
-    ":/sbin:/bin",
-    "HOME": "/tmp",  # noqa: S108 - the container's
-    "LANG": "C.UTF-8",
-}
+FOLDERS = ("config", "secrets", "tmp", "tmpfolder", "cgroup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +112,12 @@ class Pods:
                 "-c",
                 COMMAND + FINISH,
             ]
+        event = (directory / "event").read_bytes()
         view = self._make_view(directory, service)
         with (directory / "log").open("wb") as output:
             process = subprocess.Popen(
                 [*NICE, *containers.make_container_command(view, argv)],
-                env=self._make_environment(job, service),
+                env=make_environment(job, service, event, self._profile),
                 stdin=subprocess.PIPE if service.mount_path else subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -149,7 +136,7 @@ class Pods:
 
     def explain(self, job: Job, reason: str) -> None:
         """Write the log of a container that could not start: the reason."""
-        self.find_log(job).write_text(f"{reason}\n", "utf-8")
+        self.find_log(job).write_text(reason, "utf-8")
         self._remove_files(job)
 
     def end(self, job: Job, process: subprocess.Popen[bytes]) -> None:
@@ -188,7 +175,7 @@ class Pods:
         return "" if self.fuse else (attempt.stdout + attempt.stderr).strip()
 
     def _find_directory(self, job: Job) -> Path:
-        return self._state / "jobs" / job.name
+        return self._state / "jobs" / f"{job.name}.{job.uid[:8]}"
 
     def _write_programs(self) -> None:
         here = Path(__file__).resolve().parent
@@ -225,7 +212,6 @@ class Pods:
             Binding(self._programs / "supervisor", "/oscar/bin/supervisor"),
             Binding(directory / "secrets", secrets),
             Binding(directory / "tmp", "/tmp", writable=True),  # noqa: S108 - the container's
-            Binding(directory / "workdir", "/workdir", writable=True),
             Binding(directory / "cgroup", "/sys/fs/cgroup"),
         ]
         if service.mount_path:
@@ -242,28 +228,8 @@ class Pods:
             hidden=(self._state,),
             visible=self._list_visible(),
             fuse=bool(service.mount_path) and self.fuse,
-            cwd=str(CHECKOUT) if service.mount_path else "/workdir",
+            cwd=str(CHECKOUT) if service.mount_path else "/",
         )
-
-    def _make_environment(self, job: Job, service: Service) -> dict[str, str]:
-        """No variable of the host; a later one replaces an earlier one, as in a pod."""
-        declared = service.definition["environment"]
-        event = (self._find_directory(job) / "event").read_bytes()
-        own = {
-            "OSCAR_SERVICE_NAME": service.name,
-            "OSCAR_SERVICE_TOKEN": service.token,
-            "OSCAR_SERVICE_BASE_PATH": f"/system/services/{service.name}/exposed",
-        }
-        return {
-            **IMAGE_ENVIRONMENT,
-            **declared["secrets"],
-            **declared["variables"],
-            **(own if self._profile.service_env else {}),
-            **WATCHDOG,
-            "EVENT": event.decode("utf-8", "replace"),
-            "JOB_UUID": job.name,
-            "RESOURCE_ID": job.node,
-        }
 
     def _make_mount_settings(self, service: Service) -> Mapping[str, object]:
         return {

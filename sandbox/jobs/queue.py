@@ -1,27 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Binds jobs to nodes, runs them and records how they end, as Kubernetes does.
+"""Binds jobs to nodes and records how they end, as Kubernetes does.
 
-A job that fits on no node waits, and later jobs may pass it. There is no thread per job: a pidfd
-tells when a process has ended. Deletion, the loss of a node and suspension end a job early, with
-SIGKILL for all its processes. `pods` starts the processes.
+A job that fits on no node waits, and later jobs may pass it. Deletion, eviction, the loss of a node
+and suspension end a job early, with SIGKILL for all its processes. `kubelet` runs the containers.
 """
 
 import asyncio
 import logging
-import os
-import subprocess
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
-from ..cluster.job_record import Job, Phase, read_clock
+from ..cluster.job_record import EPOCH, Job, Phase, Start, read_clock
+from ..cluster.latencies import Latencies
 from ..cluster.nodes import Nodes
 from ..cluster.resources import Resources, find_first_fit
-from .memory_limit import MemoryLimits
+from .kubelet import CannotStart, Kubelet
 from .pods import Pods
-from .throttle import Throttle
 
 log = logging.getLogger(__name__)
 
@@ -38,30 +36,37 @@ class _Removal:
     unnoticed_s: float = 0.0
 
 
-class Jobs:
-    """All jobs, what they request of the nodes, and their processes."""
+@dataclass(slots=True)
+class _Bound:
+    """A job with a pod on a node. The pod of a deleted job may run on for a time."""
 
-    def __init__(self, nodes: Nodes, pods: Pods, ttl_s: float | None = None) -> None:
+    job: Job
+    task: asyncio.Task[None]
+    removal: _Removal | None = None
+
+
+class Jobs:
+    """All jobs, and what those with a pod request of the nodes."""
+
+    def __init__(self, nodes: Nodes, pods: Pods, ttl_s: float | None, latencies: Latencies) -> None:
         self.nodes = nodes
         self._pods = pods
+        self._kubelet = Kubelet(nodes, pods)
         self._ttl_s = ttl_s
+        self._latencies = latencies
         self._jobs: dict[str, Job] = {}
         self._pending: dict[str, None] = {}  # in order of arrival
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._removals: dict[str, _Removal] = {}
+        self._bound: dict[str, _Bound] = {}  # by the uid of the job
         self._requested: dict[str, Resources] = {}
         self._suspended: set[str] = set()
-        self._throttle = Throttle()
-        self._limits = MemoryLimits()
 
     def submit(self, job: Job, event: bytes) -> None:
         self._expire()
         if job.name in self._jobs:
             raise AlreadyExists(job.name)
+        phase = Phase.SUSPENDED if job.service in self._suspended else job.phase
+        job = replace(job, uid=uuid.uuid4().hex, phase=phase)
         self._pods.accept(job, event)
-        if job.service in self._suspended:
-            job = replace(job, phase=Phase.SUSPENDED)
         self._jobs[job.name] = job
         if job.phase is Phase.PENDING:
             self._pending[job.name] = None
@@ -86,49 +91,65 @@ class Jobs:
     def sum_used(self) -> Mapping[str, Resources]:
         """What running jobs request, by node; used in place of measured usage."""
         used: dict[str, Resources] = {}
-        for name in self._tasks:
-            job = self._jobs.get(name)
-            if job and job.phase is Phase.RUNNING:
+        for bound in self._bound.values():
+            job = bound.job
+            if self._kubelet.is_running(job):
                 used[job.node] = used.get(job.node, Resources()) + job.needs
         return used
 
     async def delete(self, jobs: Iterable[Job]) -> None:
-        """Forget the jobs at once and end their processes; returns when they are gone."""
+        """Forget the jobs and end their processes.
+
+        It returns when these are gone, or at once if deleted jobs run on for a time.
+        """
         ending = []
         for job in jobs:
             self._jobs.pop(job.name, None)
             self._pending.pop(job.name, None)
-            self._removals.pop(job.name, None)
-            task = self._tasks.get(job.name)
-            if task is None:
+            bound = self._bound.get(job.uid)
+            if bound is None:
                 self._pods.forget(job)
-            else:
-                task.cancel()
-                ending.append(task)
+            elif not self._end_late(bound, None):
+                ending.append(bound.task)
         await asyncio.gather(*ending, return_exceptions=True)
 
     async def close(self) -> None:
         self._pending.clear()
-        await self.delete(list(self._jobs.values()))
+        self._jobs.clear()
+        ending = [bound.task for bound in self._bound.values()]
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
 
-    def evict(self, node: str, unnoticed_s: float = 0.0) -> int:
+    def evict(self, jobs: Iterable[Job]) -> None:
+        """Remove the pods of these jobs; their scripts get the time of a deletion."""
+        for job in jobs:
+            if bound := self._bound.get(job.uid):
+                self._end_late(bound, _Removal(Phase.EVICTED))
+
+    def drain(self, node: str) -> int:
+        """Evict all jobs of the node; their number."""
+        found = [bound.job for bound in self._bound.values() if bound.job.node == node]
+        self.evict(found)
+        return len(found)
+
+    def lose_node(self, node: str, unnoticed_s: float = 0.0) -> int:
         """Kill the processes of the node's jobs now; their pods go after ``unnoticed_s``."""
-        taken = self.list_on_node(node)
-        for name in taken:
-            self._remove_pod(self._jobs[name], _Removal(Phase.EVICTED, unnoticed_s))
-        return len(taken)
+        found = [bound for bound in self._bound.values() if bound.job.node == node]
+        for bound in found:
+            self._end_pod(bound, _Removal(Phase.EVICTED, unnoticed_s))
+        return len(found)
 
     def list_on_node(self, node: str) -> list[str]:
-        """The names of the jobs that are bound to the node and have not ended."""
-        alive = (self._jobs[name] for name in self._tasks if name in self._jobs)
-        return [job.name for job in alive if job.node == node]
+        """The names of the jobs that have a pod on the node."""
+        return [bound.job.name for bound in self._bound.values() if bound.job.node == node]
 
     def suspend(self, service: str) -> None:
         """Remove the pods of the service's jobs, and make none for its new jobs."""
         self._suspended.add(service)
         for job in self.list_of_service(service):
-            if job.name in self._tasks:
-                self._remove_pod(job, _Removal(Phase.SUSPENDED))
+            if bound := self._bound.get(job.uid):
+                self._end_pod(bound, _Removal(Phase.SUSPENDED))
             elif job.phase is Phase.PENDING:
                 self._pending.pop(job.name, None)
                 self._jobs[job.name] = replace(job, phase=Phase.SUSPENDED)
@@ -143,10 +164,7 @@ class Jobs:
         self.bind()
 
     def slow(self, node: str, speed: float) -> None:
-        self.nodes.change(node, speed=speed)
-        for name, process in self._processes.items():
-            if (job := self._jobs.get(name)) and job.node == node:
-                self._throttle.set(process.pid, speed)
+        self._kubelet.slow(node, speed)
 
     def advance(self, seconds: float) -> None:
         """Make ended jobs expire earlier by ``seconds``."""
@@ -168,83 +186,89 @@ class Jobs:
                 continue
             del self._pending[name]
             self._requested[node] = self._requested.get(node, Resources()) + job.needs
-            bound = replace(job, node=node, bound_at=read_clock())
-            self._jobs[name] = bound
-            task = self._tasks[name] = asyncio.create_task(self._run_until_removed(bound))
-            task.add_done_callback(partial(self._release_node, bound))
+            job = self._jobs[name] = replace(job, node=node, bound_at=read_clock())
+            task = asyncio.create_task(self._run_until_removed(job))
+            self._bound[job.uid] = _Bound(job, task)
+            task.add_done_callback(partial(self._release_node, job))
 
     def _expire(self) -> None:
         moment = read_clock()
         for job in list(self._jobs.values()):
-            if job.expires_at and job.expires_at <= moment and job.name not in self._tasks:
+            if job.expires_at and job.expires_at <= moment and job.uid not in self._bound:
                 del self._jobs[job.name]
                 self._pods.forget(job)
 
-    def _remove_pod(self, job: Job, removal: _Removal) -> None:
-        if not self._tasks[job.name].done():
-            self._removals[job.name] = removal
-            self._tasks[job.name].cancel()
+    def _end_late(self, bound: _Bound, removal: _Removal | None) -> bool:
+        """End a pod after the grace period if its container runs, else now; whether it is late."""
+        late = self._latencies.grace_s > 0 and self._kubelet.is_running(bound.job)
+        if late:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._latencies.grace_s, self._end_pod, bound, removal)
+        else:
+            self._end_pod(bound, removal)
+        return late
+
+    def _end_pod(self, bound: _Bound, removal: _Removal | None) -> None:
+        if not bound.task.done():
+            bound.removal = removal
+            bound.task.cancel()
 
     async def _run_until_removed(self, job: Job) -> None:
         try:
             await self._run(job)
         except asyncio.CancelledError:
-            if (removal := self._removals.get(job.name)) is not None:
-                await asyncio.sleep(removal.unnoticed_s)
+            if (bound := self._bound.get(job.uid)) and bound.removal is not None:
+                await asyncio.sleep(bound.removal.unnoticed_s)
 
     def _release_node(self, job: Job, _: asyncio.Task[None]) -> None:
         """Free the node of a job whose task is over, even if the task never began."""
-        del self._tasks[job.name]
+        removal = self._bound.pop(job.uid).removal
         self._requested[job.node] -= job.needs
-        removal = self._removals.pop(job.name, None)
-        if job.name not in self._jobs:
+        if not self._is_known(job):
             self._pods.forget(job)
         elif removal is not None:
             self._change(job, removal.phase)
-            if removal.phase is Phase.SUSPENDED:
-                self._resuspend(job)
+            if removal.phase is Phase.SUSPENDED and job.service not in self._suspended:
+                # It was released while its pod was ending.
+                self._jobs[job.name] = replace(self._jobs[job.name], phase=Phase.PENDING)
+                self._pending[job.name] = None
         self.bind()
 
-    def _resuspend(self, job: Job) -> None:
-        """Let a job wait again that was released while its pod was ending."""
-        if job.service in self._suspended:
-            return
-        self._jobs[job.name] = replace(self._jobs[job.name], phase=Phase.PENDING)
-        self._pending[job.name] = None
-
     async def _run(self, job: Job) -> None:
-        if not job.startable:
+        if job.start is Start.NEVER:
             await asyncio.Event().wait()  # until it is deleted
-        try:
-            process = self._pods.start(job)
-        except (OSError, ValueError) as error:
-            # Such as an event that is too long for an environment variable.
-            self._pods.explain(job, f"exec /bin/sh: {error}")
+        if job.start is Start.FAILS:
+            self._pods.explain(job, "")
+            self._update(job, started_at=EPOCH)
             self._change(job, Phase.FAILED)
             return
-        self._processes[job.name] = process
-        node = self.nodes.get(job.node)
-        self._throttle.set(process.pid, node.speed if node else 1.0)
-        self._limits.watch(process.pid, job.needs.memory_bytes, self._pods.find_limits(job))
-        self._change(job, Phase.RUNNING)
         try:
-            status = await _wait_for_exit(process)
-        finally:
-            self._throttle.set(process.pid, 1.0)
-            self._limits.forget(process.pid)
-            self._processes.pop(job.name, None)
-            await asyncio.shield(asyncio.to_thread(self._pods.end, job, process))
-        if job.lag_s and job.name in self._jobs:
-            self._jobs[job.name] = replace(self._jobs[job.name], finished_at=read_clock())
+            status = await self._kubelet.run(job, partial(self._change, job, Phase.RUNNING))
+        except CannotStart:
+            self._change(job, Phase.FAILED)
+            return
+        self._update(job, finished_at=read_clock())
+        lag_s = self._latencies.finish_s
+        if job.lag_s:
             age_s = (read_clock() - job.created_at).total_seconds()
-            await asyncio.sleep(job.lag_s - age_s % job.lag_s)
+            lag_s += job.lag_s - age_s % job.lag_s
+        if lag_s:
+            await asyncio.sleep(lag_s)
         self._change(job, Phase.SUCCEEDED if status == 0 else Phase.FAILED)
 
-    def _change(self, job: Job, phase: Phase) -> None:
+    def _is_known(self, job: Job) -> bool:
+        """Whether the job has not been deleted; another one may have its name now."""
         known = self._jobs.get(job.name)
-        if known is None:
-            return  # deleted meanwhile
-        changed = _enter_phase(known, phase)
+        return known is not None and known.uid == job.uid
+
+    def _update(self, job: Job, **changes: datetime) -> None:
+        if self._is_known(job):
+            self._jobs[job.name] = replace(self._jobs[job.name], **changes)  # type: ignore[arg-type]
+
+    def _change(self, job: Job, phase: Phase) -> None:
+        if not self._is_known(job):
+            return
+        changed = _enter_phase(self._jobs[job.name], phase)
         if phase.final and changed.finished_at and self._ttl_s is not None:
             expires_at = changed.finished_at + timedelta(seconds=self._ttl_s)
             changed = replace(changed, expires_at=expires_at)
@@ -260,21 +284,3 @@ def _enter_phase(job: Job, phase: Phase) -> Job:
         started, finished = job.started_at or moment, job.finished_at or moment
         return replace(job, phase=phase, started_at=started, finished_at=finished)
     return replace(job, phase=phase, started_at=moment)
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-async def _wait_for_exit(process: subprocess.Popen[bytes]) -> int:
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
-    descriptor = os.pidfd_open(process.pid)
-    loop.add_reader(descriptor, _resolve, ended)
-    try:
-        await ended
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
-    return process.wait()

@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -40,6 +41,8 @@ PROVIDERS = Path("/var/run/secrets/providers")
 # The container's memory limit in bytes.
 MEMORY = Path("/sys/fs/cgroup/memory.max")
 BLOCK = 1 << 16
+# The last line of the original, which PyInstaller has packed, when an exception ends it.
+FAILED = "[PYI-{pid}:ERROR] Failed to execute script 'supervisor' due to unhandled exception!"
 STORAGE_SOURCES = ("aws:s3", "minio:s3", "OneTrigger")
 
 
@@ -72,6 +75,7 @@ def parse_event(text: str) -> Event:
             os.environ[f"CONT_VAR_{name}"] = str(value)
         return parse_event(event["body"])
     if "event" in event:
+        log.info("Delegated event found.")
         return _find_delegated(event)
     if isinstance(event, str):
         return Event(base64.b64decode(text))
@@ -97,6 +101,7 @@ def _read_record(event: dict[str, Any]) -> Event:
     if not records or source not in STORAGE_SOURCES:
         return Event(json.dumps(event).encode())
     first = records[0]
+    log.info("Storage event found.")
     key = unquote_plus(first["s3"]["object"]["key"])
     stored = StoredObject(first["s3"]["bucket"]["name"], key, str(first.get("eventTime", "")))
     return Event(json.dumps(event).encode(), stored)
@@ -110,16 +115,23 @@ def stage_in(event: Event, config: Mapping[str, Any], directory: Path) -> None:
         os.environ["EVENT_TIME"] = stored.time
         os.environ["EVENT"] = event.content.decode()
     if config.get("file_stage_in"):
+        log.info("Skipping download of input file.")
         return
+    log.info("Found '%s' input provider", "LOCAL" if stored is None else "MINIO")
     if stored is not None and (client := connect(config, "minio.default")) is not None:
         path = directory / stored.key.rpartition("/")[2]
         log.info("Downloading item from bucket '%s' with key '%s'", stored.bucket, stored.key)
         with path.open("wb") as file:
             _copy(client, stored, file)
+        log.info(
+            "Successful download of file '%s' from bucket '%s' in path '%s'",
+            stored.key, stored.bucket, path,
+        )  # fmt: skip
     else:
         path = directory / f"event-file-{uuid.uuid4()}"
         path.write_bytes(event.content)
     os.environ["INPUT_FILE_PATH"] = str(path)
+    log.info("INPUT_FILE_PATH variable set to '%s'", path)
 
 
 def _copy(client: "Minio", stored: StoredObject, file: io.BufferedWriter) -> None:
@@ -142,7 +154,9 @@ def run_script(directory: Path, output: IO[bytes], *, live: bool) -> None:
     if "SCRIPT" in os.environ:
         script = directory / "script.sh"
         script.write_bytes(base64.b64decode(os.environ["SCRIPT"]))
-    log.info("Executing user defined script: '%s'", script)
+    log.info("Script file found in '%s'", script)
+    if live:
+        log.debug("CONTAINER OUTPUT:\n ")
     process = subprocess.Popen(
         ["/bin/sh", str(script)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -158,6 +172,7 @@ def run_script(directory: Path, output: IO[bytes], *, live: bool) -> None:
 
 
 def stage_out(config: Mapping[str, Any], directory: Path) -> None:
+    log.info("Searching for files to upload in folder '%s'", directory)
     for output in config.get("output") or ():
         provider = str(output.get("storage_provider") or "minio.default")
         chosen = [(name, path) for name, path in list_files(directory) if is_wanted(name, output)]
@@ -166,7 +181,9 @@ def stage_out(config: Mapping[str, Any], directory: Path) -> None:
             if chosen:
                 log.info("No credentials for '%s': output not uploaded", provider)
             continue
-        bucket, _, folder = str(output["path"]).strip(" /").partition("/")
+        where = str(output["path"]).strip(" /")
+        log.info("Checking files for uploading to '%s' on path: '%s'", provider, where)
+        bucket, _, folder = where.partition("/")
         for name, path in chosen:
             key = f"{folder}/{name}" if folder else name
             log.info("Uploading file '%s' to bucket '%s'", key, bucket)
@@ -236,6 +253,10 @@ def respond(event: Event, output: IO[bytes], directory: Path) -> None:
     print(flush=True)
 
 
+def _read_user() -> str:
+    return (PROVIDERS / "minio.default/accessKey").read_text()
+
+
 def main() -> int:
     config = yaml.load(CONFIG.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     level = os.environ.get("LOG_LEVEL") or config.get("log_level") or "INFO"
@@ -244,19 +265,25 @@ def main() -> int:
     )
     log.setLevel(level)
     text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-    log.debug("EVENT: %s", text)
+    log.debug("EVENT received: %s", text)
     with ExitStack() as stack:
         inputs, outputs = (stack.enter_context(tempfile.TemporaryDirectory()) for _ in range(2))
         output = stack.enter_context(tempfile.TemporaryFile())
         os.environ["TMP_INPUT_DIR"], os.environ["TMP_OUTPUT_DIR"] = inputs, outputs
         try:
             event = parse_event(text)
+            log.info("Reading storage configuration")
+            if (PROVIDERS / "minio.default").is_dir():
+                log.info("Using MinIO credentials for user: '%s'", _read_user())
+            log.info("SUPERVISOR: Initializing Binary supervisor")
             stage_in(event, config, Path(inputs))
             run_script(Path(inputs), output, live=level == "DEBUG")
             stage_out(config, Path(outputs))
         except Exception:
-            log.exception("The supervisor failed")
+            traceback.print_exc()
+            print(FAILED.format(pid=os.getpid()), file=sys.stderr)
             return 1
+        log.info("Creating response")
         respond(event, output, Path(outputs))
     return 0
 

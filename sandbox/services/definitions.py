@@ -6,20 +6,38 @@ As in Go's decoder, unknown keys are ignored and the case of keys does not matte
 """
 
 import copy
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..cluster.profiles import FlatPath, Profile
 from ..cluster.resources import Resources, parse_resources
+from .kubernetes_names import describe_invalid, find_label_problem, find_name_problem
 
 Definition = dict[str, Any]
 
 NAMESPACE = "oscar-svc"
 LOG_LEVELS = ("NOTSET", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,37}[a-z0-9])?")
+MOST_NAME = 39
+REFUSED = "The service specification is not valid: "
+FAILED = "Error creating the service: "
+QUANTITY = (
+    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+)
+# The names of JSON types in Go's decoder.
+GO_NAMES = {int: "number", float: "number", str: "string", list: "array", dict: "object"}
 
 # In the order of OSCAR's struct, which is the order of its answers.
+EXPOSE: Definition = {
+    "min_scale": 0,
+    "max_scale": 0,
+    "api_port": None,
+    "cpu_threshold": 0,
+    "rewrite_target": False,
+    "nodePort": None,
+    "default_command": False,
+    "set_auth": False,
+    "health_path": "",
+}
 DEFAULTS: Definition = {
     "name": "",
     "cluster_id": "",
@@ -32,7 +50,8 @@ DEFAULTS: Definition = {
     "enable_sgx": False,
     "image_prefetch": False,
     "synchronous": {"min_scale": 0, "max_scale": 0},
-    "expose": {},
+    "delegation": "",
+    "rescheduler_threshold": 0,
     "log_level": "INFO",
     "image": "",
     "alpine": False,
@@ -41,6 +60,7 @@ DEFAULTS: Definition = {
     "input": [],
     "output": [],
     "script": "",
+    "expose": {},
     "image_pull_secrets": [],
     "environment": {"variables": {}, "secrets": {}},
     "annotations": {},
@@ -59,6 +79,8 @@ DEFAULTS: Definition = {
     "volume_status": {"enabled": False},
 }
 HIDDEN = {"access_key": "hidden", "secret_key": "hidden"}
+# Left out of answers when they are empty (omitempty in Go).
+OPTIONAL = ("image_pull_secrets", "clusters")
 _READ_ONLY = ("token", "namespace", "volume_status", "bucket_list")
 
 
@@ -96,19 +118,20 @@ class Provider:
 def make_definition(raw: Any, token: str, provider: Provider, profile: Profile) -> Definition:
     """The definition as OSCAR stores it, or the 400 with which it refuses."""
     if not isinstance(raw, dict):
-        raise Rejected(400, "The service specification is not valid: not a JSON object")
+        raise Rejected(400, f"{REFUSED}{_describe_mismatch(raw, 'types.Service', '')}")
     lowered = {str(key).lower(): value for key, value in raw.items()}
     service = copy.deepcopy(DEFAULTS)
     for key in DEFAULTS.keys() - set(_READ_ONLY):
         if lowered.get(key) is not None:
             service[key] = _check_type(key, lowered[key])
-    _check_ports(service["expose"], as_lists=profile.list_ports)
+    service["expose"] = _fill_expose(service["expose"], as_lists=profile.list_ports)
     service["token"] = token
     service["environment"] = _read_environment(service["environment"])
     if profile.newlines:
         service["script"] = service["script"].replace("\r\n", "\n")
     _require_fields(service)
     _fill_defaults(service, provider)
+    service["labels"] = _add_labels(service, known_user=profile.user_labels)
     if profile.flat_path is FlatPath.PREFIXED:
         for entry in (*service["input"], *service["output"]):
             if "/" not in entry["path"]:
@@ -121,7 +144,28 @@ def find_needs(service: Definition) -> Resources:
     try:
         return parse_resources(service["cpu"], service["memory"], int(bool(service["enable_gpu"])))
     except ValueError as error:
-        raise Rejected(500, str(error)) from error
+        raise Rejected(500, FAILED + QUANTITY) from error
+
+
+def check_objects(service: Definition) -> None:
+    """Refuse what Kubernetes refuses: names and labels of the objects of a service."""
+    name = service["name"]
+    if problem := find_name_problem("metadata.name", name):
+        raise Rejected(500, FAILED + describe_invalid("ConfigMap", name, [problem]))
+    problems = [find_label_problem("metadata.labels", str(v)) for v in service["labels"].values()]
+    if any(problems):
+        found = [problem for problem in problems if problem]
+        raise Rejected(500, FAILED + describe_invalid("PodTemplate", name, found))
+
+
+def check_outputs(service: Definition) -> None:
+    """Refuse outputs to a storage that the definition does not name."""
+    for entry in service["output"]:
+        kind, _, name = str(entry["storage_provider"]).partition(".")
+        known = service["storage_providers"].get(kind) or {}
+        if (name or "default") not in known:
+            provider = entry["storage_provider"]
+            raise Rejected(500, f'the StorageProvider "{provider}" is not defined')
 
 
 def make_answer(service: Definition) -> Definition:
@@ -129,7 +173,7 @@ def make_answer(service: Definition) -> Definition:
     shown = copy.deepcopy(service)
     shown["storage_providers"]["minio"]["default"].update(**HIDDEN)
     shown["environment"]["secrets"] = dict.fromkeys(shown["environment"]["secrets"], "")
-    return shown
+    return {key: value for key, value in shown.items() if value or key not in OPTIONAL}
 
 
 def make_function_config(service: Definition, endpoint: str) -> Definition:
@@ -142,28 +186,33 @@ def make_function_config(service: Definition, endpoint: str) -> Definition:
 def _check_type(key: str, value: Any) -> Any:
     wanted = type(DEFAULTS[key])
     if not isinstance(value, wanted):
-        kind = type(value).__name__
-        raise Rejected(
-            400,
-            f"The service specification is not valid: json: cannot unmarshal {kind} into Go "
-            f"struct field Service.{key} of type {wanted.__name__}",
-        )
+        found = _describe_mismatch(value, GO_NAMES.get(wanted, wanted.__name__), f"Service.{key}")
+        raise Rejected(400, REFUSED + found)
     if key == "mount":
         return {**DEFAULTS[key], **value}
     return value
 
 
-def _check_ports(expose: dict[str, Any], *, as_lists: bool) -> None:
-    """Two ports are lists since v4.1 and numbers before; each release refuses the other form."""
+def _describe_mismatch(value: Any, wanted: str, field: str) -> str:
+    """The text of Go's decoder for a value of another type than the field has."""
+    found = "bool" if isinstance(value, bool) else GO_NAMES.get(type(value), "null")
+    where = f"Go struct field {field} of type" if field else "Go value of type"
+    return f"json: cannot unmarshal {found} into {where} {wanted}"
+
+
+def _fill_expose(raw: dict[str, Any], *, as_lists: bool) -> dict[str, Any]:
+    """With defaults. Two ports are lists since v4.1, each release refuses the other form."""
+    filled = EXPOSE | {key: value for key, value in raw.items() if key in EXPOSE}
     for key in ("api_port", "nodePort"):
-        if key in expose and isinstance(expose[key], list) != as_lists:
-            wanted = "[]int32" if as_lists else "int32"
-            raise Rejected(
-                400,
-                "The service specification is not valid: json: cannot unmarshal "
-                f"{type(expose[key]).__name__} into Go struct field Service.expose.{key} of type "
-                f"{wanted}",
-            )
+        if filled[key] is not None and isinstance(filled[key], list) != as_lists:
+            wanted = "[]int" if as_lists else "int"
+            found = _describe_mismatch(filled[key], wanted, f"Expose.expose.{key}")
+            raise Rejected(400, REFUSED + found)
+    if not as_lists:
+        filled["nodePort"] = filled["nodePort"] or 0
+    shown = ("nodePort",) if not as_lists else ()
+    ports = ("api_port", "nodePort")
+    return {key: v for key, v in filled.items() if v or key in shown or key not in ports}
 
 
 def _keep_known(service: Definition, absent: frozenset[str]) -> Definition:
@@ -191,39 +240,46 @@ def _read_environment(raw: dict[str, Any]) -> dict[str, dict[str, str]]:
 def _require_fields(service: Definition) -> None:
     for key in ("name", "image", "script"):
         if not service[key]:
-            raise Rejected(
-                400,
-                f"The service specification is not valid: Key: 'Service.{key.title()}' Error:"
-                f"Field validation for '{key.title()}' failed on the 'required' tag",
-            )
-    if not _NAME.fullmatch(service["name"]):
-        raise Rejected(400, f"The service specification is not valid: name {service['name']!r}")
+            raise Rejected(400, REFUSED + _describe_validation(key, "required"))
+    if len(service["name"]) > MOST_NAME:
+        raise Rejected(400, REFUSED + _describe_validation("name", "max"))
     for entry in (*service["input"], *service["output"]):
         if not isinstance(entry, dict) or not str(entry.get("path") or "").strip(" /"):
-            raise Rejected(400, "The service specification is not valid: empty path")
+            raise Rejected(400, f"{REFUSED}empty path")
     for entry in service["input"]:
         if str(entry.get("storage_provider", "")).split(".")[0] not in ("minio", ""):
             raise Rejected(400, "The input StorageProvider is not supported by the sandbox")
 
 
+def _describe_validation(key: str, tag: str) -> str:
+    """The text of the validator of OSCAR's web framework."""
+    field = key.title()
+    return f"Key: 'Service.{field}' Error:Field validation for '{field}' failed on the '{tag}' tag"
+
+
 def _fill_defaults(service: Definition, provider: Provider) -> None:
-    name = service["name"]
     for entry in (*service["input"], *service["output"]):
         entry["path"] = str(entry["path"]).strip(" /")
         entry["storage_provider"] = entry.get("storage_provider") or "minio.default"
     service["owner"] = service["owner"] or "cluster_admin"
     if service["log_level"] not in LOG_LEVELS:
         service["log_level"] = "INFO"
-    service["labels"] = {
-        **service["labels"],
-        "oscar_service": name,
-        "applicationId": name,
-        "queue": f"root.oscar-queue.{name}",
-        "oscar.grycap/user-service": "true",
-        "owner_name": "oscar",
-    }
     providers = service["storage_providers"]
     providers["minio"] = {
         **(providers.get("minio") or {}),
         "default": provider.make_entry(),
     }
+
+
+def _add_labels(service: Definition, *, known_user: bool) -> dict[str, str]:
+    """The labels of a service, sorted as Go sorts the keys of a map."""
+    name = service["name"]
+    labels = {
+        **service["labels"],
+        "oscar_service": name,
+        "applicationId": name,
+        "queue": f"root.oscar-queue.{name}",
+    }
+    if known_user:
+        labels |= {"oscar.grycap/user-service": "true", "owner_name": "oscar"}
+    return dict(sorted(labels.items()))

@@ -6,21 +6,22 @@ storage secret the job mounts.
 """
 
 import json
-import re
 import uuid
 from dataclasses import dataclass, field
 
-from ..cluster.job_record import Job
+from ..cluster.job_record import Job, Start
 from ..cluster.profiles import Profile
 from .definitions import Panic, Rejected
+from .kubernetes_names import describe_invalid, find_label_problem, find_name_problem
 from .registry import Service
 
-# etcd refuses larger objects, and the event is part of the Job.
+# etcd refuses a larger object, and the event is part of the Job. The manager then sends the Job
+# again, and Kubernetes finds another mistake in it.
 JOB_LIMIT = 1536 * 1024
+# Kubernetes reads no larger request.
+REQUEST_LIMIT = 3 * 1024 * 1024
 # The storage secret of MinIO's root user. Without OIDC no other user has one.
 ROOT = "minio"
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_LABEL = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +35,37 @@ class Request:
 def make_job(service: Service, request: Request, profile: Profile) -> Job:
     wanted = request.wanted_name if profile.delegated_name else ""
     name = wanted or _make_up_name(service.name)
-    if not _NAME.fullmatch(name):
-        raise Rejected(500, f'Job.batch "{name}" is invalid: metadata.name: Invalid value')
-    for value in service.definition["labels"].values():
-        if not is_label(str(value)):
-            raise Rejected(500, f'Job.batch "{name}" is invalid: metadata.labels: Invalid value')
+    problems = [
+        find_name_problem("metadata.name", name),
+        find_label_problem("spec.template.labels", name),
+    ]
+    if any(problems):
+        found = [problem for problem in problems if problem]
+        raise Rejected(500, describe_invalid("Job.batch", name, found))
     provider = str(service.definition["mount"].get("storage_provider") or "")
     if service.mount_path and "." not in provider and not profile.bare_mount_provider:
         raise Panic
+    if len(request.body) > REQUEST_LIMIT:
+        raise Rejected(500, f"Request entity too large: limit is {REQUEST_LIMIT}")
     if len(request.body) > JOB_LIMIT:
-        raise Rejected(500, "etcdserver: request is too large")
-    startable = name_secret(service, find_principal(request.body), profile) == ROOT
-    if not startable and profile.owner_is_root:
-        raise Rejected(500, "error copying the storage secret of the user: not found")
+        problem = "spec.selector: Invalid value: `selector` not auto-generated"
+        raise Rejected(500, describe_invalid("Job.batch", name, [problem]))
     lag_s = profile.mount_lag_s if service.mount_path else 0.0
-    return Job(name, service.name, service.needs, startable=startable, lag_s=lag_s)
+    start = _judge_start(service, request.body, profile)
+    return Job(name, service.name, service.needs, start=start, lag_s=lag_s)
+
+
+def _judge_start(service: Service, body: bytes, profile: Profile) -> Start:
+    """Whether the container can start: not without its secret, nor with some bodies."""
+    if name_secret(service, find_principal(body), profile) != ROOT:
+        return Start.NEVER
+    if b"\0" in body:
+        return Start.FAILS
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return Start.NEVER
+    return Start.STARTS
 
 
 def find_principal(body: bytes) -> str:
@@ -67,10 +84,6 @@ def name_secret(service: Service, user: str, profile: Profile) -> str:
     if profile.owner_is_root and user in ("", owner):
         return ROOT
     return user or owner
-
-
-def is_label(text: str) -> bool:
-    return _LABEL.fullmatch(text) is not None
 
 
 def _make_up_name(service: str) -> str:

@@ -17,6 +17,17 @@ from ..storage.servers import Storage, StorageError
 from . import definitions
 from .definitions import Definition, Panic, Provider, Rejected
 
+TAKEN = "A service with the provided name already exists"
+_POLICY = (
+    "Error creating the service: error creating/adding MinIO policy for user/group : Invalid "
+    "arguments specified. (Invalid arguments specified)"
+)
+BROKEN_PUT = f"Error creating the service: error removing resource{_POLICY}{_POLICY}"
+BROKEN_DELETE = (
+    "Error deleting service buckets: %!(EXTRA *errors.errorString=error while removing MinIO "
+    "bucket error removing resource)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -26,6 +37,8 @@ class Service:
     token: str = field(repr=False)
     needs: Resources
     definition: Definition = field(repr=False)
+    broken: bool = False
+    """MinIO refuses its policy since a PUT without owner, so its buckets cannot be removed."""
 
     @property
     def mount_path(self) -> str:
@@ -38,6 +51,8 @@ class Rules:
 
     profile: Profile
     storage_restarts: bool = False
+    change_s: float = 0.0
+    """How long a change that restarts the storage takes."""
 
 
 class Services:
@@ -50,7 +65,7 @@ class Services:
         self._notifier = notifier
         self._provider = provider
         self._profile = rules.profile
-        self._restarts = rules.storage_restarts
+        self._rules = rules
         self._services: dict[str, Service] = {}
         # One change at a time: bucket checks and creations of two services must not interleave.
         self._changing = asyncio.Lock()
@@ -74,8 +89,8 @@ class Services:
         service = self._parse(raw, secrets.token_hex(32))
         async with self._changing:
             if service.name in self._services:
-                status = self._profile.taken_name_status
-                raise Rejected(status, f"A service with name '{service.name}' already exists")
+                raise Rejected(self._profile.taken_name_status, TAKEN)
+            definitions.check_objects(service.definition)
             self._services[service.name] = service
             made: set[str] = set()
             try:
@@ -98,9 +113,15 @@ class Services:
             service = self._parse(raw, kept_token or secrets.token_hex(32))
             if old is None:
                 raise Rejected(404)
+            definitions.check_objects(service.definition)
             # The admin's PUT takes the owner from the body, and an omitted one is lost.
             owner = raw.get("owner", "") if isinstance(raw, dict) else ""
-            service = replace(service, definition={**service.definition, "owner": owner})
+            changed = {**service.definition, "owner": owner}
+            changed["labels"] = {
+                key: value for key, value in changed["labels"].items() if key != "owner_name"
+            }
+            broken = self._is_broken_by(old, owner)
+            service = replace(service, definition=changed, broken=broken)
             self._services[name] = service
             fresh = await self._provide_new(service)
             if service.token != old.token and (fresh or self._profile.webhook_follows):
@@ -111,6 +132,8 @@ class Services:
                 known = self._notifier.list_triggers(name)
                 triggers = {each for each in triggers if each.bucket in fresh or each in known}
             await self._notifier.replace(name, triggers)
+            if broken:
+                raise Rejected(500, BROKEN_PUT)
 
     async def delete(self, name: str) -> None:
         async with self._changing:
@@ -118,14 +141,23 @@ class Services:
             if service is None:
                 raise Rejected(404)
             await self._notifier.unregister(name)
+            if service.broken:
+                raise Rejected(500, BROKEN_DELETE)
             mounted: set[str] = set()
             if self._profile.keeps_mounted_buckets:
                 mounted = {_parse_bucket(other.mount_path) for other in self.list_all()}
             await self._remove_buckets(_list_own_buckets(service) - mounted)
             await self._restart()
 
+    def _is_broken_by(self, old: Service, owner: str) -> bool:
+        """Whether a PUT with this owner leaves the service with a policy that MinIO refuses."""
+        restricted = old.definition.get("visibility") == "restricted"
+        orphaned = restricted and not owner and self._profile.put_orphans
+        return old.broken or (orphaned and bool(_list_own_buckets(old)))
+
     async def _restart(self) -> None:
-        if self._restarts:
+        await asyncio.sleep(self._rules.change_s)
+        if self._rules.storage_restarts:
             await self._storage.restart()
 
     def _parse(self, raw: object, token: str) -> Service:
@@ -134,10 +166,11 @@ class Services:
 
     async def _provide(self, service: Service, made: set[str]) -> set[Trigger]:
         """Make the buckets and folders, and add the names of new buckets to ``made``."""
+        definitions.check_outputs(service.definition)
         for bucket, folder in _list_folders(service):
             fresh = bucket in made or await self._storage.make_bucket(bucket)
             if not fresh and self._profile.own_buckets_only:
-                raise Rejected(500, f'the bucket "{bucket}" already exists')
+                raise Rejected(500, f'the bucket "{bucket}" already exists\n')
             if fresh:
                 made.add(bucket)
             if folder:

@@ -84,7 +84,7 @@ def test_every_command_from_cluster_add_to_service_delete(
     assert job in listed
     assert "Succeeded" in listed
     log = cli.done("service", "logs", "get", COORDINATOR, job, "-c", CLUSTER)
-    assert "Executing user defined script" in log
+    assert "Script file found in" in log
     (key,) = [k for k in keys_of(v37, COORDINATOR, "out/") if k.endswith("report.json")]
     get = ["service", "get-file", COORDINATOR, PROVIDER, f"{COORDINATOR}/{key}"]
     cli.done(*get, str(tmp_path / "report.json"), "-c", CLUSTER, "--no-progress")

@@ -43,7 +43,8 @@ def keys(sandbox: Sandbox, bucket: str) -> set[str]:
 
 
 def test_a_payload_reaches_the_script(sandbox: Sandbox, deploy: Deploy, name: str) -> None:
-    deploy(f"{SHOW}; echo; env; pwd; ls -A")
+    where = 'echo "PWD=$(pwd) HOME=$HOME LANG=$LANG BASE=$OSCAR_SERVICE_BASE_PATH HOST=$HOSTNAME"'
+    deploy(f"{SHOW}; echo; env; {where}; ls -A $HOME; touch $HOME/x /y")
     answer = sandbox.invoke(name, '{"start":1,"end":33}')
     assert (answer.status_code, answer.content) == (201, b"")
     job, state, log = one(sandbox, name)
@@ -57,7 +58,8 @@ def test_a_payload_reaches_the_script(sandbox: Sandbox, deploy: Deploy, name: st
     assert f"OSCAR_SERVICE_NAME={name}" in lines
     assert any(line.startswith("RESOURCE_ID=node-") for line in lines)
     assert "event-file-" in log
-    assert lines[-2] == "/workdir", "a fresh, empty directory"
+    assert f"PWD=/ HOME=/root LANG= BASE= HOST={job}-" in log
+    assert "KUBERNETES_SERVICE_HOST=10.96.0.1" in lines
 
 
 def test_the_exit_code_is_swallowed(sandbox: Sandbox, deploy: Deploy, name: str) -> None:
@@ -203,7 +205,7 @@ def test_output_is_buffered_unless_debug(
     deploy("echo early; sleep 60", log_level=level)
     sandbox.invoke(name, "{}")
     (job,) = sandbox.list_jobs(name)
-    mark = "early" if live else "Executing"
+    mark = "early" if live else "Script file found"
     wait_until(
         lambda: mark in text(sandbox, name, job) or None, 10, lambda: text(sandbox, name, job)
     )

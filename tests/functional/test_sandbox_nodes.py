@@ -119,7 +119,7 @@ def test_jobs_of_a_lost_node_lose_processes_and_pod(
         chaotic.chaos("POST", f"nodes/{node}/uncordon")
         wait(chaotic, sleepers, ["Running", "Suspended", "Suspended"])
     if verb == "kill":
-        assert shown(chaotic)[node]["status"] == "Unknown"
+        assert shown(chaotic)[node]["status"] == "NotReady"
 
 
 def test_a_dead_node_is_noticed_after_a_delay(chaotic: Sandbox, sleepers: str, node: str) -> None:

@@ -130,6 +130,12 @@ def podless(at: Setup) -> None:
 
 
 @check
+def post_calls(at: Setup) -> None:
+    """Seen in test_the_pace_of_submissions_is_that_of_the_release."""
+    assert at.profile.post_calls == (2 if at.profile.name == "v4.1" else 4)
+
+
+@check
 def pod_calls_per_job(at: Setup) -> None:
     """Seen in test_listing_jobs_and_submitting_share_the_budget."""
     assert at.profile.pod_calls_per_job == (1 if at.profile.paged else 0)
@@ -248,7 +254,7 @@ def mount_always_succeeds(at: Setup) -> None:
     answer = at.box.invoke(at.name, "1234" if at.profile.owner_is_root else crashing())
     assert answer.status_code == 201
     ((job, state),) = at.box.wait_until_ended(at.name).items()
-    assert "The supervisor failed" in at.box.read_log(at.name, job)
+    assert "Failed to execute script" in at.box.read_log(at.name, job)
     assert state["status"] == ("Succeeded" if at.profile.mount_always_succeeds else "Failed")
 
 
@@ -347,6 +353,37 @@ def list_ports(at: Setup) -> None:
         answer = at.post({**definition, "expose": {"nodePort": ports}})
         assert answer.status_code == (201 if fine else 400), "oscar-cli always sends a number"
         at.box.remove(at.name)
+
+
+@check
+def user_labels(at: Setup) -> None:
+    labels = at.deploy()["labels"]
+    assert ("oscar.grycap/user-service" in labels) is at.profile.user_labels
+    assert ("owner_name" in labels) is at.profile.user_labels
+    definition = {"name": at.name, "image": "i", "script": "true"}
+    assert at.box.call("PUT", "/system/services", json=definition).status_code == 204
+    assert "owner_name" not in at.box.read_service(at.name)["labels"]
+
+
+@check
+def put_orphans(at: Setup) -> None:
+    definition = {
+        "name": at.name, "image": "i", "script": "true", "visibility": "restricted",
+        "output": [at.entry(f"{at.name}/out")],
+    }  # fmt: skip
+    assert at.post(definition).status_code == 201
+    with_owner = at.box.call("PUT", "/system/services", json=definition | {"owner": "me"})
+    assert with_owner.status_code == 204
+    answer = at.box.call("PUT", "/system/services", json=definition | {"script": "new"})
+    assert answer.status_code == (500 if at.profile.put_orphans else 204)
+    service = at.box.read_service(at.name)
+    assert (service["script"], service["owner"]) == ("new", ""), "it is replaced all the same"
+    removed = at.box.call("DELETE", f"/system/services/{at.name}")
+    assert removed.status_code == (500 if at.profile.put_orphans else 204)
+    assert at.box.minio.bucket_exists(at.name) is at.profile.put_orphans
+    if at.profile.put_orphans:
+        assert at.box.call("GET", f"/system/services/{at.name}").status_code == 404
+        assert at.post(definition).status_code == 500, "creating it again fails on that bucket"
 
 
 @check

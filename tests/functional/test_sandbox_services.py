@@ -55,7 +55,8 @@ def test_a_service_is_created_with_buckets_folders_and_defaults(
         ({"cpu": 1}, 400),
         ({"cpu": "lots"}, 500),
         ({"memory": "3 Gi"}, 500),
-        ({"name": "Upper"}, 400),
+        ({"name": "Upper"}, 500),
+        ({"labels": {"team": "not valid!"}}, 500),
         ({"name": "n" * 40}, 400),
         ({"input": [{"storage_provider": "minio.default", "path": "/"}]}, 400),
         ({"expose": {"nodePort": 0}}, 400),
@@ -86,7 +87,7 @@ def test_a_foreign_bucket_makes_creation_fail_and_stays(sandbox: Sandbox, name: 
         "/system/services",
         json=body(name, input=[{"storage_provider": "minio.default", "path": f"{name}/in"}]),
     )
-    assert (answer.status_code, answer.text) == (500, f'the bucket "{name}" already exists')
+    assert (answer.status_code, answer.text) == (500, f'the bucket "{name}" already exists\n')
     assert sandbox.call("GET", f"/system/services/{name}").status_code == 404
     assert sandbox.minio.bucket_exists(name)
 

@@ -94,8 +94,13 @@ def test_maxima_never_go_below_zero_and_totals_do() -> None:
 def test_dead_and_unmeasured_nodes() -> None:
     first, second = SNAPSHOT.nodes
     dead = replace(SNAPSHOT, nodes=(replace(first, lost=True), second))
-    (node, _) = render(dead, "F")["cluster"]["nodes"]
-    assert (node["status"], node["conditions"][0]["status"]) == ("Unknown", False)
+    cluster = render(dead, "F")["cluster"]
+    node = cluster["nodes"][0]
+    assert node["status"] == "NotReady"
+    assert [each["status"] for each in node["conditions"]] == [False] * 4
+    alive = render(SNAPSHOT, "F")["cluster"]
+    assert alive["nodes"][0]["conditions"][-1] == {"type": "Ready", "status": True}
+    assert cluster["metrics"] == alive["metrics"], "its room stays in the totals"
     assert render(dead, "D")["detail"][0]["conditions"] == [{"type": "Ready", "status": "Unknown"}]
     unknown = replace(SNAPSHOT, nodes=(replace(first, measured=False), second))
     assert [node["name"] for node in render(unknown, "E")["cluster"]["nodes"]] == ["node-2"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.cluster.job_record import Start
 from sandbox.cluster.profiles import V35, V37, V41, Profile
 from sandbox.services.definitions import Panic, Provider, Rejected, find_needs, make_definition
 from sandbox.services.job_requests import Request, find_principal, make_job, name_secret
@@ -68,11 +69,37 @@ def test_only_release_4_1_takes_the_callers_job_name(profile: Profile, kept: boo
 
 @pytest.mark.parametrize(
     ("keys", "name"),
-    [({}, "Upper"), ({}, "x" * 64), ({}, "a_b"), ({"labels": {"a": "b c"}}, "fine")],
+    [({}, "Upper"), ({}, "x" * 64), ({}, "a_b"), ({}, "a..b"), ({}, "x-")],
 )
 def test_what_kubernetes_refuses(keys: dict[str, Any], name: str) -> None:
     with pytest.raises(Rejected, match="invalid"):
         make_job(service(**keys), Request(b"{}", name), V41)
+
+
+def test_a_job_name_may_have_dots() -> None:
+    assert make_job(service(), Request(b"{}", "a.b-c.1"), V41).name == "a.b-c.1"
+
+
+@pytest.mark.parametrize(
+    ("body", "start"),
+    [
+        (b"{}", Start.STARTS),
+        (b"\xff\xfe{}", Start.NEVER),
+        (b'{"a":"x\0y"}', Start.FAILS),
+        (record(principalId="someone", sourceIPAddress="0.0.0.0"), Start.NEVER),
+    ],
+)
+def test_what_the_kubelet_cannot_start(body: bytes, start: Start) -> None:
+    assert make_job(service(), Request(body), V41).start is start
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(1_600_000, "`selector` not auto-generated"), (4_000_000, "limit is 3145728")],
+)
+def test_a_body_that_is_too_large(size: int, text: str) -> None:
+    with pytest.raises(Rejected, match=text):
+        make_job(service(), Request(b"x" * size), V41)
 
 
 def test_a_mount_without_an_id_panics_before_3_6_5() -> None:
