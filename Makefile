@@ -7,10 +7,12 @@ IMAGE ?= oscar-batch:0.1.0
 # What the tests use beside PyPI's packages; Go builds them into build/bin.
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 OSCAR_CLI_VERSION := v1.12.2
+SYFT_VERSION := v1.0.0
+COMPILE := --quiet --upgrade --strip-extras --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-minio test-live record check lint minio oscar-cli bench-drop bench-index bench-plan image deploy clean
+.PHONY: help venv demo test coverage test-minio test-live record check lint minio oscar-cli bench-drop bench-index bench-plan image sbom requirements deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,7 +75,21 @@ bench-plan: $(VENV)/.ready ## make-span of every strategy over its lower bound, 
 	$(BIN)/python -m bench.plan --write docs/benchmarks.md
 
 image: ## the coordinator's container image (BASE=… for another base, BUILD_FLAGS=… for docker)
-	docker build $(BUILD_FLAGS) --build-arg BASE=$(BASE) --tag $(IMAGE) .
+	docker build $(BUILD_FLAGS) --build-arg BASE=$(BASE) --tag $(IMAGE) \
+		--build-arg VERSION=$(lastword $(subst :, ,$(IMAGE))) \
+		--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) .
+
+sbom: build/bin/.syft-$(SYFT_VERSION) ## what the image is made of, as CycloneDX, in build/sbom.cdx.json (needs Go and Docker)
+	build/bin/syft scan docker:$(IMAGE) --quiet --output cyclonedx-json=build/sbom.cdx.json
+
+build/bin/.syft-%:
+	$(GO_INSTALL) github.com/anchore/syft/cmd/syft@$*
+	@touch $@
+
+requirements: $(VENV)/.ready ## renews the pinned versions and hashes of what the image installs
+	$(BIN)/pip install --quiet --disable-pip-version-check pip-tools==7.6.2
+	printf 'requests\nminio\npyyaml\njinja2\n' | $(BIN)/pip-compile $(COMPILE) --output-file requirements.txt -
+	printf 'setuptools\n' | $(BIN)/pip-compile $(COMPILE) --allow-unsafe --output-file requirements-build.txt -
 
 deploy: ## the coordinator on a cluster: with oscar-cli, or by OSCAR_BATCH_OSCAR_URL, …_USERNAME, …_PASSWORD
 	@if command -v oscar-cli >/dev/null && [ -z "$$OSCAR_BATCH_OSCAR_URL" ]; then \
