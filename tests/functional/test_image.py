@@ -159,6 +159,16 @@ def test_the_image_has_no_user_of_power_and_no_build_tools(image: str) -> None:
     assert found.stdout.count("ModuleNotFoundError") == 2, found.stdout
 
 
+def test_the_image_says_what_it_is(image: str) -> None:
+    shown = docker("image", "inspect", "--format", "{{json .Config.Labels}}", image).stdout
+    labels = {
+        key.removeprefix("org.opencontainers.image."): v for key, v in json.loads(shown).items()
+    }
+    assert labels["licenses"] == "Apache-2.0"
+    assert labels["version"] == image.partition(":")[2]
+    assert len(labels["revision"]) == 40, "the commit that it was built from"
+
+
 def test_the_image_is_light(image: str) -> None:
     if not BASE:
         pytest.skip("OSCAR_BATCH_TEST_BASE does not name the base that the image was built on")
