@@ -17,13 +17,14 @@ from .drive import preflight
 from .drive.endings import end_with_outcomes, end_without_invocations
 from .drive.indexing import build_index, count_only
 from .drive.modes import choose_mode
+from .drive.payload import make_range_invocations
 from .drive.posting import make_post
 from .drive.progress import Progress
-from .drive.submission import Clock, Pace, Steps, submit_chunks
+from .drive.submission import Clock, Pace, Steps, submit
 from .model.cluster import Capacity
 from .model.errors import ConfigError, Ending
 from .model.items import Index
-from .model.run import Outcome, Plan, Report
+from .model.run import Outcome, Plan, Report, Sent
 from .model.service import Service
 from .oscar.client import OscarClient
 from .plan.capacity import find_capacity
@@ -138,11 +139,20 @@ def invoke(
     clients: Clients, service: Service, plan: Plan, progress: Progress, *, repeat_lost: bool
 ) -> tuple[Outcome, ...]:
     """Invokes the service for every chunk of the plan; records each outcome when it is known."""
-    return submit_chunks(
-        plan.chunks,
-        make_post(clients.oscar, service, plan),
+    chunks = {chunk.number: chunk for chunk in plan.chunks}
+
+    def settle(sent: Sent) -> Outcome:
+        invocation = sent.invocation
+        job = invocation.job if sent.attempts else ""
+        chunk = chunks[invocation.number]
+        return Outcome(chunk, sent.state, sent.attempts, job, sent.detail)
+
+    sent = submit(
+        make_range_invocations(plan),
+        make_post(clients.oscar, service),
         repeat_lost=repeat_lost,
         pace=clients.pace,
         clock=clients.clock,
-        steps=Steps(on_outcome=progress.record_outcome),
+        steps=Steps(on_sent=lambda sent: progress.record_outcome(settle(sent))),
     )
+    return tuple(map(settle, sent))

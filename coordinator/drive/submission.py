@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Invokes the service for every chunk, a few at a time, and returns the outcomes.
+"""Sends the invocations of a run, a few at a time, and returns what became of each.
 
-The first chunk is sent alone: if it is refused (a wrong token, an invalid label), all would be
+The first one is sent alone: if it is refused (a wrong token, an invalid label), all would be
 refused, and nothing has started. A request is sent again if it certainly created nothing. It is
 also sent again if its answer was lost and OSCAR names jobs as asked: a second request with the same
-name starts no second job, and its answer proves the first. Every outcome is reported when it is
-known, from the thread that posted.
+name starts no second job, and its answer proves the first. What became of an invocation is reported
+when it is known, from the thread that posted.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from threading import Condition, Event, Lock
 
-from ..model.items import Chunk
-from ..model.run import Outcome, Reply, State, Verdict
+from ..model.run import Invocation, Reply, Sent, State, Verdict
 from ..storage.retry import retry
 
 log = logging.getLogger(__name__)
 
-Post = Callable[[Chunk, int], tuple[str, Reply]]
-"""Invokes the service for a chunk and the number of its attempt: the job's name, the answer."""
+Post = Callable[[Invocation], Reply]
+"""Sends an invocation to the service once."""
 
 _STATES = {
     Verdict.ACCEPTED: State.INVOKED,
@@ -60,95 +59,88 @@ class Clock:
 class Steps:
     """What is done around every request, in the thread that sends it."""
 
-    before_post: Callable[[Chunk, int], None] = lambda chunk, attempt: None
+    before_post: Callable[[Invocation], None] = lambda invocation: None
     """If it raises, this request and all later ones are not sent, and the error is raised."""
-    after_answer: Callable[[Chunk, Reply], None] = lambda chunk, reply: None
-    on_outcome: Callable[[Outcome], None] = lambda outcome: None
+    after_answer: Callable[[Invocation, Reply], None] = lambda invocation, reply: None
+    on_sent: Callable[[Sent], None] = lambda sent: None
 
 
 class _Unproven(Exception):
-    """OSCAR was busy, or its answer was lost and jobs have names: the chunk is posted again."""
+    """OSCAR was busy, or its answer was lost and jobs have names: the invocation is sent again."""
 
 
 class _Stopped(Exception):
-    """The submission was stopped while a chunk waited."""
+    """The submission was stopped while an invocation waited."""
 
 
-def submit_chunks(
-    chunks: Sequence[Chunk],
+def submit(
+    invocations: Sequence[Invocation],
     post: Post,
     *,
     repeat_lost: bool,
     pace: Pace,
     clock: Clock,
     steps: Steps,
-    attempt: int = 1,
-) -> tuple[Outcome, ...]:
-    """One outcome per chunk, in their order. After Ctrl-C the chunks not sent stay pending.
+) -> tuple[Sent, ...]:
+    """What became of each invocation, in their order. After Ctrl-C those not sent stay pending.
 
     `repeat_lost`: a request whose answer was lost is sent again, which is right only where the
-    cluster names jobs. `attempt` is the number that `post` is given for every chunk.
+    cluster names jobs.
     """
     repeated = {Verdict.BUSY, Verdict.UNCERTAIN} if repeat_lost else {Verdict.BUSY}
-    return _Submission(post, repeated, pace, clock, steps, attempt).run(chunks)
+    return _Submission(post, repeated, pace, clock, steps).run(invocations)
 
 
 class _Submission:
     def __init__(
-        self,
-        post: Post,
-        repeated: Set[Verdict],
-        pace: Pace,
-        clock: Clock,
-        steps: Steps,
-        attempt: int,
+        self, post: Post, repeated: Set[Verdict], pace: Pace, clock: Clock, steps: Steps
     ) -> None:
         self._post, self._pace, self._clock, self._steps = post, pace, clock, steps
-        self._repeated, self._attempt = repeated, attempt
+        self._repeated = repeated
         self._stop, self._turn, self._silent = Event(), Lock(), Event()
         self._proofs = 0
         self._next_post_s = -math.inf
-        self._outcomes: dict[int, Outcome] = {}
+        self._settled: dict[int, Sent] = {}
         # Ctrl-C may come while the pool starts a thread, and then the pool knows neither the
         # thread nor its future. So what is being posted is counted here.
         self._posting, self._changed = 0, Condition()
 
-    def run(self, chunks: Sequence[Chunk]) -> tuple[Outcome, ...]:
+    def run(self, invocations: Sequence[Invocation]) -> tuple[Sent, ...]:
         with ThreadPoolExecutor(self._pace.workers) as pool:
             try:
-                list(pool.map(self._submit, chunks[:1]))
-                if not self._is_refused(chunks):
-                    list(pool.map(self._submit, chunks[1:]))
+                list(pool.map(self._submit, invocations[:1]))
+                if not self._is_refused(invocations):
+                    list(pool.map(self._submit, invocations[1:]))
             except KeyboardInterrupt:
                 log.warning("interrupted: waiting for the answers to the requests that were sent")
                 self._stop.set()
         with self._changed:
             self._changed.wait_for(lambda: not self._posting)
-        if self._is_refused(chunks):
-            self._settle_unsent(chunks, "not sent, because the first chunk was refused")
+        if self._is_refused(invocations):
+            self._settle_unsent(invocations, "not sent, because the first invocation was refused")
         elif self._silent.is_set() and not self._stop.is_set():
             waited_s = sum(self._pace.delays_s)
             detail = f"not sent, because OSCAR proved no invocation for {waited_s:.0f} s"
-            self._settle_unsent(chunks, detail)
-        return tuple(self._outcomes.get(chunk.number, Outcome(chunk)) for chunk in chunks)
+            self._settle_unsent(invocations, detail)
+        return tuple(self._settled.get(each.number, Sent(each)) for each in invocations)
 
-    def _is_refused(self, chunks: Sequence[Chunk]) -> bool:
-        """Whether the first chunk was refused, and so no other was sent."""
-        first = self._outcomes.get(chunks[0].number) if chunks else None
+    def _is_refused(self, invocations: Sequence[Invocation]) -> bool:
+        """Whether the first invocation was refused, and so no other was sent."""
+        first = self._settled.get(invocations[0].number) if invocations else None
         return first is not None and first.state is State.FAILED
 
-    def _settle_unsent(self, chunks: Sequence[Chunk], detail: str) -> None:
-        for chunk in chunks:
-            if chunk.number not in self._outcomes:
-                self._settle(Outcome(chunk, State.FAILED, detail=detail))
+    def _settle_unsent(self, invocations: Sequence[Invocation], detail: str) -> None:
+        for each in invocations:
+            if each.number not in self._settled:
+                self._settle(Sent(each, State.FAILED, detail=detail))
 
-    def _submit(self, chunk: Chunk) -> None:
+    def _submit(self, invocation: Invocation) -> None:
         with self._changed:
             if self._stop.is_set() or self._silent.is_set():
                 return
             self._posting += 1
         try:
-            self._post_until_answered(chunk)
+            self._post_until_answered(invocation)
         except BaseException:
             self._stop.set()
             raise
@@ -157,28 +149,26 @@ class _Submission:
                 self._posting -= 1
                 self._changed.notify()
 
-    def _settle(self, outcome: Outcome) -> None:
-        self._outcomes[outcome.chunk.number] = outcome
-        self._steps.on_outcome(outcome)
-        if outcome.attempts:
-            log.info("chunk %d: %s %s", outcome.chunk.number, outcome.state, outcome.detail)
+    def _settle(self, sent: Sent) -> None:
+        self._settled[sent.invocation.number] = sent
+        self._steps.on_sent(sent)
+        if sent.attempts:
+            log.info("%s: %s %s", sent.invocation.name, sent.state, sent.detail)
 
-    def _post_until_answered(self, chunk: Chunk) -> None:
-        outcome, proofs = Outcome(chunk), self._proofs
+    def _post_until_answered(self, invocation: Invocation) -> None:
+        sent, proofs = Sent(invocation), self._proofs
 
         def post(number: int) -> None:
-            nonlocal outcome
+            nonlocal sent
             self._wait_for_turn()
-            self._steps.before_post(chunk, self._attempt)
+            self._steps.before_post(invocation)
             # Stays true should anything fail between the request and the record of its answer.
-            before, outcome = outcome, replace(outcome, state=State.UNCERTAIN)
-            job, reply = self._post(chunk, self._attempt)
-            outcome = before.with_attempt(
-                _judge_state(before.state, reply.verdict), job=job, detail=reply.detail
-            )
-            self._steps.after_answer(chunk, reply)
+            before, sent = sent, replace(sent, state=State.UNCERTAIN)
+            reply = self._post(invocation)
+            sent = before.with_attempt(_judge_state(before.state, reply.verdict), reply.detail)
+            self._steps.after_answer(invocation, reply)
             if reply.verdict in self._repeated:
-                log.warning("chunk %d: request %d: %s", chunk.number, number, reply.detail)
+                log.warning("%s: request %d: %s", invocation.name, number, reply.detail)
                 raise _Unproven
             self._proofs += 1
 
@@ -193,10 +183,10 @@ class _Submission:
             if self._proofs == proofs:
                 self._silent.set()
         except _Stopped:
-            if outcome.state is not State.UNCERTAIN:  # it has certainly created nothing
-                outcome = replace(outcome, state=State.PENDING)
+            if sent.state is not State.UNCERTAIN:  # it has certainly created nothing
+                sent = replace(sent, state=State.PENDING)
         finally:
-            self._settle(outcome)
+            self._settle(sent)
 
     def _wait_for_turn(self) -> None:
         """Waits until the pace allows one more request."""

@@ -67,6 +67,33 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Invocation:
+    """One `POST /job`: a chunk's in range mode, a worker's in pull mode."""
+
+    number: int
+    """Counted from 1; different for every invocation of a submission."""
+    name: str
+    """What messages call it: `chunk 3`, `worker 0001-00003`."""
+    job: str
+    """The name of its job, where OSCAR honours it."""
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An invocation with its state; a run replaces it and never changes it."""
+
+    invocation: Invocation
+    state: State = State.PENDING
+    attempts: int = 0
+    detail: str = ""
+
+    def with_attempt(self, state: State, detail: str = "") -> Sent:
+        """The same after one more request."""
+        return replace(self, state=state, attempts=self.attempts + 1, detail=detail)
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """A chunk with its state; a run replaces it and never changes it."""
 
@@ -75,10 +102,6 @@ class Outcome:
     attempts: int = 0
     job: str = ""
     detail: str = ""
-
-    def with_attempt(self, state: State, *, job: str, detail: str = "") -> Outcome:
-        """The outcome after one more invocation."""
-        return replace(self, state=state, attempts=self.attempts + 1, job=job, detail=detail)
 
 
 @dataclass(frozen=True, slots=True)

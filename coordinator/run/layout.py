@@ -1,18 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """The keys of all objects that a run writes. No other module makes such a key.
 
-<state.prefix><run id>/start.json     the first object: who runs it
-<state.prefix><run id>/index.txt      the items, one key a line
-<state.prefix><run id>/plan.json      the plan
-<state.prefix><run id>/report.json    what happened, for machines
-<state.prefix><run id>/report.html    the same, for people
-<state.prefix>costs/<service>.json    what the last run of a service measured
-<report.prefix><run id>/report.*      a copy of the report, where the config asks for it
-<folder_prefix><output.file>          a copy of the index, where the config asks for it
+Below <state.prefix><run id>/, as docs/protocol.md has them:
+
+start.json                                  the first object: who runs it
+index.<epoch>.txt                           the items, one key a line
+plan.json                                   the plan
+probe                                       written and removed: does the server honour conditions?
+rounds/<round>/index.<epoch>.txt            the items of a later round
+rounds/<round>/chunks.jsonl                 the chunk table
+rounds/<round>/counted.jsonl                without conditional writes: the attempts that count
+posts/<worker>.json                         an invocation, before and after its request
+claims/<round>/<lane>/<chunk>.<attempt>     who takes a chunk
+beats/<process>.json                        a sign of life of a worker
+marks/<round>/<lane>/<chunk>.<attempt>.json how far an attempt has come
+results/<round>/<lane>/<chunk>.json         the outcome of every item of a chunk
+watchers/<round>/<number>                   who waits for the last chunks
+lease/<epoch>                               who drives the run
+stop                                        the run is to end
+wakes/<number>                              a worker asks for a coordinator
+report.json, report.html                    what happened, for machines and for people
+done.txt, failed.jsonl, pending.jsonl       the items by what became of them
+end.json                                    the last object of a run
+
+Elsewhere:
+
+<state.prefix>costs/<service>.json          what the last run of a service measured
+<report.prefix><run id>/report.*            a copy of the report, where the config asks for it
+<folder_prefix><output.file>                a copy of the index, where the config asks for it
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -20,6 +40,16 @@ from urllib.parse import quote
 from ..model.service import Folder, Locations, Service
 
 REPORT_JSON, REPORT_HTML = "report.json", "report.html"
+_RESULT = re.compile(r"(\d{5})/(\d{6})(?:\.(\d{3}))?\.json")
+
+
+@dataclass(frozen=True, slots=True)
+class ResultKey:
+    """What the key of a result says; without conditional writes also the attempt."""
+
+    lane: int
+    chunk: int
+    attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +58,103 @@ class RunLayout:
 
     locations: Locations
     run_id: str
+    epoch: int = 1
+
+    @property
+    def folder(self) -> str:
+        return f"{self.locations.state.prefix}{self.run_id}/"
 
     @property
     def start(self) -> str:
-        return f"{self.locations.state.prefix}{self.run_id}/start.json"
+        return f"{self.folder}start.json"
 
     @property
     def index(self) -> str:
-        return f"{self.locations.state.prefix}{self.run_id}/index.txt"
+        return f"{self.folder}index.{self.epoch:04}.txt"
 
     @property
     def plan(self) -> str:
-        return f"{self.locations.state.prefix}{self.run_id}/plan.json"
+        return f"{self.folder}plan.json"
+
+    @property
+    def probe(self) -> str:
+        return f"{self.folder}probe"
+
+    @property
+    def beats(self) -> str:
+        return f"{self.folder}beats/"
+
+    @property
+    def stop(self) -> str:
+        return f"{self.folder}stop"
+
+    @property
+    def end(self) -> str:
+        return f"{self.folder}end.json"
+
+    @property
+    def done(self) -> str:
+        return f"{self.folder}done.txt"
+
+    @property
+    def failed(self) -> str:
+        return f"{self.folder}failed.jsonl"
+
+    @property
+    def pending(self) -> str:
+        return f"{self.folder}pending.jsonl"
+
+    def lease(self, epoch: int) -> str:
+        return f"{self.folder}lease/{epoch:04}"
+
+    def wake(self, number: int) -> str:
+        return f"{self.folder}wakes/{number}"
+
+    def post(self, worker: str) -> str:
+        return f"{self.folder}posts/{worker}.json"
+
+    def beat(self, process: str) -> str:
+        return f"{self.beats}{process}.json"
+
+    def round_index(self, number: int) -> str:
+        return f"{self.folder}rounds/{number:03}/index.{self.epoch:04}.txt"
+
+    def table(self, number: int) -> str:
+        """The chunk table of a round."""
+        return f"{self.folder}rounds/{number:03}/chunks.jsonl"
+
+    def counted(self, number: int) -> str:
+        return f"{self.folder}rounds/{number:03}/counted.jsonl"
+
+    def claim(self, number: int, lane: int, chunk: int, attempt: int) -> str:
+        """The claim of an attempt at a chunk in a round."""
+        return f"{self.folder}claims/{number:03}/{lane:05}/{chunk:06}.{attempt:03}"
+
+    def mark(self, number: int, lane: int, chunk: int, attempt: int) -> str:
+        return f"{self.folder}marks/{number:03}/{lane:05}/{chunk:06}.{attempt:03}.json"
+
+    def watcher(self, number: int, watcher: int) -> str:
+        return f"{self.folder}watchers/{number:03}/{watcher}"
+
+    def results(self, number: int) -> str:
+        """The folder of a round's results."""
+        return f"{self.folder}results/{number:03}/"
+
+    def result(self, number: int, key: ResultKey) -> str:
+        attempt = "" if key.attempt is None else f".{key.attempt:03}"
+        return f"{self.results(number)}{key.lane:05}/{key.chunk:06}{attempt}.json"
+
+    def parse_result(self, number: int, key: str) -> ResultKey | None:
+        """What the key of a result of a round says; None for any other key."""
+        match = _RESULT.fullmatch(key.removeprefix(self.results(number)))
+        if match is None:
+            return None
+        lane, chunk, attempt = match.groups()
+        return ResultKey(int(lane), int(chunk), int(attempt) if attempt else None)
+
+    def parse_beat(self, key: str) -> str:
+        """The process whose beat lies at a key."""
+        return key.removeprefix(self.beats).removesuffix(".json")
 
     def cost(self, service: str) -> str:
         """What the last run of a service measured."""
@@ -74,7 +189,7 @@ def list_written(locations: Locations, service: Service) -> Iterator[WrittenObje
     """One object of each kind that a run, its jobs and OSCAR after them write."""
     state, report = locations.state, locations.report
     elsewhere = "name another folder or bucket"
-    yield WrittenObject("state", state.bucket, f"{state.prefix}index.txt", elsewhere)
+    yield WrittenObject("state", state.bucket, f"{state.prefix}index.0001.txt", elsewhere)
     if report:
         yield WrittenObject("report", report.bucket, f"{report.prefix}{REPORT_JSON}", elsewhere)
     if locations.index_copy:

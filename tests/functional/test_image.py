@@ -125,7 +125,7 @@ def test_the_whole_job_runs_inside_the_container_as_nobody_special(
     assert covered == list(range(1, 13))
     stored = keys_of(sandbox, f"{name}-data", ".oscar-batch/")
     assert [key.rpartition("/")[2] for key in stored] == [
-        "index.txt",
+        "index.0001.txt",
         "plan.json",
         "report.html",
         "report.json",

@@ -153,7 +153,7 @@ def test_the_payload_says_where_the_index_lies(
     assert body == {
         "start": 1,
         "end": 1,
-        "index": f"runs of mine/[x]*/{ran.report['run']}/index.txt",
+        "index": f"runs of mine/[x]*/{ran.report['run']}/index.0001.txt",
         "index_bucket": bucket,
         "bucket": bucket,
         "run": ran.report["run"],
@@ -201,7 +201,7 @@ def test_a_run_leaves_its_plan_index_and_report_in_its_own_folder(
 
     assert keys_of(sandbox, bucket, ".oscar-batch/") == [
         f".oscar-batch/{run}/{name}"
-        for name in ("index.txt", "plan.json", "report.html", "report.json", "start.json")
+        for name in ("index.0001.txt", "plan.json", "report.html", "report.json", "start.json")
     ]
     assert keys_of(sandbox, bucket, "my reports/") == [
         f"my reports/{run}/{name}" for name in ("report.html", "report.json")

@@ -13,7 +13,7 @@ from coordinator.model.errors import Ending
 from coordinator.model.items import Chunk, Index, Item
 from coordinator.model.object_columns import ObjectColumns
 from coordinator.model.planning import ChunkRules, Cost, Strategy
-from coordinator.model.run import Outcome, Plan, Report
+from coordinator.model.run import Invocation, Outcome, Plan, Report
 from coordinator.model.service import Folder, Service
 from coordinator.plan.capacity import assume_capacity
 from coordinator.plan.choose import choose_chunks
@@ -81,6 +81,13 @@ def plan(
 def chunks(count: int) -> tuple[Chunk, ...]:
     return tuple(
         Chunk(number, number - 1, number, 1, 2 * (number - 1), 2) for number in range(1, count + 1)
+    )
+
+
+def invocations(count: int) -> tuple[Invocation, ...]:
+    return tuple(
+        Invocation(number, f"chunk {number}", f"job-{number}", b"{}")
+        for number in range(1, count + 1)
     )
 
 

@@ -61,7 +61,7 @@ class World:
 
     @property
     def index(self) -> list[str]:
-        return self.data.objects[f".oscar-batch/{make.RUN_ID}/index.txt"].decode().splitlines()
+        return self.data.objects[f".oscar-batch/{make.RUN_ID}/index.0001.txt"].decode().splitlines()
 
     @property
     def written(self) -> set[str]:
@@ -77,7 +77,7 @@ def test_a_run_writes_index_and_plan_and_invokes_every_chunk() -> None:
         "8 items submitted: 3 of 3 invocations sent",
     )
     assert world.index == sorted(ITEMS)
-    assert world.written == {"start.json", "index.txt", "plan.json"}
+    assert world.written == {"start.json", "index.0001.txt", "plan.json"}
     ranges = [(body["start"], body["end"]) for body in map(json.loads, world.oscar.bodies)]
     assert sorted(ranges) == [(c.first_line, c.last_line) for c in report.plan.chunks]  # type: ignore[union-attr]
     assert {outcome.state for outcome in report.outcomes} == {State.INVOKED}
@@ -122,7 +122,7 @@ def test_everything_is_written_before_the_first_invocation() -> None:
 
     world.oscar.answer = answer
     world.run(output={"file": "copy.txt"})
-    assert at_first[0] == {"start.json", "index.txt", "plan.json"}
+    assert at_first[0] == {"start.json", "index.0001.txt", "plan.json"}
     assert world.data.objects["in/copy.txt"].decode().splitlines() == world.index
 
 

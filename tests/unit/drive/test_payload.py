@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coordinator.drive.payload import make_job_name, write_range_body
+from coordinator.drive.payload import make_job_name, make_range_invocations, write_range_body
 from tests.unit import make
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -120,25 +120,23 @@ NAMES = st.from_regex(LABEL, fullmatch=True).filter(lambda name: len(name) <= 39
 
 @given(NAMES, st.integers(1, 10**6), st.integers(1, 99))
 def test_a_job_has_a_name_that_kubernetes_accepts(service: str, number: int, attempt: int) -> None:
-    plan = make.plan(service=service)
-    name = make_job_name(plan, replace(plan.chunks[0], number=number), attempt)
+    name = make_job_name(make.plan(service=service), f"{number}-{attempt}")
     assert LABEL.fullmatch(name)
     assert len(name) <= 63
 
 
 def test_the_longest_service_name_still_fits() -> None:
     plan = make.plan(service="a" * 23 + "-" * 15 + "b")
-    assert make_job_name(plan, plan.chunks[0], 1) == f"{'a' * 23}-{make.RUN_ID}-1-1"
+    assert make_range_invocations(plan)[0].job == f"{'a' * 23}-{make.RUN_ID}-1-1"
 
 
-def test_jobs_of_chunks_attempts_and_runs_differ() -> None:
+def test_invocations_of_chunks_attempts_and_runs_have_jobs_of_their_own() -> None:
     plan = make.plan()
     other = replace(plan, run_id="20261122t101500z-000000")
-    first, second = plan.chunks[:2]
-    made = [(plan, first, 1), (plan, first, 2), (plan, second, 1), (other, first, 1)]
-    assert len({make_job_name(*named) for named in made}) == len(made)
+    made = [make_range_invocations(plan), make_range_invocations(plan, 2)]
+    jobs = [each.job for each in (*made[0], *made[1], *make_range_invocations(other))]
+    assert len(set(jobs)) == len(jobs)
 
 
 def test_the_same_attempt_always_has_the_same_name() -> None:
-    plan = make.plan()
-    assert make_job_name(plan, plan.chunks[0], 1) == make_job_name(plan, plan.chunks[0], 1)
+    assert make_range_invocations(make.plan()) == make_range_invocations(make.plan())

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import pytest
 
-from coordinator.drive.submission import Clock, Pace, Post, Steps, submit_chunks
-from coordinator.model.items import Chunk
-from coordinator.model.run import Outcome, Reply, State, Verdict
+from coordinator.drive import submission
+from coordinator.drive.submission import Clock, Pace, Post, Steps
+from coordinator.model.run import Invocation, Reply, Sent, State, Verdict
 from tests.unit import make
 
 AT_ONCE = Pace(workers=3, delays_s=(0.0, 0.0))
@@ -22,31 +22,35 @@ REAL = Clock(time.monotonic, threading.Event.wait)
 
 def submit(
     count: int, post: Post, pace: Pace, clock: Clock = REAL, *, repeat_lost: bool = False
-) -> tuple[Outcome, ...]:
-    chunks = make.chunks(count)
-    return submit_chunks(
-        chunks, post, repeat_lost=repeat_lost, pace=pace, clock=clock, steps=Steps()
+) -> tuple[Sent, ...]:
+    return submission.submit(
+        make.invocations(count),
+        post,
+        repeat_lost=repeat_lost,
+        pace=pace,
+        clock=clock,
+        steps=Steps(),
     )
 
 
 class Manager:
-    """Answers from a script per chunk (its last answer again and again), and counts requests."""
+    """Answers from a script per invocation, its last answer again and again; counts requests."""
 
     def __init__(self, script: dict[int, list[Verdict]] | None = None) -> None:
         self._script = script or {}
         self._lock = threading.Lock()
         self.asked: list[int] = []
 
-    def post(self, chunk: Chunk, attempt: int) -> tuple[str, Reply]:
+    def post(self, invocation: Invocation) -> Reply:
         with self._lock:
-            tries = self.asked.count(chunk.number)
-            self.asked.append(chunk.number)
-        verdicts = self._script.get(chunk.number, [Verdict.ACCEPTED])
+            tries = self.asked.count(invocation.number)
+            self.asked.append(invocation.number)
+        verdicts = self._script.get(invocation.number, [Verdict.ACCEPTED])
         verdict = verdicts[min(tries, len(verdicts) - 1)]
-        return f"job-{chunk.number}", Reply(verdict, f"said {verdict}")
+        return Reply(verdict, f"said {verdict}")
 
 
-def invoked(manager: Manager, count: int = 1) -> tuple[Outcome, ...]:
+def invoked(manager: Manager, count: int = 1) -> tuple[Sent, ...]:
     return submit(count, manager.post, AT_ONCE)
 
 
@@ -71,7 +75,7 @@ def test_only_a_busy_manager_is_asked_again_where_jobs_have_no_names(verdict: Ve
     assert manager.asked == [1]
 
 
-def submit_named(manager: Manager, count: int = 1, workers: int = 3) -> tuple[Outcome, ...]:
+def submit_named(manager: Manager, count: int = 1, workers: int = 3) -> tuple[Sent, ...]:
     """Where jobs have names, on a clock of its own, with the delays of a real run."""
     pace = Pace(workers=workers)
     return submit(count, manager.post, pace, VirtualClock().clock, repeat_lost=True)
@@ -96,7 +100,7 @@ def test_the_delays_grow_to_a_minute_and_end_after_ten() -> None:
     assert 600 <= sum(delays_s) < 660
 
 
-def test_when_nothing_is_proven_for_so_long_the_other_chunks_are_not_sent() -> None:
+def test_when_nothing_is_proven_for_so_long_the_others_are_not_sent() -> None:
     manager = Manager({number: [Verdict.BUSY] for number in range(2, 100)})
     outcomes = submit_named(manager, 99, workers=1)
     assert set(manager.asked) == {1, 2}
@@ -108,20 +112,22 @@ def test_when_nothing_is_proven_for_so_long_the_other_chunks_are_not_sent() -> N
     assert outcomes[2].detail == "not sent, because OSCAR proved no invocation for 603 s"
 
 
-def test_a_chunk_that_is_never_proven_stops_no_other() -> None:
+def test_an_invocation_that_is_never_proven_stops_no_other() -> None:
     others_asked = threading.Event()
     manager = Manager({2: [Verdict.UNCERTAIN]})
 
-    def post(chunk: Chunk, attempt: int) -> tuple[str, Reply]:
-        if chunk.number == 2:
+    def post(invocation: Invocation) -> Reply:
+        if invocation.number == 2:
             others_asked.wait(timeout=30)
-        answer = manager.post(chunk, attempt)
+        answer = manager.post(invocation)
         if len(manager.asked) >= 19:
             others_asked.set()
         return answer
 
     outcomes = submit(20, post, AT_ONCE, repeat_lost=True)
-    assert [outcome.chunk.number for outcome in outcomes if outcome.state is State.UNCERTAIN] == [2]
+    assert [
+        outcome.invocation.number for outcome in outcomes if outcome.state is State.UNCERTAIN
+    ] == [2]
     assert sum(outcome.state is State.INVOKED for outcome in outcomes) == 19
 
 
@@ -135,17 +141,17 @@ def test_a_manager_that_stays_busy_is_asked_once_and_after_each_delay() -> None:
     assert (outcome.state, outcome.attempts) == (State.FAILED, 1 + len(AT_ONCE.delays_s))
 
 
-def test_outcomes_are_in_the_order_of_the_chunks() -> None:
+def test_outcomes_are_in_the_order_of_the_invocations() -> None:
     outcomes = invoked(Manager({5: [Verdict.REFUSED]}), 20)
-    assert [outcome.chunk for outcome in outcomes] == list(make.chunks(20))
+    assert [outcome.invocation for outcome in outcomes] == list(make.invocations(20))
 
 
-def test_an_outcome_carries_its_job_and_what_was_said() -> None:
+def test_what_was_said_last_is_kept() -> None:
     (outcome,) = invoked(Manager())
-    assert (outcome.job, outcome.detail) == ("job-1", "said accepted")
+    assert outcome.detail == "said accepted"
 
 
-def test_when_the_first_chunk_is_refused_no_other_is_sent() -> None:
+def test_when_the_first_invocation_is_refused_no_other_is_sent() -> None:
     manager = Manager({1: [Verdict.REFUSED]})
     outcomes = invoked(manager, 5)
     assert manager.asked == [1]
@@ -158,25 +164,25 @@ def test_a_later_refusal_stops_nothing() -> None:
     assert states == [State.INVOKED, State.FAILED, State.INVOKED, State.INVOKED]
 
 
-def test_no_chunks_make_no_outcomes() -> None:
+def test_no_invocations_make_no_outcomes() -> None:
     assert invoked(Manager(), 0) == ()
 
 
-def test_the_first_chunk_goes_alone_and_then_as_many_as_there_are_workers() -> None:
-    """Chunks 2 to 4 wait for each other: a fourth request at the same time would be seen."""
+def test_the_first_invocation_goes_alone_and_then_as_many_as_there_are_workers() -> None:
+    """Invocations 2 to 4 wait for each other: a fourth request at the same time would be seen."""
     barrier, lock = threading.Barrier(3), threading.Lock()
     at_work, most = 0, [0]
 
-    def post(chunk: Chunk, attempt: int) -> tuple[str, Reply]:
+    def post(invocation: Invocation) -> Reply:
         nonlocal at_work
         with lock:
             at_work += 1
             most.append(at_work)
-        if chunk.number > 1:
+        if invocation.number > 1:
             barrier.wait(timeout=30)
         with lock:
             at_work -= 1
-        return "job", Reply(Verdict.ACCEPTED)
+        return Reply(Verdict.ACCEPTED)
 
     submit(7, post, AT_ONCE)
     assert most[1] == 1
@@ -193,32 +199,32 @@ def ctrl_c() -> Iterator[None]:
 
 def interrupted_at(
     number: int, verdict: Verdict, pace: Pace, *, repeat_lost: bool = False
-) -> tuple[Outcome, ...]:
-    """The outcomes of 20 chunks when Ctrl-C comes while one of them is being answered."""
+) -> tuple[Sent, ...]:
+    """The outcomes of 20 invocations when Ctrl-C comes while one of them is being answered."""
     main = threading.main_thread().ident
     assert main is not None
 
-    def post(chunk: Chunk, attempt: int) -> tuple[str, Reply]:
-        if chunk.number == number:
+    def post(invocation: Invocation) -> Reply:
+        if invocation.number == number:
             signal.pthread_kill(main, signal.SIGINT)
             # A request on its way: long enough for the interruption to be noticed.
             threading.Event().wait(0.2)
-            return "job", Reply(verdict)
-        return "job", Reply(Verdict.ACCEPTED)
+            return Reply(verdict)
+        return Reply(Verdict.ACCEPTED)
 
     return submit(20, post, pace, repeat_lost=repeat_lost)
 
 
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("number", [1, 3])
-def test_after_ctrl_c_unsent_chunks_are_pending_and_none_is_lost(number: int) -> None:
+def test_after_ctrl_c_unsent_invocations_are_pending_and_none_is_lost(number: int) -> None:
     outcomes = interrupted_at(number, Verdict.ACCEPTED, Pace(workers=1))
     states = [outcome.state for outcome in outcomes]
     assert states == [State.INVOKED] * number + [State.PENDING] * (20 - number)
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_after_ctrl_c_a_busy_chunk_is_pending_because_it_created_nothing() -> None:
+def test_after_ctrl_c_a_busy_one_is_pending_because_it_created_nothing() -> None:
     outcomes = interrupted_at(1, Verdict.BUSY, Pace(workers=1, delays_s=(60.0,)))
     assert {outcome.state for outcome in outcomes} == {State.PENDING}
 
@@ -251,9 +257,9 @@ class VirtualClock:
 def test_no_more_requests_leave_in_a_second_than_the_pace_allows() -> None:
     virtual, sent_at = VirtualClock(), []
 
-    def post(chunk: Chunk, attempt: int) -> tuple[str, Reply]:
+    def post(invocation: Invocation) -> Reply:
         sent_at.append(virtual.now_s)
-        return "job", Reply(Verdict.ACCEPTED)
+        return Reply(Verdict.ACCEPTED)
 
     pace = Pace(workers=1, posts_per_s=2.5)
     submit(6, post, pace, virtual.clock)
@@ -270,32 +276,31 @@ def test_a_busy_manager_is_asked_after_the_delays_of_the_pace() -> None:
 def test_the_steps_around_a_request_come_in_their_order() -> None:
     happened: list[str] = []
 
-    def post(chunk: Chunk, attempt: int) -> tuple[str, Reply]:
-        happened.append(f"post {chunk.number}.{attempt}")
+    def post(invocation: Invocation) -> Reply:
+        happened.append(f"post {invocation.number}")
         verdict = Verdict.BUSY if len(happened) < 4 else Verdict.ACCEPTED
-        return "job", Reply(verdict)
+        return Reply(verdict)
 
     steps = Steps(
-        before_post=lambda chunk, attempt: happened.append(f"before {chunk.number}.{attempt}"),
-        after_answer=lambda chunk, reply: happened.append(f"after {chunk.number}: {reply.verdict}"),
-        on_outcome=lambda outcome: happened.append(f"outcome {outcome.state}"),
+        before_post=lambda sent: happened.append(f"before {sent.number}"),
+        after_answer=lambda sent, reply: happened.append(f"after {sent.number}: {reply.verdict}"),
+        on_sent=lambda outcome: happened.append(f"outcome {outcome.state}"),
     )
     virtual = VirtualClock()
-    submit_chunks(
-        make.chunks(1),
+    submission.submit(
+        make.invocations(1),
         post,
         repeat_lost=False,
         pace=Pace(),
         clock=virtual.clock,
         steps=steps,
-        attempt=3,
     )
     assert happened == [
-        "before 1.3",
-        "post 1.3",
+        "before 1",
+        "post 1",
         "after 1: busy",
-        "before 1.3",
-        "post 1.3",
+        "before 1",
+        "post 1",
         "after 1: accepted",
         "outcome invoked",
     ]
@@ -305,13 +310,13 @@ class Broken(Exception):
     """What a step raises in these tests."""
 
 
-def outcomes_of(post: Post, steps: Steps, count: int = 3) -> list[Outcome]:
+def outcomes_of(post: Post, steps: Steps, count: int = 3) -> list[Sent]:
     """The outcomes that were reported before a step raised."""
-    found: list[Outcome] = []
-    watched = replace(steps, on_outcome=found.append)
+    found: list[Sent] = []
+    watched = replace(steps, on_sent=found.append)
     with pytest.raises(Broken):
-        submit_chunks(
-            make.chunks(count),
+        submission.submit(
+            make.invocations(count),
             post,
             repeat_lost=False,
             pace=Pace(workers=1),
@@ -324,8 +329,8 @@ def outcomes_of(post: Post, steps: Steps, count: int = 3) -> list[Outcome]:
 def test_a_request_is_not_sent_if_the_step_before_it_fails() -> None:
     manager = Manager()
 
-    def before_post(chunk: Chunk, attempt: int) -> None:
-        if chunk.number == 2:
+    def before_post(invocation: Invocation) -> None:
+        if invocation.number == 2:
             raise Broken
 
     found = outcomes_of(manager.post, Steps(before_post=before_post))
@@ -334,15 +339,15 @@ def test_a_request_is_not_sent_if_the_step_before_it_fails() -> None:
 
 
 def test_an_answer_is_kept_if_the_step_after_it_fails() -> None:
-    def after_answer(chunk: Chunk, reply: Reply) -> None:
+    def after_answer(invocation: Invocation, reply: Reply) -> None:
         raise Broken
 
     (found,) = outcomes_of(Manager().post, Steps(after_answer=after_answer))
-    assert (found.state, found.job) == (State.INVOKED, "job-1")
+    assert found.state is State.INVOKED
 
 
 def test_a_request_that_fails_in_an_unknown_way_may_have_created_a_job() -> None:
-    def post(chunk: Chunk, attempt: int) -> tuple[str, Reply]:
+    def post(invocation: Invocation) -> Reply:
         raise Broken
 
     (found,) = outcomes_of(post, Steps())

@@ -20,7 +20,7 @@ from examples.grayify.grayify import Refused, Tally, Work
 
 HERE = Path(grayify.__file__).parent
 ORIGINALS = HERE / "originals"
-INDEX = ".oscar-batch/20261122t101500z-3f9a1c/index.txt"
+INDEX = ".oscar-batch/20261122t101500z-3f9a1c/index.0001.txt"
 KEYS = ["a/one.jpg", "a/two.JPG", "b/three.jpeg", "b/four.Jpg", "five.jpg"]
 
 

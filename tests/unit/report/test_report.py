@@ -37,7 +37,7 @@ def full(ending: Ending = Ending.SUBMITTED, *, key: str = "a\nb", detail: str = 
     plan = replace(make.plan(of=make.indexed(items)), choice=choice, oversized=(Item(key, 2**40),))
     states = (State.INVOKED, State.FAILED, State.UNCERTAIN)
     outcomes = tuple(
-        Outcome(chunk).with_attempt(state, job=f"job-{chunk.number}", detail=detail)
+        Outcome(chunk, state, 1, f"job-{chunk.number}", detail)
         for chunk, state in zip(plan.chunks, states, strict=True)
     )
     return replace(

@@ -8,7 +8,13 @@ from dataclasses import replace
 import pytest
 
 from coordinator.model.service import Folder, Locations
-from coordinator.run.layout import RunLayout, find_run_files, list_written, make_report_key
+from coordinator.run.layout import (
+    ResultKey,
+    RunLayout,
+    find_run_files,
+    list_written,
+    make_report_key,
+)
 from tests.unit import make
 
 PLACES = Locations(data=Folder("data", "in/"), state=Folder("data", ".oscar-batch/"))
@@ -16,9 +22,44 @@ PLACES = Locations(data=Folder("data", "in/"), state=Folder("data", ".oscar-batc
 
 def test_the_keys_of_a_run() -> None:
     layout = RunLayout(PLACES, "r1")
-    assert (layout.index, layout.plan) == (".oscar-batch/r1/index.txt", ".oscar-batch/r1/plan.json")
+    assert (layout.index, layout.plan) == (
+        ".oscar-batch/r1/index.0001.txt",
+        ".oscar-batch/r1/plan.json",
+    )
     assert layout.cost("../x") == ".oscar-batch/costs/..%2Fx.json"
     assert make_report_key(Folder("b", "runs/"), "r1", "report.json") == "runs/r1/report.json"
+
+
+def test_the_keys_of_the_protocol_have_leading_zeros_so_that_listings_are_in_order() -> None:
+    layout = RunLayout(PLACES, "r1", epoch=2)
+    keys = [
+        layout.index, layout.probe, layout.stop, layout.end, layout.lease(3), layout.wake(1),
+        layout.done, layout.failed, layout.pending,
+        layout.post("0002-00003"), layout.beat("0002-00003-9f2c04aa"), layout.round_index(2),
+        layout.table(1), layout.counted(1), layout.claim(1, 3, 12, 1), layout.mark(1, 3, 12, 2),
+        layout.watcher(1, 4), layout.result(1, ResultKey(3, 12)),
+        layout.result(1, ResultKey(3, 12, 2)),
+    ]  # fmt: skip
+    assert [key.removeprefix(".oscar-batch/r1/") for key in keys] == [
+        "index.0002.txt", "probe", "stop", "end.json", "lease/0003", "wakes/1",
+        "done.txt", "failed.jsonl", "pending.jsonl",
+        "posts/0002-00003.json", "beats/0002-00003-9f2c04aa.json", "rounds/002/index.0002.txt",
+        "rounds/001/chunks.jsonl", "rounds/001/counted.jsonl", "claims/001/00003/000012.001",
+        "marks/001/00003/000012.002.json", "watchers/001/4", "results/001/00003/000012.json",
+        "results/001/00003/000012.002.json",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("found", [ResultKey(3, 12), ResultKey(99_999, 999_999, 7)])
+def test_the_key_of_a_result_says_its_chunk(found: ResultKey) -> None:
+    layout = RunLayout(PLACES, "r1")
+    assert layout.parse_result(1, layout.result(1, found)) == found
+    assert layout.parse_result(2, layout.result(1, found)) is None
+
+
+def test_a_beat_is_named_by_its_process() -> None:
+    layout = RunLayout(PLACES, "r1")
+    assert layout.parse_beat(layout.beat("0001-00003-9f2c04aa")) == "0001-00003-9f2c04aa"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +99,7 @@ def test_every_kind_of_written_object_is_listed_with_its_setting() -> None:
     service = make.service(outputs=(Folder("data", "results/"),))
     found = [(each.setting, each.bucket, each.key) for each in list_written(locations, service)]
     assert found == [
-        ("state", "data", ".oscar-batch/index.txt"),
+        ("state", "data", ".oscar-batch/index.0001.txt"),
         ("report", "reports", "r/report.json"),
         ("output.file", "data", "in/index.txt"),
         ("service.name", "data", "results/<output>"),
