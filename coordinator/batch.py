@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 
 from .config.load import Config
 from .drive import preflight
-from .drive.endings import end_with_outcomes, end_without_invocations
-from .drive.indexing import build_index, count_only
+from .drive.endings import end_with_outcomes, end_without_capacity, end_without_invocations
+from .drive.indexing import build_index, count_only, refuse_empty_folder
 from .drive.modes import choose_mode
 from .drive.payload import make_range_invocations
 from .drive.posting import make_post
 from .drive.progress import Progress
 from .drive.submission import Clock, Pace, Steps, submit
 from .model.cluster import Capacity
-from .model.errors import ConfigError, Ending
+from .model.errors import ConfigError
 from .model.items import Index
 from .model.run import Outcome, Plan, Report, Sent
 from .model.service import Service
@@ -67,10 +67,10 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
         progress.capacity = find_capacity(service, rules, oscar.read_cluster, oscar.read_quota)
         progress.warn(*progress.capacity.warnings)
     if not progress.capacity.slots:
-        message = f"no free capacity: {progress.capacity.explanation}"
-        return progress.make_report(Ending.NO_CAPACITY, message)
+        return progress.make_report(*end_without_capacity(progress.capacity))
     with progress.stage("index"):
         index = write_index(config, clients, layout)
+        refuse_empty_folder(clients.data, config.locations.data, config.selection, index)
         progress.warn(*preflight.warn_control_characters(index.control_keys, service))
     with progress.stage("plan"):
         draft = draft_plan(config, layout, progress.capacity, index)

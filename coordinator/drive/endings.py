@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..model.cluster import Capacity
 from ..model.errors import Ending
+from ..model.items import Index
 from ..model.run import Outcome, Plan, State
 
 # More numbers than this make no message.
@@ -23,8 +25,7 @@ def end_without_invocations(plan: Plan) -> tuple[Ending, str]:
     """The ending of a run that has no items, or of a dry run."""
     index, chunks = plan.index, len(plan.chunks)
     if not index.items:
-        reason = f"{plan.data} holds no items ({index.listed} objects listed)"
-        return Ending.NOTHING_TO_DO, f"nothing to do: {reason}"
+        return Ending.NOTHING_TO_DO, f"{plan.data} holds no items: {_count_objects(index)}"
     return Ending.PLANNED, f"{index.items} items planned in {chunks} chunks; nothing was started"
 
 
@@ -39,12 +40,31 @@ def end_with_outcomes(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[Ending, 
     if uncertain:
         text = f"{_describe_unproven(uncertain)}; {text}"
     if found[State.PENDING]:
-        return Ending.INTERRUPTED, f"interrupted: {text}"
+        return Ending.INTERRUPTED, text
     if uncertain and not found[State.INVOKED]:
         return Ending.UNPROVEN, text
     if uncertain or failed:
         return Ending.PARTLY_SUBMITTED, text
     return Ending.SUBMITTED, f"{plan.index.items} items submitted: {text}"
+
+
+def end_without_capacity(capacity: Capacity) -> tuple[Ending, str]:
+    """The ending of a run that could start nothing now."""
+    return (
+        Ending.NO_CAPACITY,
+        f"{capacity.explanation}; nothing was started: drop the config again when jobs of others "
+        "have ended, or lower plan.headroom; plan.extra_slots starts invocations that wait for "
+        "free nodes",
+    )
+
+
+def _count_objects(index: Index) -> str:
+    """What became of the objects of an index without items: `3 objects listed, 2 left out by …`."""
+    parts = [f"{index.listed} object{'' if index.listed == 1 else 's'} listed"]
+    parts += [f"{count} left out by {rule}" for rule, count in index.left_out.items()]
+    if index.skipped_count:
+        parts.append(f"{index.skipped_count} skipped ({index.skipped[0].reason})")
+    return ", ".join(parts)
 
 
 def _describe_unproven(uncertain: Sequence[Outcome]) -> str:

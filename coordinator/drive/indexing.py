@@ -3,22 +3,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from itertools import chain
 
 from ..index.builder import IndexBuilder
 from ..index.manifest import read_inventory, read_objects
-from ..index.selection import ItemFilter
+from ..index.selection import MARKERS, ItemFilter
 from ..index.skip_done import DoneFilter
+from ..model.errors import ConfigError, clean_text
 from ..model.items import Index
 from ..model.object_columns import ObjectColumns
 from ..model.planning import ChunkRules
 from ..model.selection import Selection
+from ..model.service import Folder
 from ..storage.bucket import Bucket
 from ..storage.pages import ListQuery
 
 Write = Callable[[Iterable[bytes]], str]
 """Takes all lines of the index; the SHA-256 of what was written, or empty text."""
+
+# More names make no message.
+_MOST_FOLDERS = 5
 
 
 def build_index(
@@ -36,6 +42,43 @@ def build_index(
         items = DoneFilter(selection.skip_done, existing, builder.skip).drop_done(items)
     sha256 = write(builder.build_lines(items))
     return builder.index(item_filter.left_out, sha256=sha256)
+
+
+def refuse_empty_folder(data: Bucket, folder: Folder, selection: Selection, index: Index) -> None:
+    """Raises ConfigError, naming folders that exist, if the data folder holds no object at all.
+
+    Most such folders are mistyped. A manifest may be empty, and so may what `skip_done` leaves.
+    """
+    objects = index.listed - index.left_out.get(MARKERS, 0)
+    if objects or selection.manifest or selection.skip_done:
+        return
+    parent, missing = folder.prefix, ""
+    found: list[str] = []
+    while parent and not found:
+        above, _, last = parent.rstrip("/").rpartition("/")
+        parent, missing = (f"{above}/" if above else ""), last
+        # The data folder itself is listed if it has a marker.
+        found = [each for each in data.list_folders(parent) if each != folder.prefix]
+    raise ConfigError(
+        [f"bucket.folder_prefix: {folder} holds no objects; {_advise(missing, found)}"]
+    )
+
+
+def _advise(missing: str, folders: Sequence[str]) -> str:
+    """The folders that a user may have meant, nearest names first."""
+    if not folders:
+        return (
+            "the bucket has no other folders" if missing else "put the files into the bucket first"
+        )
+    names = {folder.rstrip("/").rpartition("/")[2].lower(): folder for folder in folders}
+    near = [names[name] for name in get_close_matches(missing.lower(), names)]
+    shown = [clean_text(folder, 80) for folder in near or folders[:_MOST_FOLDERS]]
+    more = (
+        "" if near or len(folders) <= _MOST_FOLDERS else f" and {len(folders) - _MOST_FOLDERS} more"
+    )
+    return (
+        f"{'did you mean' if near else 'there are'} {', '.join(shown)}{more}{'?' if near else ''}"
+    )
 
 
 def count_only(lines: Iterable[bytes]) -> str:

@@ -63,7 +63,8 @@ class Index:
 
     @property
     def listed(self) -> int:
-        return self.items + self.skipped_count
+        """How many objects the storage listed, or a manifest named."""
+        return self.items + self.skipped_count + sum(self.left_out.values())
 
     def without_working_values(self) -> Index:
         """The index without what only planning needs: so a plan keeps it."""

@@ -134,12 +134,12 @@ class Report:
     def count_items(self) -> dict[str, int]:
         """Items by state; `listed` is always the sum of the others."""
         failed = sum(o.chunk.items for o in self.outcomes if o.state is State.FAILED)
-        items = self.plan.index.items if self.plan else 0
-        skipped = self.plan.index.skipped_count if self.plan else 0
+        index = self.plan.index if self.plan else Index(0, 0)
         return {
-            "listed": items + skipped,
+            "listed": index.listed,
             "done": 0,
             "failed": failed,
-            "pending": items - failed,
-            "skipped": skipped,
+            "pending": index.items - failed,
+            "skipped": index.skipped_count,
+            "left_out": sum(index.left_out.values()),
         }

@@ -246,7 +246,11 @@ def _judge_reply(answer: requests.Response, job: str) -> Reply:
     code, said = answer.status_code, _quote(answer)
     detail = f"HTTP {code}" + (f": {said}" if said else "")
     if requests.codes.ok <= code < requests.codes.multiple_choices:
-        return Reply(Verdict.ACCEPTED)
+        # Every release answers an invocation with 201. Anything else, such as the login page of a
+        # proxy, proves nothing.
+        if code == requests.codes.created:
+            return Reply(Verdict.ACCEPTED)
+        return Reply(Verdict.UNCERTAIN, f"{detail}: OSCAR answers 201; is this its address?")
     # The exact text of OSCAR 4.1.2: an earlier request for this very job came through. Other things
     # that exist already (a secret, a job of another name) are refusals.
     if said == f'jobs.batch "{job}" already exists':

@@ -31,6 +31,8 @@ def render_summary(report: Report) -> str:
         if index.left_out:
             rules = ", ".join(f"{count} by {rule}" for rule, count in index.left_out.items())
             lines.append(f"  left out: {rules}")
+    if any(outcome.attempts for outcome in report.outcomes):
+        lines.append("  done: unconfirmed, because a run does not watch the jobs it starts")
     lines += [f"  warning: {warning}" for warning in report.warnings]
     return "\n".join(lines)
 

@@ -14,7 +14,7 @@ from ..model.access import StorageAccess
 from ..model.object_columns import ObjectColumns
 from .client import DELAYS_S, S3Client, get_status
 from .conditional import honours_condition, put_new
-from .pages import ListQuery, PageSource, Tuning, list_objects
+from .pages import ListQuery, PageSource, Tuning, list_folders, list_objects
 from .retry import Sleep
 from .upload import IncompleteWrite, Written, upload, verify
 
@@ -47,6 +47,12 @@ class Bucket:
         with self._client.translate_errors("list", query.prefix):
             source = PageSource(self._fetch_page, self._sleep, self._tuning)
             yield from list_objects(source, query)
+
+    def list_folders(self, prefix: str) -> list[str]:
+        """Folders directly below a prefix: those on the first page of the listing."""
+        with self._client.translate_errors("list", prefix):
+            source = PageSource(self._fetch_page, self._sleep, self._tuning)
+            return list_folders(source, prefix)
 
     def read_pieces(self, key: str) -> Iterator[bytes]:
         """An object's content in pieces. The object must not change meanwhile."""

@@ -75,6 +75,13 @@ def list_objects(source: PageSource, query: ListQuery) -> Iterator[ObjectColumns
         yield from check_order(page.objects(times=query.times) for page in pages)
 
 
+def list_folders(source: PageSource, prefix: str) -> list[str]:
+    """The folders directly below a prefix that the first page has."""
+    query = ListQuery(prefix, recursive=False)
+    page = _fetch_page(source, query, "", source.tuning.least_keys)
+    return [folder.decode(errors="replace") for folder in page.folders]
+
+
 def fetch_pages(source: PageSource, query: ListQuery) -> Iterator[Page]:
     """All pages of a folder."""
     found = _fetch_page(source, query, "", source.tuning.least_keys)

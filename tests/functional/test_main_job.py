@@ -77,7 +77,8 @@ def test_the_first_tools_config_also_writes_the_index_into_the_data_folder(
 
     assert (first.code, second.code) == (0, 0)
     assert content(sandbox, bucket, "input/index.txt") == b"input/a.jpg\ninput/b.jpg\n"
-    assert second.report["counts"]["listed"] == 2, "the index itself is no item"
+    assert second.report["index"]["items"] == 2, "the index itself is no item"
+    assert second.report["index"]["left_out"] == {"files of runs": 1}
 
 
 def test_any_key_that_a_line_can_hold_is_in_the_index_exactly_once(
@@ -110,6 +111,7 @@ def test_a_key_with_a_line_break_is_skipped_with_its_reason(
         "failed": 0,
         "pending": 1,
         "skipped": 1,
+        "left_out": 0,
     }
     (skipped,) = ran.report["skipped"]
     assert skipped["key"] == "input/bad\nname.jpg"
@@ -162,15 +164,16 @@ def test_the_payload_says_where_the_index_lies(
     }
 
 
-def test_no_items_is_a_report_that_says_so(sandbox: Sandbox, recorder: str, tmp_path: Path) -> None:
+def test_a_mistyped_folder_is_refused_with_those_that_exist(
+    sandbox: Sandbox, recorder: str, tmp_path: Path
+) -> None:
     bucket = f"{recorder}-data"
     fill(sandbox, bucket, ["input2/not.jpg"])
 
     ran = coordinate("run", config_for(sandbox, recorder, bucket), tmp_path)
 
-    assert ran.code == 0
-    assert ran.report["ending"] == "nothing to do"
-    assert "holds no items" in ran.report["message"]
+    assert ran.code == 2
+    assert f"{bucket}/input/ holds no objects; did you mean input2/?" in ran.report["message"]
     assert sandbox.list_jobs(recorder) == {}
 
 

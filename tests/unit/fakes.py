@@ -38,6 +38,11 @@ class FakeBucket(Bucket):
         sizes = [len(self.objects[key]) for key in keys]
         yield ObjectColumns([key.encode() for key in keys], sizes, times)
 
+    def list_folders(self, prefix: str) -> list[str]:
+        self._check("list")
+        below = [key[len(prefix) :] for key in self.objects if key.startswith(prefix)]
+        return sorted({f"{prefix}{key.partition('/')[0]}/" for key in below if "/" in key})
+
     def read_pieces(self, key: str) -> Iterator[bytes]:
         self._check("read")
         yield self.objects[key]

@@ -138,11 +138,29 @@ def test_a_dry_run_plans_the_same_and_writes_and_starts_nothing() -> None:
     assert {outcome.state for outcome in report.outcomes} == {State.PENDING}
 
 
-def test_without_items_nothing_is_started() -> None:
-    world = World({"other/a": b"x"})
-    report = world.run()
-    assert (report.ending, world.oscar.bodies) == (Ending.NOTHING_TO_DO, [])
-    assert "data/in/ holds no items" in report.message
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_folder_without_any_object_is_refused_with_the_nearest_that_exist(dry_run: bool) -> None:
+    world = World({"inn/a": b"x", "in/": b"", "other/a": b"x"})
+    with pytest.raises(ConfigError, match=r"data/in/ holds no objects; did you mean inn/\?$"):
+        world.run(run={"dry_run": dry_run})
+    assert world.oscar.bodies == []
+
+
+def test_objects_that_are_all_left_out_are_counted_by_rule() -> None:
+    world = World({**ITEMS, "in/": b""})
+    report = world.run(bucket={"include": "*.jpg", "max_size": 1})
+    assert (report.ending, report.ending.exit_code) == (Ending.NOTHING_TO_DO, 0)
+    assert report.message == (
+        "data/in/ holds no items: 9 objects listed, 1 left out by folder markers, 8 left out by "
+        "bucket.include"
+    )
+    assert report.count_items()["listed"] == 9
+
+
+@pytest.mark.parametrize("bucket", [{"manifest": "list.txt"}, {"skip_done": {"prefix": "out"}}])
+def test_an_empty_selection_is_no_mistake_where_it_may_be_empty(bucket: dict[str, Any]) -> None:
+    report = World({"list.txt": b""}).run(bucket=bucket)
+    assert (report.ending, report.ending.exit_code) == (Ending.NOTHING_TO_DO, 0)
 
 
 def test_without_free_capacity_nothing_is_listed() -> None:
@@ -152,6 +170,8 @@ def test_without_free_capacity_nothing_is_listed() -> None:
     report = world.run()
     assert report.ending is Ending.NO_CAPACITY
     assert "nodes fit none" in report.message
+    assert "drop the config again" in report.message
+    assert "plan.extra_slots" in report.message
     assert world.written == {"start.json"}
 
 

@@ -85,8 +85,10 @@ def test_a_refused_status_is_no_missing_status(code: int) -> None:
     ("answer", "verdict"),
     [
         ((201, ""), Verdict.ACCEPTED),
-        ((200, "whatever"), Verdict.ACCEPTED),
         ((500, 'jobs.batch "job" already exists'), Verdict.ACCEPTED),
+        ((200, ""), Verdict.UNCERTAIN),
+        ((200, "<html>Please log in</html>"), Verdict.UNCERTAIN),
+        ((202, ""), Verdict.UNCERTAIN),
         ((500, 'jobs.batch "another" already exists'), Verdict.REFUSED),
         ((403, "secret already exists"), Verdict.REFUSED),
         ((500, 'secrets "minio" already exists'), Verdict.REFUSED),

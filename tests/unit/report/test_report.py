@@ -34,7 +34,8 @@ def full(ending: Ending = Ending.SUBMITTED, *, key: str = "a\nb", detail: str = 
     items = [Item("data/1", 10), Item(key, 1), Item("data/2", 2**21), Item("data/3", 0)]
     cost = Cost(5.0, 1.0, 0.0, (0.5, 1.0), detail)
     _, choice = choose_chunks(make.index([1] * 500), 3, ChunkRules(), cost)
-    plan = replace(make.plan(of=make.indexed(items)), choice=choice, oversized=(Item(key, 2**40),))
+    index = replace(make.indexed(items), left_out={"bucket.exclude": 2})
+    plan = replace(make.plan(of=index), choice=choice, oversized=(Item(key, 2**40),))
     states = (State.INVOKED, State.FAILED, State.UNCERTAIN)
     outcomes = tuple(
         Outcome(chunk, state, 1, f"job-{chunk.number}", detail)
@@ -88,14 +89,21 @@ def test_the_schema_knows_every_ending_and_every_state() -> None:
 
 
 @pytest.mark.parametrize("report", [full(), make.report(), make.report(of=make.plan())])
-def test_listed_is_the_sum_of_done_failed_pending_and_skipped(report: Report) -> None:
+def test_listed_is_the_sum_of_the_other_counts(report: Report) -> None:
     counts = report.count_items()
     listed = counts.pop("listed")
     assert listed == sum(counts.values())
 
 
 def test_the_counts_of_a_mixed_run() -> None:
-    assert full().count_items() == {"listed": 4, "done": 0, "failed": 1, "pending": 2, "skipped": 1}
+    assert full().count_items() == {
+        "listed": 6,
+        "done": 0,
+        "failed": 1,
+        "pending": 2,
+        "skipped": 1,
+        "left_out": 2,
+    }
 
 
 def test_chunks_of_a_plan_that_was_not_acted_on_are_pending() -> None:
@@ -105,6 +113,14 @@ def test_chunks_of_a_plan_that_was_not_acted_on_are_pending() -> None:
         (2, 2, "pending"),
         (3, 3, "pending"),
     ]
+
+
+def test_items_that_were_handed_over_are_unconfirmed_and_not_pending() -> None:
+    invoked, planned = full(), make.report(Ending.PLANNED, of=make.plan())
+    assert "<span>items unconfirmed</span>" in render_page(invoked)
+    assert "  done: unconfirmed" in render_summary(invoked)
+    assert "<span>items pending</span>" in render_page(planned)
+    assert "unconfirmed" not in render_summary(planned)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +169,8 @@ def test_the_summary_names_ending_problems_capacity_and_warnings() -> None:
         "index",
         "plan",
         "skipped",
+        "left out",
+        "done",
         "warning",
     ]
 
