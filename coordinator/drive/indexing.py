@@ -95,5 +95,5 @@ def _list_candidates(data: Bucket, selection: Selection) -> Iterator[ObjectColum
         return data.list_objects(ListQuery(rules.prefix, selection.recursive, rules.times))
     if not manifest.is_inventory:
         return read_objects(manifest, data.read_pieces(manifest.key))
-    files = read_inventory(b"".join(data.read_pieces(manifest.key)))
+    files = read_inventory(data.read_pieces(manifest.key))
     return chain.from_iterable(read_objects(file, data.read_pieces(file.key)) for file in files)

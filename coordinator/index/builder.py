@@ -12,6 +12,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
+from ..model.errors import ConfigError
 from ..model.items import Index, Item, Skipped
 from ..model.object_columns import ObjectColumns
 from ..model.planning import ChunkRules
@@ -19,6 +20,8 @@ from .checkpoints import MAX_CHECKPOINTS, ChunkRecorder, StrideRecorder
 
 MAX_SKIPPED_SHOWN = 1_000
 MAX_LARGEST = 1_000
+# Sums are kept in columns of 64 bits.
+_MOST_BYTES = 2**63
 # Without the line break, which no key has that is on a line.
 _CONTROLS = bytes((*range(0x0A), *range(0x0B, 0x20), 0x7F))
 
@@ -99,6 +102,10 @@ class IndexBuilder:
         sizes = batch.sizes if batch.sizes is not None else [0] * len(batch)
         self._note_largest(batch.keys, sizes)
         sums = list(accumulate(sizes, initial=self._size_bytes))
+        if sums[-1] >= _MOST_BYTES:
+            raise ConfigError(
+                ["bucket: its items have more than 8 EiB in all; check the sizes that are given"]
+            )
         # A line is a key and its line break.
         lengths = [len(key) + 1 for key in batch.keys]
         offsets = list(accumulate(lengths, initial=self._text_bytes))

@@ -17,28 +17,38 @@ from __future__ import annotations
 import csv
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 from urllib.parse import unquote_plus
 
 from ..model.errors import ConfigError, clean_text
 from ..model.object_columns import ObjectColumns
-from ..model.selection import Manifest
+from ..model.selection import Manifest, parse_time
 
 BATCH = 1_000
 LONGEST_LINE = 1024 * 1024
+_LARGEST_INVENTORY = 16 * 1024 * 1024
+_MOST_DIGITS, _MOST_BYTES = 19, 2**63
 _SIZES = ("size_bytes", "size", "Size")
 _TIMES = ("modified", "last_modified", "LastModifiedDate")
 
 
-def read_inventory(content: bytes) -> list[Manifest]:
+def read_inventory(content: Iterable[bytes]) -> list[Manifest]:
     """The files that the manifest.json of an S3 Inventory names, in order. Raises ConfigError."""
+    whole = bytearray()
+    for piece in content:
+        whole += piece
+        if len(whole) > _LARGEST_INVENTORY:
+            raise ConfigError(["bucket.manifest: this manifest.json is larger than 16 MiB"])
     try:
-        found = json.loads(content)
+        found = json.loads(whole)
         columns = tuple(name.strip() for name in found["fileSchema"].split(","))
-        files = [Manifest(entry["key"], inventory=columns) for entry in found["files"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        keys = [entry["key"] for entry in found["files"]]
+        files = [Manifest(key, inventory=columns) for key in keys]
+        if not all(isinstance(key, str) and key for key in keys):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(
             ["bucket.manifest: is not the manifest.json of an S3 Inventory"]
         ) from error
@@ -57,7 +67,8 @@ def read_objects(manifest: Manifest, content: Iterable[bytes]) -> Iterator[Objec
         sizes = [size for _, size, _ in batch if size is not None]
         times = [time for _, _, time in batch if time is not None]
         yield ObjectColumns(
-            keys=[key.encode() for key, _, _ in batch],
+            # What is no Unicode is skipped later, with its reason.
+            keys=[key.encode(errors="surrogatepass") for key, _, _ in batch],
             sizes=sizes if len(sizes) == len(batch) else None,
             times=times if len(times) == len(batch) else None,
         )
@@ -97,16 +108,23 @@ def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 def _read_lines(manifest: Manifest, content: Iterable[bytes]) -> Iterator[str]:
     """Lines of text, `\\n` kept; a UTF-8 byte order mark is not part of the first."""
-    number, rest = 0, b""
+    number, size_bytes = 0, 0
+    open_line: list[bytes] = []
     for piece in content:
-        *lines, rest = (rest + piece).split(b"\n")
-        if len(rest) > LONGEST_LINE:
+        # Pieces may be small, so they are put together once for each line.
+        first, *others = piece.split(b"\n")
+        open_line.append(first)
+        size_bytes += len(first)
+        if others:
+            *whole, rest = b"".join(open_line), *others
+            open_line, size_bytes = [rest], len(rest)
+            for line in whole:
+                number += 1
+                yield _decode_line(number, line) + "\n"
+        if size_bytes > LONGEST_LINE:
             raise _make_error(number + 1, "is longer than 1 MiB")
-        for line in lines:
-            number += 1
-            yield _decode_line(number, line) + "\n"
-    if rest:
-        yield _decode_line(number + 1, rest)
+    if last := b"".join(open_line):
+        yield _decode_line(number + 1, last)
 
 
 def _decode_line(number: int, line: bytes) -> str:
@@ -133,7 +151,7 @@ def _read_jsonl(manifest: Manifest, lines: Iterator[str]) -> Iterator[Row]:
             continue
         try:
             found = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _make_error(number, "is not JSON") from error
         if not isinstance(found, dict):
             raise _make_error(number, "is not a JSON object")
@@ -174,19 +192,30 @@ def _make_row(manifest: Manifest, number: int, found: Mapping[str, Any]) -> Row:
     key = found.get(manifest.column)
     if not isinstance(key, str) or not key:
         raise _make_error(number, f"has no {manifest.column!r}")
-    size = next((found[name] for name in _SIZES if found.get(name) not in {None, ""}), None)
-    time = next((found[name] for name in _TIMES if found.get(name) not in {None, ""}), None)
+    size, time = (_find_first(found, names) for names in (_SIZES, _TIMES))
     try:
-        return key, None if size is None else _parse_size(size), None if time is None else str(time)
-    except (ValueError, TypeError) as error:
+        if time is not None:
+            parse_time(time)
+    except (TypeError, ValueError) as error:
+        raise _make_error(number, f"has the time {clean_text(str(time), 40)!r}") from error
+    try:
+        return key, None if size is None else _parse_size(size), time
+    except ValueError as error:
         raise _make_error(number, f"has the size {clean_text(str(size), 40)!r}") from error
 
 
+def _find_first(found: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """The first of these members that has a value."""
+    values = (found.get(name) for name in names)
+    return next((value for value in values if value is not None and value != ""), None)
+
+
 def _parse_size(value: object) -> int:
-    number = int(value) if isinstance(value, str | int) else -1
-    if number < 0:
+    if isinstance(value, str) and len(value) <= _MOST_DIGITS and value.isascii():
+        value = int(value) if value.isdecimal() else None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _MOST_BYTES:
         raise ValueError
-    return number
+    return value
 
 
 def _make_error(number: int, what: str) -> ConfigError:

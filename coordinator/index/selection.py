@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
-from ..model.errors import ConfigError
+from ..model.errors import ConfigError, StorageError
 from ..model.globs import compile_globs
 from ..model.object_columns import ObjectColumns
 from ..model.selection import Rules, parse_time
@@ -99,4 +99,9 @@ def _require_sizes(batch: ObjectColumns) -> list[int]:
 def _parse_times(batch: ObjectColumns) -> list[datetime]:
     if batch.times is None:
         raise ConfigError(["bucket.manifest: has no times, which bucket.modified_… need"])
-    return [parse_time(text) for text in batch.times]
+    try:
+        return [parse_time(text) for text in batch.times]
+    except ValueError as error:
+        raise StorageError(
+            "could not use the listing: an object has a time of last change that is none"
+        ) from error

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
+import time
 from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordinator.index.builder import IndexBuilder
 from coordinator.index.manifest import BATCH, read_inventory, read_objects
 from coordinator.model.errors import ConfigError
 from coordinator.model.object_columns import ObjectColumns
@@ -63,6 +66,27 @@ def test_a_gzip_file_may_have_several_members() -> None:
     assert one(Manifest("x"), gzip.compress(b"a\nb") + gzip.compress(b"c\n")).keys == [b"a", b"bc"]
 
 
+def test_a_long_line_in_very_small_pieces_takes_no_long_time() -> None:
+    pieces = itertools.repeat(b"k", 1024 * 1024)
+    start = time.process_time()
+    (found,) = read_objects(Manifest("x"), pieces)
+    assert [len(key) for key in found.keys] == [1024 * 1024]
+    assert time.process_time() - start < 5
+
+
+def test_a_key_that_is_no_unicode_is_left_to_the_builder_to_skip() -> None:
+    found = one(Manifest("x.jsonl"), b'{"key": "a\\ud800"}\n{"key": "b"}\n')
+    builder = IndexBuilder()
+    assert b"".join(builder.build_lines([found])) == b"b\n"
+    assert builder.index().skipped[0].reason == "the key is not valid Unicode"
+
+
+def test_sizes_that_no_store_has_are_refused() -> None:
+    found = one(Manifest("x.csv"), b"key,size\n" + b"a,9223372036854775807\n" * 3)
+    with pytest.raises(ConfigError, match="more than 8 EiB in all"):
+        list(IndexBuilder().build_lines([found]))
+
+
 def test_a_gzip_file_that_unzips_to_much_is_read_in_pieces() -> None:
     content = b"".join(b"%07d\n" % i for i in range(400_000))
     found = [
@@ -94,6 +118,20 @@ def test_long_manifests_come_in_batches() -> None:
         (Manifest("x.jsonl"), b"[1]\n", "line 1 is not a JSON object"),
         (Manifest("x.jsonl"), b'{"key": "a", "size": -1}\n', "line 1 has the size '-1'"),
         (Manifest("x.jsonl"), b'{"key": "a", "size": "1.5"}\n', "line 1 has the size"),
+        (Manifest("x.jsonl"), b'{"key": "a", "size": [1]}\n', "line 1 has the size '[1]'"),
+        (Manifest("x.jsonl"), b'{"key": "a", "size": {}}\n', "line 1 has the size '{}'"),
+        (Manifest("x.jsonl"), b'{"key": "a", "size": true}\n', "line 1 has the size 'True'"),
+        (Manifest("x.jsonl"), b'{"key": "a", "size": 1e3}\n', "line 1 has the size '1000.0'"),
+        (Manifest("x.jsonl"), b'{"key": "a", "size": 9223372036854775808}\n', "has the size"),
+        (Manifest("x.jsonl"), b'{"key": "a", "size": "' + b"9" * 9999 + b'"}\n', "has the size"),
+        (Manifest("x.jsonl"), b'{"key": "a", "size": ' + b"9" * 9999 + b"}\n", "is not JSON"),
+        (Manifest("x.jsonl"), b'{"key": "a", "modified": 5}\n', "line 1 has the time '5'"),
+        (Manifest("x.jsonl"), b'{"key": "a", "modified": "now"}\n', "line 1 has the time 'now'"),
+        (Manifest("x.jsonl"), b'{"key": ["a"]}\n', "line 1 has no 'key'"),
+        (Manifest("x.jsonl"), b"[" * 100_000 + b"\n", "line 1 is not JSON"),
+        (Manifest("x.jsonl"), b'{"a":' * 100_000 + b"\n", "line 1 is not JSON"),
+        (Manifest("x.csv"), "key,size\na,٣\n".encode(), "line 2 has the size"),
+        (Manifest("x.csv"), b'key\n"' + b"a\n" * 100_000, "is not CSV"),
         (Manifest("x.csv"), b"a,b\n1,2\n", "no column 'key'; it has a, b"),
         (Manifest("x.csv"), b"key,b\n,2\n", "line 2 has no 'key'"),
         (Manifest("x.csv"), b'key\n"a\n', "is not CSV"),
@@ -116,7 +154,7 @@ INVENTORY = {
 
 def test_s3_inventory() -> None:
     assert Manifest("inv/2026/manifest.json").is_inventory
-    files = read_inventory(json.dumps(INVENTORY).encode())
+    files = read_inventory([json.dumps(INVENTORY).encode()])
     assert [file.key for file in files] == ["inv/1.csv.gz", "inv/2.csv.gz"]
     row = '"data","in/a+b%2B%C3%BC.jpg","true","false","7","2026-11-22T10:00:00.000Z"\n'
     old = '"data","in/old","false","false","7","2026-11-22T10:00:00.000Z"\n'
@@ -126,8 +164,23 @@ def test_s3_inventory() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", [b"{", b"[]", b"{}", json.dumps(INVENTORY | {"fileFormat": "ORC"}).encode()]
+    "document",
+    [
+        b"{",
+        b"[]",
+        b"{}",
+        b"[" * 100_000,
+        json.dumps(INVENTORY | {"fileFormat": "ORC"}).encode(),
+        json.dumps(INVENTORY | {"files": [{"key": 7}]}).encode(),
+        json.dumps(INVENTORY | {"files": 7}).encode(),
+        json.dumps(INVENTORY | {"fileSchema": ["Key"]}).encode(),
+    ],
 )
 def test_other_inventories_are_refused(document: Iterable[int]) -> None:
     with pytest.raises(ConfigError, match="Inventory"):
-        read_inventory(bytes(document))
+        read_inventory([bytes(document)])
+
+
+def test_an_inventory_is_read_up_to_a_limit() -> None:
+    with pytest.raises(ConfigError, match="larger than 16 MiB"):
+        read_inventory(itertools.repeat(b" " * 2**20))
