@@ -13,6 +13,7 @@ RUN python3 -m venv /opt/oscar-batch && \
         -r requirements.txt -r requirements-build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY coordinator coordinator
+COPY worker worker
 RUN /opt/oscar-batch/bin/pip install --no-cache-dir --disable-pip-version-check \
         --no-deps --no-build-isolation . && \
     # Nothing is installed at run time: pip would only be weight.

@@ -36,7 +36,31 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     deploy = verbs.add_parser("deploy", help="create or update the services of an FDL file")
     deploy.add_argument("fdl", type=Path, metavar="FDL")
     deploy.add_argument("--insecure", action="store_true", help="do not verify OSCAR's certificate")
+    _add_kit(verbs.add_parser("kit", help="print the script of a service that handles one file"))
     return parser.parse_args(argv)
+
+
+def _add_kit(kit: argparse.ArgumentParser) -> None:
+    form = kit.add_mutually_exclusive_group(required=True)
+    form.add_argument(
+        "--command",
+        metavar="'PROG {input} {output_dir}'",
+        help="started for every item; also {key}, {name} and {stem} are replaced",
+    )
+    form.add_argument(
+        "--stdin", metavar="'PROG'", help="started once; gets and answers a JSON line per item"
+    )
+    form.add_argument(
+        "--module", metavar="MODULE", help="a Python module or file that uses oscar_batch_worker"
+    )
+    kit.add_argument("--jobs", type=int, default=1, metavar="N", help="items at a time")
+    kit.add_argument(
+        "--bucket",
+        action="append",
+        metavar="B",
+        help="also print what allows this bucket of data; may be repeated",
+    )
+    kit.add_argument("-o", dest="output", type=Path, metavar="FILE", help="write the script there")
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:

@@ -51,7 +51,7 @@ HARMLESS = {
     "__future__", "array", "base64", "bisect", "collections", "contextlib", "csv", "dataclasses",
     "datetime", "decimal", "difflib", "enum", "fractions", "functools", "hashlib", "heapq",
     "http", "io", "itertools", "json", "logging", "math", "operator", "random", "re",
-    "statistics", "string", "types", "typing", "urllib", "xml", "zlib",
+    "shlex", "statistics", "string", "types", "typing", "urllib", "xml", "zlib",
 }  # fmt: skip
 PURE = {"index", "model", "plan", "report"}
 # `datetime` is in pure packages as a value; these calls would read the clock.
