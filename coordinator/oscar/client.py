@@ -211,18 +211,25 @@ def _check_status(answer: requests.Response, attempt: str) -> requests.Response:
         403: "these credentials may not do that; ask the service's owner",
         404: "nothing there has that name; check service.name and oscar_cluster.url",
     }.get(code, f"OSCAR answered HTTP {code}")
-    if unreadable := _UNREADABLE.search(answer.text):
-        name = clean_foreign(unreadable[1])
-        advice = (
-            f"OSCAR cannot read the definition of service {name}, which a release before 4.1 "
-            f"stored; until its ConfigMap is removed (kubectl delete configmap {name} --namespace "
-            "oscar-svc), nobody can list the services; then deploy it again"
-        )
+    advice = _explain_unreadable(answer.text) or advice
     if answer.is_redirect:
         advice = (
             f"it redirects to {clean_foreign(answer.headers['Location'])}; give that as the url"
         )
     raise _Refused(f"could not {attempt}: {advice}{said}", code)
+
+
+def _explain_unreadable(text: str) -> str:
+    """What to do if OSCAR cannot read what an older release stored; empty for other answers."""
+    found = _UNREADABLE.search(text)
+    if not found:
+        return ""
+    name = clean_text(found[1])
+    return (
+        f"OSCAR cannot read the definition of service {name}, which a release before 4.1 stored; "
+        f"until its ConfigMap is removed (kubectl delete configmap {name} --namespace oscar-svc), "
+        "nobody can list the services; then deploy it again"
+    )
 
 
 def _decode_json(answer: requests.Response, attempt: str) -> Any:
@@ -262,7 +269,7 @@ def _judge_reply(answer: requests.Response, job: str) -> Reply:
     timed_out = any(word in said for word in ("timeout", "timed out", "deadline"))
     if code in {502, 504} or (code == requests.codes.server_error and (timed_out or not said)):
         return Reply(Verdict.UNCERTAIN, detail)
-    return Reply(Verdict.REFUSED, detail)
+    return Reply(Verdict.REFUSED, _explain_unreadable(said) or detail)
 
 
 def _quote(answer: requests.Response) -> str:
