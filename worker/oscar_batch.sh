@@ -21,6 +21,8 @@ mounts=${OSCAR_BATCH_MOUNT_ROOT:-/mnt}
 function_config=${OSCAR_BATCH_FUNCTION_CONFIG:-/oscar/config/function_config.yaml}
 secrets=${OSCAR_BATCH_PROVIDERS:-/var/run/secrets/providers}
 limit_of_reason=500
+symbols=$(printf '\342\220')
+mark=$(printf '\342\200\233')
 
 # With a mount, OSCAR 4 marks every job as failed whose container has no writable /tmpfolder.
 [ ! -d /oscar/config ] || mkdir -p /tmpfolder 2>/dev/null || :
@@ -576,28 +578,48 @@ name_item() {
     fi
 }
 
+# Sets `mounted_key` to the name under which rclone shows the key: a control character as its symbol
+# (U+2400 and its code, DEL as U+2421), a symbol of the key itself behind the mark U+201B. It cannot
+# open a key with that mark.
+name_in_mount() {
+    mounted_key=$key
+    case $key in
+    *"$mark"*) return 1 ;;
+    *[[:cntrl:]]* | *"$symbols"*)
+        mounted_key=$(printf %s "$key" | awk '
+        BEGIN { for (i = 1; i < 32; i++) code[sprintf("%c", i)] = 128 + i; code[sprintf("%c", 127)] = 161 }
+        {
+            for (at = 1; at <= length($0); at++) {
+                c = substr($0, at, 1); third = substr($0, at + 2, 1)
+                if (c in code) printf "\342\220%c", code[c]
+                else if (substr($0, at, 2) == "\342\220" && third > "\200" && (third < "\240" || third == "\241")) {
+                    printf "\342\200\233\342\220%s", third; at += 2
+                } else printf "%s", c
+            }
+        }')
+        ;;
+    esac
+}
+
+# Sets `input` to the mounted file, by a link where its name there is not the item's own.
+use_mounted() {
+    [ -f "$in_mount" ] || return 1
+    input=$in_mount
+    [ "$mounted_key" != "$key" ] || return 0
+    input=$box/in/$name
+    ln -s "$in_mount" "$input"
+}
+
 # Sets `input` to a file whose last part is the item's own name: in the mount, else a copy.
 find_input() {
     if [ -z "$name" ]; then
         reason="the key ends with a slash: no file can have this name"
         return 1
     fi
-    if find_in_mount "$data_bucket/$key"; then
-        if [ -f "$shown" ]; then
-            input=$shown
-            return 0
-        fi
-        case $key in
-        *[[:cntrl:]]*)
-            # rclone shows a control character as U+2400 and its code.
-            shown=$mounts/$(printf %s "$data_bucket/$key" | awk 'BEGIN { for (i = 1; i < 32; i++) code[sprintf("%c", i)] = i }
-                { for (at = 1; at <= length($0); at++) { c = substr($0, at, 1); printf "%s", c in code ? sprintf("\342\220%c", 128 + code[c]) : c } }')
-            if [ -f "$shown" ] && ln -s "$shown" "$box/in/$name"; then
-                input=$box/in/$name
-                return 0
-            fi
-            ;;
-        esac
+    in_mount=
+    if name_in_mount && find_in_mount "$data_bucket/$mounted_key"; then
+        in_mount=$shown
+        use_mounted && return 0
     fi
     input=$box/in/$name
     if [ -n "$direct" ]; then
@@ -613,13 +635,10 @@ find_input() {
     fi
     # rclone looks again after 10 s.
     looks=0
-    while [ $looks -lt $look_for_s ] && find_in_mount "$data_bucket/$key"; do
+    while [ $looks -lt "$look_for_s" ] && [ -n "$in_mount" ]; do
         sleep 1
         looks=$((looks + 1))
-        if [ -f "$shown" ]; then
-            input=$shown
-            return 0
-        fi
+        use_mounted && return 0
     done
     reason="the mount does not show it"
     return 1

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from examples.grayify.grayify import name_in_mount
 from sandbox.handle import Sandbox, wait_until
 from tests.functional.servers import Server
 from tests.functional.shell_worker import SHELLS, TIMING, Setting
@@ -71,6 +72,7 @@ def test_every_item_of_the_lane_gets_its_outcome_and_its_outputs(
     assert beat["process"].startswith("0001-00001-")
 
 
+MARK = "\u201b"
 ODD = [
     'input/a b/it\'s "quoted".txt',
     "input/-rf.txt",
@@ -81,6 +83,9 @@ ODD = [
     "input/.hidden",
     "input/no extension",
     "input/tab\there.txt",
+    "input/the symbol \u2409here.txt",
+    "input/\x01\x1b[31m\x1f\x7f\u2421\u2420.txt",
+    f"input/{MARK} that rclone cannot open.txt",
 ]
 LONGEST = "input/" + "/".join(["k" * 200] * 5) + "/" + "é" * 6 + "x"
 
@@ -90,8 +95,8 @@ def test_no_key_meets_the_evaluation_of_a_shell(make: Make, shell: str, name: st
     setting = make(output=f"{name}/r")
     keys = [*ODD, LONGEST]
     for key in keys:
-        # rclone shows a control character as U+2400 and its code.
-        setting.add_item(key.replace("\t", "\u2409"), f"content of {key}")
+        mounted = name_in_mount(key) if MARK not in key else ""
+        setting.add_item(mounted or key, f"content of {key}", mounted=bool(mounted))
     setting.add_item("input/empty.txt", b"")
     setting.add_item("input/+1 only in S3 é.txt", "from S3", mounted=False)
     setting.write_run([[[*keys, "input/empty.txt", "input/+1 only in S3 é.txt"]]])
