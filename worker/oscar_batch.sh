@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # oscar-batch worker 1
 #
-# OSCAR-Batch's worker for images without Python. It needs a POSIX shell, awk and the mounted data
-# bucket, and runs one command for every item of its lane:
+# OSCAR-Batch's worker for images without Python. It needs a POSIX shell and awk, and runs one
+# command for every item of its lane:
 #
 #     sh oscar_batch.sh --command 'prog {input} {output_dir}'
 #
-# With curl and sha256sum it talks to the storage itself; without them the mount must cover the run
-# folder and the output paths. It takes the chunks of its own lane, in order, and no others: it
+# With curl and sha256sum it talks to the storage itself; without them the service must mount the data
+# bucket, and the run folder and the output paths must lie in it. It takes the chunks of its own lane, in order, and no others: it
 # neither steals nor repairs. docs/protocol.md says what every object means.
 #
 #     read_invocation -> wait_for_mount -> per chunk: claim, items, result -> beat "ended"
@@ -562,6 +562,9 @@ fill_word() {
 # Sets `name`, at most 255 bytes with the extension kept, and `stem`.
 name_item() {
     name=${key##*/}
+    case $name in
+    '' | . | ..) name=item ;;
+    esac
     extension=
     case $name in
     ?*.*) extension=.${name##*.} ;;
@@ -612,10 +615,6 @@ use_mounted() {
 
 # Sets `input` to a file whose last part is the item's own name: in the mount, else a copy.
 find_input() {
-    if [ -z "$name" ]; then
-        reason="the key ends with a slash: no file can have this name"
-        return 1
-    fi
     in_mount=
     if name_in_mount && find_in_mount "$data_bucket/$mounted_key"; then
         in_mount=$shown
@@ -672,14 +671,14 @@ run_command() {
     # What holds stderr open longer than this is outside the process group, and is not waited for.
     ticks
     printf '%s %s .\n' $tail_pid $((now + 200)) >"$home/hand"
-    [ ! -e "$home/late" ] || kind=time-out reason="it took longer than $item_timeout_s s"
+    [ ! -e "$home/late" ] || kind=time-out reason="took longer than $item_timeout_s s"
     [ -z "$grouped" ] || kill -KILL -- "-$command_pid" 2>/dev/null
     wait_for $tail_pid
     : >"$home/hand"
     [ -z "$kind" ] || return 1
     [ "$code" -ne 0 ] || return 0
     if [ "$code" -gt 128 ] && signal_name=$(kill -l $((code - 128)) 2>/dev/null); then
-        kind=signal reason="signal $((code - 128)) (SIG${signal_name#SIG})"
+        kind=signal reason="ended by signal SIG${signal_name#SIG}"
     else
         kind=exit reason="exit code $code"
     fi
@@ -741,10 +740,10 @@ store_below() {
         if [ -d "$path" ] && [ ! -L "$path" ]; then
             store_below "$path" || return 1
         elif [ -f "$path" ]; then
-            relative=$folder${path#"$output/"}
+            relative=${path#"$output/"}
             case $pass:$relative in
-            first:"$proof_name" | first:*/"$proof_name") continue ;;
-            last:"$proof_name" | last:*/"$proof_name") ;;
+            first:"$proof_name") continue ;;
+            last:"$proof_name") ;;
             last:*) continue ;;
             esac
             store_file "$path" "$relative" || return 1
@@ -759,7 +758,7 @@ store_file() {
         store_path=${store_path#/}
         store_path=${store_path%/}
         if takes $store_number "$2"; then
-            store_at "$1" "$store_path/$2" || return 1
+            store_at "$1" "$store_path/$folder$2" || return 1
         fi
         store_number=$((store_number + 1))
     done
@@ -778,7 +777,7 @@ store_at() {
     if [ "$status" = 200 ]; then
         there=$(tr -d '\r' <"$scratch/headers" | awk 'tolower($1) == "x-amz-meta-item:" { print $2 }')
         if [ -n "$there" ] && [ "$there" != "$key_hash" ]; then
-            reason="the output $2 is another item's already"
+            reason="$2 is already an output of another item"
             return 1
         fi
     fi
@@ -837,10 +836,8 @@ place_outputs() {
     case $below in
     */*) folder=${below%/*}/ ;;
     esac
-    proof_name=
-    if [ -n "$proof_suffix" ]; then
-        proof_name=${below%"$proof_strip"}$proof_suffix
-    fi
+    below=${key##*/}
+    proof_name=${below%"$proof_strip"}$proof_suffix
 }
 
 # Adds the outcome of the item to those of the chunk.
@@ -1106,9 +1103,11 @@ read_storage() {
 
 # Without curl everything must lie in the mount: said before anything starts.
 check_mount() {
-    [ -n "$mount_path" ] || die "the service mounts no bucket: set \`mount\` in its definition to $data_bucket"
-    wait_for_mount
-    [ -n "$direct" ] && return
+    if [ -n "$mount_path" ]; then
+        wait_for_mount
+    fi
+    [ -z "$direct" ] || return 0
+    [ -n "$mount_path" ] || die "without curl and sha256sum the service must mount the data bucket: set \`mount\` in its definition"
     find_in_mount "$state/plan.json" ||
         die "without curl and sha256sum the mount must cover $state, and it is $mount_path: set state.bucket and state.prefix"
     number_of_output=0
@@ -1133,7 +1132,12 @@ wait_for_mount() {
     while ! awk -v path="$mounts/$mount_path" '{ gsub(/\\040/, " ", $2) } $2 == path { found = 1 } END { exit !found }' /proc/mounts; do
         # A mount that was simulated by copies is no mount, and has files.
         [ -z "$(ls -A "$mounts/$mount_path" 2>/dev/null)" ] || return 0
-        [ $waited -lt $look_for_s ] || die "after $look_for_s s $mounts/$mount_path is not mounted"
+        if [ $waited -ge "$look_for_s" ]; then
+            [ -n "$direct" ] || die "after $look_for_s s $mounts/$mount_path is not mounted"
+            say "after $look_for_s s $mounts/$mount_path is not mounted: the files are fetched"
+            mount_path=
+            return
+        fi
         waited=$((waited + 1))
         sleep 1
     done
