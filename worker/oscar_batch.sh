@@ -459,7 +459,6 @@ main_lives() {
     Z | X) beat_signal=$((${50:-0} % 128)) ;;
     *) return 0 ;;
     esac
-    [ "$beat_signal" -ne 0 ] || beat_signal=
     return 1
 }
 
@@ -494,10 +493,11 @@ tick() {
     [ ! -e "$home/over" ] || return
     read -r hand_pid hand_rest <"$home/hand" && kill_group "$hand_pid"
     IFS= read -r beat_text <"$home/beat"
-    quote "${beat_signal:+signal }${beat_signal:-it vanished}"
-    beat_text=${beat_text%%'"state": '*}'"state": "ended", "why": '$quoted", \"signal\": ${beat_signal:-null}, "'"round": '${beat_text#*'"round": '}
-    printf '%s\n' "$beat_text" >"$scratch/beat"
-    overwrite "beats/$process.json" "$scratch/beat"
+    if [ "${beat_signal:-0}" -gt 0 ]; then
+        beat_end="\"state\": \"ended\", \"why\": \"signal $beat_signal\", \"signal\": $beat_signal, \"round\": "
+        printf '%s\n' "${beat_text%%'"state": '*}$beat_end${beat_text#*'"round": '}" >"$scratch/beat"
+        overwrite "beats/$process.json" "$scratch/beat"
+    fi
     rm -rf "$home"
 }
 
@@ -912,15 +912,16 @@ read_marks() {
     }' "$home/inherited" >"$home/outcomes"
 }
 
-# 2 points for a process that was seen to die by a signal, 1 for one that vanished.
+# 2 points for a process that was seen to die by a signal, 1 for one that vanished, 0 for one that
+# ended in order.
 weigh_death() {
     if fetch "$state/beats/$1.json" "$home/dead" && read_json <"$home/dead" >"$home/dead.values"; then
         case $(find_value "$home/dead.values" state):$(find_value "$home/dead.values" signal) in
-        ended:[0-9]*)
-            printf 2
-            return
-            ;;
+        ended:[0-9]*) printf 2 ;;
+        ended:*) printf 0 ;;
+        *) printf 1 ;;
         esac
+        return
     fi
     printf 1
 }
@@ -953,7 +954,12 @@ split_outcomes() {
 
 is_settled() { grep -qx "$line" "$home/settled"; }
 
-points_of() { awk -v line="$line" '$1 == line { sum += $2 } END { print sum + 0 }' "$home/blame"; }
+# Sets `points` and `deaths` of the line.
+find_blame() {
+    # shellcheck disable=SC2046 # two numbers
+    set -- $(awk -v line="$line" '$1 == line && $2 { sum += $2; n++ } END { print sum + 0, n + 0 }' "$home/blame")
+    points=$1 deaths=$2
+}
 
 # Claims the chunk and works it off; its result is the last that is written.
 process_chunk() {
@@ -964,7 +970,7 @@ process_chunk() {
     beat_chunk="\"$chunk_name.$attempt_digits\""
     : >"$home/outcomes"
     : >"$home/inherited"
-    tries=$attempt
+    tries=1
     [ "$attempt" -eq 1 ] || read_marks
     fetch "$index" "$home/keys" "$offset" "$length" || die "the index $index is not there"
     started=$(iso_now)
@@ -998,11 +1004,13 @@ process_lines() {
 }
 
 process_cautiously() {
-    if [ "$(points_of)" -ge 4 ]; then
-        decimal=0
+    find_blame
+    tries=$((deaths + 1))
+    if [ "$points" -ge 4 ]; then
+        decimal=0 tries=$deaths
         kind="killed its worker" reason="killed its worker"
         if ! awk -v line="$line" '$1 == line && $2 == 2 { seen = 1 } END { exit !seen }' "$home/blame"; then
-            kind=vanished reason="its worker vanished 4 times with it"
+            kind=vanished reason="its worker vanished $deaths times with it"
         fi
         settle '""'
     else
@@ -1040,6 +1048,16 @@ number() {
     esac
 }
 
+# A time in whole seconds, at least one.
+time_of() {
+    member "$1"
+    case $member_value in
+    *[!0-9.]* | .*) die "$1 of the invocation is not a number of seconds: $member_value" ;;
+    esac
+    member_value=${member_value%%.*}
+    [ "$member_value" -gt 0 ] || member_value=1
+}
+
 read_invocation() {
     if [ -n "${INPUT_FILE_PATH-}" ]; then cat "$INPUT_FILE_PATH"; else printf %s "${EVENT-}"; fi |
         read_json >"$home/invocation" || die "the invocation is not JSON"
@@ -1053,10 +1071,10 @@ read_invocation() {
     number lane && lane=$member_value
     number table.header_bytes && header_bytes=$member_value
     number table.row_bytes && row_bytes=$member_value
-    number item_timeout_s && item_timeout_s=$member_value
-    number timing.beat_s && beat_s=$member_value
-    number timing.mark_after_s && mark_after_s=$member_value
-    number timing.storage_patience_s && patience=$member_value
+    time_of item_timeout_s && item_timeout_s=$member_value
+    time_of timing.beat_s && beat_s=$member_value
+    time_of timing.mark_after_s && mark_after_s=$member_value
+    time_of timing.storage_patience_s && patience=$member_value
     exclusive=$(find_value "$home/invocation" exclusive)
     proof_strip=$(find_value "$home/invocation" proof.strip)
     proof_suffix=$(find_value "$home/invocation" proof.suffix)
@@ -1173,7 +1191,7 @@ work() {
             return
         fi
         if [ -n "$terminated" ] || ! process_chunk; then
-            [ -z "$terminated" ] || why="signal 15" beat_signal=15
+            [ -z "$terminated" ] || why=SIGTERM
             return
         fi
     done 4<"$home/rows"

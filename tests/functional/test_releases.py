@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 import yaml
 
+from examples.demo import GRAYIFY_IMAGE
 from sandbox.handle import CHECKOUT, Sandbox, run_sandbox
 from tests.functional.coordination import keys_of
 
-GRAYIFY_IMAGE = f"oscar-batch/grayify:0.1.0={CHECKOUT / 'examples/grayify'}:/opt/grayify"
 DATA, OUTPUTS = "observatory", "grayify-out"
 PHOTO = (CHECKOUT / "examples/grayify/originals/chelsea.jpg").read_bytes()
 KEYS = [

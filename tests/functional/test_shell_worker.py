@@ -289,6 +289,7 @@ def test_a_cautious_attempt_goes_on_from_the_marks_and_blames_the_item_in_hand(
     outcomes = setting.outcomes()
     assert {line: outcomes[line]["seconds"] for line in (1, 3)} == {1: 1, 3: 2}
     assert outcomes[2].get("reason", "") == expected
+    assert outcomes[2]["tries"] == deaths + (not expected)
     assert outcomes[4]["state"] == "done"
     last = setting.document(f"marks/001/00001/000001.{deaths + 2:03}.json")
     assert (last["item"], len(last["items"])) == (None, 4)
@@ -342,7 +343,7 @@ def test_after_sigterm_the_item_in_hand_ends_and_no_other_starts(make: Make, she
         item["line"] for item in setting.document("marks/001/00001/000001.001.json")["items"]
     ] == [1]
     beat = setting.beat()
-    assert (beat["state"], beat["why"], beat["signal"]) == ("ended", "signal 15", 15)
+    assert (beat["state"], beat["why"], beat["signal"]) == ("ended", "SIGTERM", None)
 
 
 def test_an_unknown_schema_is_refused_by_name(make: Make) -> None:
@@ -367,7 +368,7 @@ def test_without_curl_a_mount_that_lacks_the_output_path_is_refused(make: Make) 
 def test_beats_go_on_during_a_long_item(make: Make) -> None:
     setting = make()
     setting.add_item("input/a")
-    setting.write_run([[["input/a"]]], timing={**TIMING, "beat_s": 1, "mark_after_s": 1})
+    setting.write_run([[["input/a"]]], timing={**TIMING, "beat_s": 1.0, "mark_after_s": 1})
     end = setting.root / "end"
     worker = setting.start("dash", f"sh -c 'while [ ! -e {end} ]; do sleep 0.1; done'")
 
