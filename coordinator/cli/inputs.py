@@ -11,6 +11,7 @@ from typing import Any
 from ..config.credentials import Platform
 from ..config.load import Config, load_config
 from ..config.schema import ConfigReader
+from ..drive.bodies.template import find_template_problems
 from ..model.errors import ConfigError, clean_text
 
 
@@ -18,7 +19,8 @@ def read_config(path: Path | None) -> Config:
     """The config of a file. Raises ConfigError if there is none or it cannot be used."""
     if path is None:
         raise ConfigError(["name a config file, or see --help for what works without one"])
-    return load_config(read_bytes(path), Platform.from_environment(os.environ))
+    platform = Platform.from_environment(os.environ)
+    return load_config(read_bytes(path), platform, find_template_problems)
 
 
 def read_bytes(path: Path) -> bytes:
