@@ -114,7 +114,7 @@ def print_table(rows: list[Row]) -> None:
 
 def print_line(mark: str, check: str, seen: str, expected: str) -> None:
     clean = ("".join(c if c.isprintable() else " " for c in text) for text in (seen, expected))
-    columns = [textwrap.wrap(text, TEXT_WIDTH) or [""] for text in clean]
+    columns = [textwrap.wrap(text, TEXT_WIDTH, break_on_hyphens=False) or [""] for text in clean]
     for number in range(max(map(len, columns))):
         left, right = (column[number] if number < len(column) else "" for column in columns)
         first = (mark, check) if number == 0 else ("", "")

@@ -45,6 +45,7 @@ class Row:
 
 
 Rows = Iterator[Row]
+Check = Callable[[Site], Rows]
 
 
 def check_status(site: Site) -> Rows:
@@ -89,9 +90,9 @@ def check_main_job(site: Site) -> Rows:
         report = json.loads(ended.stdout)
     sent = sum(chunk["state"] in ("invoked", "done") for chunk in report.get("chunks", []))
     yield Row("main job: report", sent > 0, f"{report['ending']}, {sent} chunks", "all invoked")
-    done = poll(lambda: site.find_outputs(PLAIN), site.wait_s) or 0
+    done = site.wait_for_outputs(PLAIN)
     yield Row("main job: outputs", done == len(PLAIN), f"{done} of {len(PLAIN)}", "all")
-    done = poll(lambda: site.find_outputs(ODD), 60) or 0
+    done = site.wait_for_outputs(ODD)
     yield Row("odd keys: outputs", done == len(ODD), f"{done} of {len(ODD)}", "all")
     skipped = [each["key"] for each in report.get("skipped", [])]
     yield Row("odd keys: line break", skipped == [UNFIT], f"skipped {skipped}", f"[{UNFIT!r}]")
@@ -146,7 +147,7 @@ def check_busy_manager(site: Site) -> Rows:
     ok = jobs == len(BUSY) == len(chunks)
     seen = f"{states or ended.stderr[-200:]}; {jobs} jobs in {took_s:.1f} s"
     yield Row("busy manager: jobs", ok, seen, f"{len(BUSY)} chunks, {len(BUSY)} jobs")
-    done = poll(lambda: site.find_outputs(BUSY), site.wait_s) or 0
+    done = site.wait_for_outputs(BUSY)
     yield Row("busy manager: outputs", done == len(BUSY), f"{done} of {len(BUSY)}", "all")
 
 
@@ -201,7 +202,7 @@ def run_plan(site: Site, config: str) -> Any:
     return None if ended.returncode == 3 else ended
 
 
-CHECKS: dict[str, Callable[[Site], Rows]] = {
+CHECKS: dict[str, Check] = {
     "status": check_status,
     "deploy": check_deploy,
     "main job": check_main_job,

@@ -11,7 +11,7 @@ from typing import Any
 
 from sandbox.handle import CHECKOUT
 
-from .cluster import LiveCluster, Made, write_fdl
+from .cluster import LiveCluster, Made, poll, write_fdl
 
 PHOTO = (CHECKOUT / "examples/grayify/originals/chelsea.jpg").read_bytes()
 
@@ -58,12 +58,15 @@ class Site:
         for key in keys:
             self.cluster.minio.put_object(self.data, key, io.BytesIO(PHOTO), len(PHOTO))
 
-    def find_outputs(self, keys: list[str]) -> int | None:
-        """How many of the keys have their output, once all have."""
+    def wait_for_outputs(self, keys: list[str]) -> int:
+        """How many of the keys have their output, once all have or it takes too long."""
+        poll(lambda: self._count_outputs(keys) == len(keys) or None, self.wait_s)
+        return poll(lambda: self._count_outputs(keys), 60) or 0
+
+    def _count_outputs(self, keys: list[str]) -> int:
         found = self.cluster.minio.list_objects(self.outputs, prefix="thumbs/", recursive=True)
         names = {str(entry.object_name) for entry in found}
-        done = sum(f"thumbs/{key}.gray.jpg" in names for key in keys)
-        return done if done == len(keys) else None
+        return sum(f"thumbs/{key}.gray.jpg" in names for key in keys)
 
 
 def list_fdls(site: Site) -> list[Path]:
