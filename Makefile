@@ -7,7 +7,7 @@ IMAGE ?= oscar-batch:0.1.0
 # What the tests use beside PyPI's packages; Go builds them into build/bin.
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 OSCAR_CLI_VERSION := v1.12.2
-SYFT_VERSION := v1.0.0
+SYFT_VERSION := v1.57.0
 COMPILE := --quiet --upgrade --strip-extras --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
