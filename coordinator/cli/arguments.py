@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__
-from ..model.planning import Strategy
 
 _DESCRIPTION = "Process a backlog of files on OSCAR: list a bucket, plan, invoke a service."
 _EXIT_CODES = (
@@ -33,10 +32,19 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_capacity(verbs.add_parser("capacity", help="show how many invocations fit now, and why"))
     validate = verbs.add_parser("validate", help="check a config without contacting anything")
     validate.add_argument("config", type=Path, metavar="CONFIG")
+    validate.add_argument(
+        "--in-service",
+        action="store_true",
+        help="check it as for the coordinator's service, which has credentials of its own",
+    )
     deploy = verbs.add_parser("deploy", help="create or update the services of an FDL file")
     deploy.add_argument("fdl", type=Path, metavar="FDL")
     deploy.add_argument("--insecure", action="store_true", help="do not verify OSCAR's certificate")
     _add_kit(verbs.add_parser("kit", help="print the script of a service that handles one file"))
+    for verb in verbs.choices.values():
+        verb.add_argument(
+            "-v", "--verbose", action="store_true", help="a longer log, and the place of a defect"
+        )
     return parser.parse_args(argv)
 
 
@@ -92,16 +100,16 @@ def _add_submit(submit: argparse.ArgumentParser) -> None:
 
 def _add_plan(plan: argparse.ArgumentParser) -> None:
     _add_config(plan, nargs="?")
-    saved = plan.add_argument_group("from a saved index, without a cluster")
+    plan.add_argument(
+        "--slots", type=int, metavar="N", help="invocations that run at the same time"
+    )
+    saved = plan.add_argument_group("from a saved index and --slots, without a cluster")
     saved.add_argument(
         "--index", type=Path, metavar="FILE", help="a file of lines: key, tab, size in bytes"
     )
-    saved.add_argument(
-        "--slots", type=int, metavar="N", help="invocations that run at the same time"
-    )
-    saved.add_argument("--strategy", choices=[str(s) for s in Strategy], default="auto")
+    saved.add_argument("--strategy", metavar="NAME", help="auto, balanced, factoring or fixed")
     saved.add_argument("--chunk-items", type=int, metavar="N", help="for the strategy fixed")
-    saved.add_argument("--chunk-bytes", type=int, metavar="N", help="for the strategy fixed")
+    saved.add_argument("--chunk-bytes", metavar="N", help="for the strategy fixed; or 10Mi")
     saved.add_argument("--min-chunk-items", type=int, metavar="N")
     saved.add_argument(
         "--startup",

@@ -15,6 +15,7 @@ from ..plan.capacity import find_capacity
 from ..report.document import write_capacity
 from ..report.text import render_capacity
 from .inputs import check_plan_options, read_config, read_json, read_json_object
+from .output import print_result
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -22,9 +23,9 @@ def execute(arguments: argparse.Namespace) -> int:
     saved = arguments.status or arguments.service
     capacity = _from_files(arguments) if saved else _from_cluster(arguments)
     if arguments.json:
-        print(json.dumps(write_capacity(capacity), indent=2))
+        print_result(json.dumps(write_capacity(capacity), indent=2))
     else:
-        print(render_capacity(capacity))
+        print_result(render_capacity(capacity))
     return 0 if capacity.slots else Ending.NO_CAPACITY.exit_code
 
 

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..config.credentials import Platform
 from ..config.fdl import read_definitions, read_secrets, replace_secrets
 from ..model.errors import ConfigError
 from ..oscar import release
 from ..oscar.client import OscarClient
+from .inputs import read_platform
+from .output import hide_in_log, print_result
 
 _LOSES_EVENTS = (
     "this OSCAR release gave it a new token that MinIO does not know, so uploads no longer start "
@@ -31,7 +32,7 @@ _INSTEAD = "put these credentials into each config.json instead"
 
 def execute(arguments: argparse.Namespace) -> int:
     """Deploys to the cluster that the environment names; prints a line on each service."""
-    offers = Platform.from_environment(os.environ).clusters
+    offers = read_platform().clusters
     if not offers:
         raise ConfigError(
             [
@@ -39,9 +40,9 @@ def execute(arguments: argparse.Namespace) -> int:
                 "OSCAR_BATCH_OSCAR_PASSWORD (or OSCAR_BATCH_OSCAR_TOKEN) in the environment"
             ]
         )
-    access = replace(offers[0], verify=not arguments.insecure)
+    access = replace(offers[0], verify=offers[0].verify and not arguments.insecure)
     for line in deploy(arguments.fdl, OscarClient(access), os.environ):
-        print(line)
+        print_result(line)
     return 0
 
 
@@ -56,6 +57,7 @@ def deploy(fdl: Path, oscar: OscarClient, environ: Mapping[str, str]) -> Iterato
         name = definition["name"]
         asked = read_secrets(definition)
         given = {secret: value for secret, value in asked.items() if value}
+        hide_in_log(given.values())
         created = oscar.apply(release.adapt_ports(replace_secrets(definition, given), known))
         yield f"{name}: {'created' if created else 'updated'}"
         if not created and definition.get("input") and release.loses_events(known):

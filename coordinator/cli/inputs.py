@@ -9,24 +9,37 @@ from pathlib import Path
 from typing import Any
 
 from ..config.credentials import Platform
+from ..config.document import MAX_BYTES
 from ..config.load import Config, load_config
 from ..config.schema import ConfigReader
-from ..drive.bodies.template import find_template_problems
 from ..model.errors import ConfigError, clean_text
+from .output import hide_in_log
+
+# Of a cluster with 10,000 nodes, the status has about 10 MiB.
+_LARGEST_ANSWER = 64 * 1024 * 1024
 
 
 def read_config(path: Path | None) -> Config:
     """The config of a file. Raises ConfigError if there is none or it cannot be used."""
     if path is None:
         raise ConfigError(["name a config file, or see --help for what works without one"])
+    config = load_config(read_bytes(path), read_platform())
+    hide_in_log(config.secrets)
+    return config
+
+
+def read_platform() -> Platform:
+    """What the environment offers. Its secrets are in no message from here on."""
     platform = Platform.from_environment(os.environ)
-    return load_config(read_bytes(path), platform, find_template_problems)
+    hide_in_log(platform.secrets)
+    return platform
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of a file. Raises ConfigError."""
+def read_bytes(path: Path, *, most: int = MAX_BYTES) -> bytes:
+    """The content of a file, and no more than a byte beyond this limit. Raises ConfigError."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(most + 1)
     except OSError as error:
         raise ConfigError([f"cannot read {path}: {error.strerror}"]) from error
 
@@ -34,7 +47,7 @@ def read_bytes(path: Path) -> bytes:
 def read_json(path: Path) -> Any:
     """The decoded content of a file. Raises ConfigError."""
     try:
-        return json.loads(read_bytes(path))
+        return json.loads(read_bytes(path, most=_LARGEST_ANSWER))
     except (ValueError, RecursionError) as error:
         raise ConfigError([f"{path}: is not JSON: {clean_text(str(error))}"]) from error
 

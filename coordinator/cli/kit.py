@@ -15,6 +15,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..model.errors import ConfigError
+from .output import write_stdout
 
 WORKER = "oscar_batch_worker.py"
 MARKER = "# oscar-batch worker 1"
@@ -78,13 +79,20 @@ def execute(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs,
     )
     if arguments.output is None:
-        sys.stdout.write(script)
+        write_stdout(script)
     else:
-        arguments.output.write_text(script, "utf-8")
-        arguments.output.chmod(0o755)
+        _write_file(arguments.output, script)
     if arguments.bucket:
         print(explain_buckets(arguments.bucket), file=sys.stderr)
     return 0
+
+
+def _write_file(path: Path, script: str) -> None:
+    try:
+        path.write_text(script, "utf-8")
+        path.chmod(0o755)
+    except OSError as error:
+        raise ConfigError([f"kit: cannot write {path}: {error.strerror}"]) from error
 
 
 def write_script(

@@ -4,20 +4,24 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import signal
-import sys
 from collections.abc import Sequence
 from types import FrameType
 
 from ..model.errors import BatchError, Ending
 from .arguments import parse_arguments
-from .logs import start_log
+from .output import prepare_streams, print_error, start_log
+
+log = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
+    prepare_streams()
     arguments = parse_arguments(argv)
-    start_log()
+    # The log of a run in OSCAR is all that its owner gets to see.
+    start_log(verbose=arguments.verbose, tracebacks=arguments.verb == "run")
     # Kubernetes ends a pod with SIGTERM: handled like Ctrl-C, a run still leaves a report.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -25,10 +29,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(verb.execute(arguments))
     except BatchError as error:
         for problem in error.problems:
-            print(f"oscar-batch: {problem}", file=sys.stderr)
+            print_error(problem)
         return error.ending.exit_code
     except KeyboardInterrupt:
         return Ending.INTERRUPTED.exit_code
+    except Exception as error:
+        log.debug("this is a defect of OSCAR-Batch", exc_info=True)
+        print_error(
+            f"internal error ({type(error).__name__}): this is a defect of OSCAR-Batch; please "
+            "report it with what the option -v shows"
+        )
+        return Ending.BROKEN.exit_code
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

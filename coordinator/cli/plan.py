@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -16,16 +15,29 @@ from ..index.builder import IndexBuilder
 from ..model.errors import ConfigError
 from ..model.items import Index
 from ..model.object_columns import ObjectColumns
-from ..model.planning import ChunkRules, Cost, Strategy
+from ..model.planning import ChunkRules, Cost
 from ..model.units import format_bytes
 from ..plan.choose import choose_chunks
 from ..report.text import render_choice, render_chunks, render_summary
 from ..run.plan_document import write_cut, write_plan
 from .inputs import check_plan_options
+from .output import print_error, print_result
 from .run import run_config
 
 # Lines of a saved index that are counted together.
 _BATCH = 10_000
+_MOST_SLOTS, _MOST_DIGITS = 1_000_000, 18
+# The options that say with --index what a config says in its section plan.
+_OF_INDEX = (
+    "strategy",
+    "chunk_items",
+    "chunk_bytes",
+    "min_chunk_items",
+    "startup",
+    "seconds_per_item",
+    "seconds_per_mb",
+    "speeds",
+)
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -34,36 +46,48 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _plan_run(arguments: argparse.Namespace) -> int:
-    report, _ = run_config(arguments.config, dry_run=True)
+    given = [name for name in _OF_INDEX if getattr(arguments, name) is not None]
+    if given and arguments.config:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ConfigError([f"plan: {names} only for --index; a config has these under plan"])
+    report, _ = run_config(arguments.config, dry_run=True, slots=_check_slots(arguments.slots))
     if report.plan is None:
-        print(render_summary(report), file=sys.stderr)
+        for line in render_summary(report).split("\n"):
+            print_error(line)
     elif arguments.json:
-        print(json.dumps(write_plan(report.plan), indent=2))
+        print_result(json.dumps(write_plan(report.plan), indent=2))
     else:
-        print(render_summary(report))
-        print(render_chunks(report.plan.chunks))
+        print_result(f"{render_summary(report)}\n{render_chunks(report.plan.chunks)}")
     return report.ending.exit_code
 
 
+def _check_slots(slots: int | None) -> int | None:
+    if slots is not None and not 1 <= slots <= _MOST_SLOTS:
+        raise ConfigError([f"plan: --slots must be a number from 1 to {_MOST_SLOTS}"])
+    return slots
+
+
 def _cut_index(arguments: argparse.Namespace) -> int:
-    if arguments.slots is None or arguments.slots < 1:
+    if arguments.config:
+        raise ConfigError(["plan: name a config or --index FILE, not both"])
+    slots = _check_slots(arguments.slots)
+    if slots is None:
         raise ConfigError(["plan --index: also needs --slots, a number of at least 1"])
     rules, cost = _read_rules(arguments)
     index = _read_index(arguments.index, rules)
-    chunks, choice = choose_chunks(index, arguments.slots, rules, cost)
+    chunks, choice = choose_chunks(index, slots, rules, cost)
     if arguments.json:
-        print(json.dumps(write_cut(index, chunks, choice), indent=2))
+        print_result(json.dumps(write_cut(index, chunks, choice), indent=2))
     else:
-        print(f"{index.items} items, {format_bytes(index.size_bytes)}")
-        print(render_choice(choice, len(chunks)))
-        print(render_chunks(chunks))
+        print_result(f"{index.items} items, {format_bytes(index.size_bytes)}")
+        print_result(render_choice(choice, len(chunks)))
+        print_result(render_chunks(chunks))
     return 0
 
 
 def _read_rules(arguments: argparse.Namespace) -> tuple[ChunkRules, Cost]:
-    pulls = arguments.strategy == Strategy.PULL
     values = check_plan_options(
-        strategy=None if pulls else arguments.strategy,
+        strategy=arguments.strategy,
         chunk_items=arguments.chunk_items,
         chunk_bytes=arguments.chunk_bytes,
         min_chunk_items=arguments.min_chunk_items,
@@ -72,8 +96,6 @@ def _read_rules(arguments: argparse.Namespace) -> tuple[ChunkRules, Cost]:
         seconds_per_mb=arguments.seconds_per_mb,
         speeds=arguments.speeds,
     )
-    if pulls:
-        values["plan.strategy"] = Strategy.PULL
     rules, cost, problems = read_planning(values, source="the arguments")
     if problems:
         raise ConfigError(problems)
@@ -85,8 +107,10 @@ def _read_index(path: Path, rules: ChunkRules) -> Index:
     try:
         with path.open(encoding="utf-8", newline="\n") as lines:
             count_only(builder.build_lines(_read_batches(path, lines)))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"cannot read {path}: {error}"]) from error
+    except OSError as error:
+        raise ConfigError([f"cannot read {path}: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"cannot read {path}: it is not UTF-8 text"]) from error
     return builder.index()
 
 
@@ -99,6 +123,6 @@ def _read_batches(path: Path, lines: Iterable[str]) -> Iterator[ObjectColumns]:
 def _read_rows(path: Path, lines: Iterable[str]) -> Iterator[tuple[bytes, int]]:
     for number, line in enumerate(lines, start=1):
         key, tab, size = line.rstrip("\n").rpartition("\t")
-        if not tab or not size.isdecimal() or not size.isascii():
+        if not tab or not size.isdecimal() or not size.isascii() or len(size) > _MOST_DIGITS:
             raise ConfigError([f"{path}: line {number} is not a key, a tab and a size in bytes"])
         yield key.encode(), int(size)

@@ -8,6 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -24,7 +25,7 @@ from ..report.text import render_summary
 from ..run.store import publish_files, render_files
 from ..storage.bucket import Bucket
 from .inputs import read_config
-from .logs import name_run
+from .output import OutputError, name_run, print_error, print_result
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +35,13 @@ Files = Mapping[str, tuple[bytes, str]]
 def execute(arguments: argparse.Namespace) -> int:
     """Runs a config, or plans it with `--dry-run`, and leaves the report in a folder."""
     report, files = run_config(arguments.config, dry_run=arguments.dry_run)
-    folder = _write_files(files, arguments.output / report.run_id)
-    print(json.dumps(write_report(report), indent=2) if arguments.json else render_summary(report))
-    log.info("report in %s", folder)
+    if not arguments.dry_run:
+        _write_files(files, arguments.output / report.run_id)
+    try:
+        text = json.dumps(write_report(report), indent=2)
+        print_result(text if arguments.json else render_summary(report))
+    except OutputError as error:  # what became of the run counts more
+        print_error(str(error))
     return report.ending.exit_code
 
 
@@ -53,17 +58,25 @@ def make_clients(config: Config) -> Clients:
 
 
 def run_config(
-    path: Path | None, *, dry_run: bool, connect: Callable[[Config], Clients] = make_clients
+    path: Path | None,
+    *,
+    dry_run: bool,
+    slots: int | None = None,
+    connect: Callable[[Config], Clients] = make_clients,
 ) -> tuple[Report, Files]:
-    """The report of a run, however it ends, and its files."""
+    """The report of a run, however it ends, and its files.
+
+    If `slots` are given, the cluster is not asked for its capacity.
+    """
     progress = Progress()
     name_run(progress.run_id)
     try:
         config = read_config(path)
-        config = replace(config, dry_run=config.dry_run or dry_run)
+        rules = replace(config.capacity_rules, slots=slots)
+        config = replace(config, dry_run=config.dry_run or dry_run, capacity_rules=rules)
         progress.run_id = config.run_id or progress.run_id
         name_run(progress.run_id)
-        progress.setting = config.describe()
+        progress.setting, progress.secrets = config.describe(), config.secrets
         clients = connect(config)
         return _publish(config, clients, progress, run_batch(config, clients, progress))
     except AlreadyStarted:
@@ -74,7 +87,7 @@ def run_config(
     except KeyboardInterrupt:
         report = progress.make_report(Ending.INTERRUPTED, "interrupted")
     except Exception as error:
-        log.exception("this is a defect of OSCAR-Batch")
+        log.error("this is a defect of OSCAR-Batch", exc_info=True)
         message = f"internal error ({type(error).__name__}), see the log"
         report = progress.make_report(Ending.BROKEN, message)
     return report, render_files(report)
@@ -99,12 +112,18 @@ def _publish(
     return report, files
 
 
-def _write_files(files: Files, folder: Path) -> Path:
-    """Writes the files of a report into the folder of the run."""
+def _write_files(files: Files, folder: Path) -> None:
+    """Writes the files of a report into the folder of the run, each of them whole or not at all."""
+    part = folder / ".part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, (content, _) in files.items():
-            (folder / name).write_bytes(content)
+            part.write_bytes(content)
+            part.replace(folder / name)
     except OSError as error:
-        raise ConfigError([f"cannot write the report to {folder}: {error.strerror}"]) from error
-    return folder
+        print_error(f"cannot write the report to {folder}: {error.strerror}; it is on stdout")
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+            folder.rmdir()  # unless a file of it is whole
+    else:
+        log.info("report in %s", folder)

@@ -20,7 +20,6 @@ from typing import Any
 from ..config.credentials import Platform
 from ..config.load import Config, decode_config, load_config
 from ..config.schema import ConfigReader
-from ..drive.bodies.template import find_template_problems
 from ..drive.dropping import Drop, drop_until_begun, follow_run
 from ..drive.progress import make_run_id, read_utc_clock
 from ..model.access import StorageAccess
@@ -32,7 +31,7 @@ from ..report.text import render_summary
 from ..run.layout import RunLayout
 from ..storage.bucket import Bucket
 from .inputs import read_bytes
-from .logs import name_run
+from .output import hide_in_log, name_run, print_result
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +48,11 @@ def execute(arguments: argparse.Namespace) -> int:
             "OSCAR_BATCH_MINIO_ACCESS_KEY and OSCAR_BATCH_MINIO_SECRET_KEY"
         ) from error
     if arguments.no_follow:
-        print(drop.layout.run_id)
+        print_result(drop.layout.run_id)
         return 0
     report = follow_run(drop, log.info, time.sleep)
-    print(json.dumps(write_report(report), indent=2) if arguments.json else render_summary(report))
+    text = json.dumps(write_report(report), indent=2)
+    print_result(text if arguments.json else render_summary(report))
     return report.ending.exit_code
 
 
@@ -69,7 +69,8 @@ def prepare_drop(path: Path, name: str, environ: Mapping[str, str]) -> Drop:
     if not coordinator.inputs:
         raise ConfigError([f"--service: {name} has no input folder; is it the coordinator?"])
     storage = platform.storages[0] if platform.storages else oscar.read_storage()
-    config = load_config(content, _offer(platform, storage, coordinator), find_template_problems)
+    config = load_config(content, _offer(platform, storage, coordinator))
+    hide_in_log((*config.secrets, storage.secret_key))
     return _make_drop(config, content, storage, coordinator)
 
 

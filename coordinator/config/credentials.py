@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from ..model.access import ClusterAccess, StorageAccess
 from ..model.service import Folder
 from .offers import (
+    find_ca_problem,
     parse_folders,
     read_embedded_clusters,
     read_environment_cluster,
@@ -47,6 +48,14 @@ class Platform:
             own_inputs=parse_folders(function.get("input")),
             own_outputs=parse_folders(function.get("output")),
         )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no message, log or report may show."""
+        offered = [storage.secret_key for storage in self.storages]
+        for cluster in self.clusters:
+            offered += [cluster.password, cluster.token]
+        return tuple(filter(None, offered))
 
     def choose_storage(self, values: Mapping[str, Any]) -> tuple[StorageAccess | None, list[str]]:
         """The storage access for a config's values, or the problems with it."""
@@ -105,22 +114,9 @@ def _set_tls(
         verify=access.verify if verify is None else verify,
         ca_file=ca_file or access.ca_file,
     )
-    if not problems and access.ca_file and (wrong := _find_ca_problem(access.ca_file)):
+    if not problems and access.ca_file and (wrong := find_ca_problem(access.ca_file)):
         problems.append(f"{section}.ca_file: {wrong}")
     return (None if problems else access), problems
-
-
-def _find_ca_problem(path: str) -> str:
-    """Why a file cannot be used as CA certificates; empty if it can. Libraries fail late on it."""
-    file = Path(path)
-    try:
-        # Of a device or a pipe, reading would not end.
-        content = file.read_bytes() if file.is_file() else b""
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    if b"-----BEGIN CERTIFICATE-----" not in content:
-        return "is no file of CA certificates in PEM form, where this runs"
-    return ""
 
 
 def _choose(

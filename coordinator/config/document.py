@@ -45,7 +45,7 @@ _SECRET_WORD = re.compile(r"(?i)(?:access_?key|secret_?key|secret|passwor[dt]|to
 def decode_document(text: bytes, *, most_yaml: int = MAX_YAML_BYTES) -> Any:
     """The value of a file, JSON or YAML. Raises ConfigError; None if the file is empty."""
     if len(text) > MAX_BYTES:
-        raise ConfigError([f"the file has {len(text)} bytes: at most 1 MiB is read"])
+        raise ConfigError(["the file is too large: at most 1 MiB is read"])
     try:
         source = text.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -37,7 +37,7 @@ def read_environment_storage(environ: Mapping[str, str]) -> tuple[StorageAccess,
             given["SECRET_KEY"],
             region=given["REGION"],
             verify=_read_verify(environ, "MINIO"),
-            ca_file=environ.get("OSCAR_BATCH_MINIO_CA_FILE", ""),
+            ca_file=_read_ca_file(environ, "MINIO"),
         ),
     )
 
@@ -53,7 +53,7 @@ def read_environment_cluster(environ: Mapping[str, str]) -> tuple[ClusterAccess,
             password=given["PASSWORD"],
             token=given["TOKEN"],
             verify=_read_verify(environ, "OSCAR"),
-            ca_file=environ.get("OSCAR_BATCH_OSCAR_CA_FILE", ""),
+            ca_file=_read_ca_file(environ, "OSCAR"),
         ),
     )
 
@@ -73,6 +73,13 @@ def _read_verify(environ: Mapping[str, str], kind: str) -> bool:
     if text not in {"true", "false"}:
         raise ConfigError([f"OSCAR_BATCH_{kind}_VERIFY: must be true or false"])
     return text == "true"
+
+
+def _read_ca_file(environ: Mapping[str, str], kind: str) -> str:
+    path = environ.get(f"OSCAR_BATCH_{kind}_CA_FILE", "")
+    if path and (problem := find_ca_problem(path)):
+        raise ConfigError([f"OSCAR_BATCH_{kind}_CA_FILE: {problem}"])
+    return path
 
 
 def read_mounted_storage(function: Mapping[str, Any], root: Path) -> tuple[StorageAccess, ...]:
@@ -113,6 +120,19 @@ def read_embedded_clusters(function: Mapping[str, Any]) -> tuple[ClusterAccess, 
         for name, entry in sorted(entries.items(), key=lambda item: item[0] != own)
         if entry.get("endpoint") and entry.get("auth_user") and entry.get("auth_password")
     )
+
+
+def find_ca_problem(path: str) -> str:
+    """Why a file cannot be used as CA certificates; empty if it can. Libraries fail late on it."""
+    file = Path(path)
+    try:
+        # Of a device or a pipe, reading would not end.
+        content = file.read_bytes() if file.is_file() else b""
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if b"-----BEGIN CERTIFICATE-----" not in content:
+        return "is no file of CA certificates in PEM form, where this runs"
+    return ""
 
 
 def _check_offered_address(source: str, url: str) -> str:

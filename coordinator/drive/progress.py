@@ -15,7 +15,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ..model.cluster import Capacity
-from ..model.errors import Ending
+from ..model.errors import (
+    MAX_MESSAGE,
+    SHORTEST_HIDDEN,
+    Ending,
+    clean_text,
+    escape_text,
+    hide_secrets,
+)
 from ..model.run import Outcome, Plan, Report, Stage
 
 log = logging.getLogger(__name__)
@@ -37,6 +44,8 @@ class Progress:
     run_id: str = ""
     started_at: datetime = field(init=False)
     setting: dict[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    """What the report must not show."""
     warnings: list[str] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     capacity: Capacity | None = None
@@ -60,9 +69,16 @@ class Progress:
 
     def warn(self, *warnings: str) -> None:
         """Records what the user should know, in the log and for the report."""
-        for warning in warnings:
+        cleaned = [self._clean(warning) for warning in warnings]
+        for warning in cleaned:
             log.warning("%s", warning)
-        self.warnings += warnings
+        self.warnings += cleaned
+
+    def _clean(self, message: str) -> str:
+        return clean_text(self._hide(message), MAX_MESSAGE)
+
+    def _hide(self, text: str) -> str:
+        return escape_text(hide_secrets(text, self.secrets, SHORTEST_HIDDEN))
 
     def record_outcome(self, outcome: Outcome) -> None:
         """Records the outcome of a chunk; called from several threads."""
@@ -74,11 +90,11 @@ class Progress:
         return Report(
             run_id=self.run_id,
             ending=ending,
-            message=message,
+            message=self._clean(message),
             started_at=self.started_at,
             finished_at=self.clock(),
-            setting=dict(self.setting),
-            problems=problems,
+            setting={name: self._hide(value) for name, value in self.setting.items()},
+            problems=tuple(self._clean(problem) for problem in problems),
             warnings=tuple(self.warnings),
             stages=tuple(self.stages),
             capacity=self.capacity,

@@ -81,6 +81,8 @@ class CapacityRules:
     max_parallel: int | None = None
     extra_slots: int = 0
     """Invocations beyond what fits now, for clusters that grow while pods are pending."""
+    slots: int | None = None
+    """Of a plan for another capacity than the cluster's (`plan --slots`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,8 +47,10 @@ _CREDENTIALS = (
         r"\1=…",
     ),
 )
-# Shorter values would turn up by chance.
+# Shorter values turn up by chance in the text of a server.
 _SHORTEST_SECRET = 4
+SHORTEST_HIDDEN = 8
+"""In text of our own, shorter ones may be words that a message needs."""
 
 
 class Ending(StrEnum):
@@ -137,8 +139,13 @@ class Conflict(StorageError):
 def clean_text(text: str, limit: int = 256) -> str:
     """Text on one line, at most `limit` long. Control and bidi characters are escaped."""
     blank = _BLANK.sub(" ", text[: 8 * limit]).strip(" ")
-    clean = _CONTROL.sub(_escape, blank)
+    clean = escape_text(blank)
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def escape_text(text: str) -> str:
+    """The text with control and bidi characters, line breaks included, as their codes."""
+    return _CONTROL.sub(_escape, text)
 
 
 def clean_foreign(text: str, secrets: Iterable[str] = (), limit: int = 256) -> str:
@@ -150,9 +157,9 @@ def clean_foreign(text: str, secrets: Iterable[str] = (), limit: int = 256) -> s
     return clean_text(text, limit)
 
 
-def hide_secrets(text: str, secrets: Iterable[str]) -> str:
+def hide_secrets(text: str, secrets: Iterable[str], shortest: int = _SHORTEST_SECRET) -> str:
     """The text without these secrets, as they are, as URLs spell them and as headers do."""
-    known = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+    known = [secret for secret in secrets if len(secret) >= shortest]
     spellings = {
         spelling
         for secret in {*known, *(each.lower() for each in known)}

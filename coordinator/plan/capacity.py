@@ -55,6 +55,14 @@ def find_capacity(
     `read_cluster` and `read_quota` (of the owner that it is given) ask OSCAR or read saved
     answers. Raises NoStatus if that cannot be known.
     """
+    if rules.slots is not None:
+        return Capacity(
+            slots=rules.slots,
+            limited_by="slots",
+            explanation=f"{rules.slots} at a time, as --slots says",
+            caps=(Cap("slots", rules.slots, "--slots"),),
+            warnings=("the cluster was not asked for its capacity, because --slots was given",),
+        )
     try:
         cluster = read_cluster()
         if not cluster.nodes and rules.max_parallel:

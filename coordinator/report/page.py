@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ..model.errors import escape_text
 from ..model.run import Report
 from ..model.units import format_bytes, format_duration
 from .text import format_estimate, format_free
@@ -26,7 +27,13 @@ def render_page(report: Report) -> str:
     )
 
 
+def _escape_controls(value: object) -> object:
+    """Text without control and bidi characters, which HTML escaping leaves as they are."""
+    return escape_text(value) if type(value) is str else value
+
+
 _TEMPLATES = Environment(
+    finalize=_escape_controls,
     loader=PackageLoader(__package__),
     autoescape=True,
     undefined=StrictUndefined,

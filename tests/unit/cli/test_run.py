@@ -20,8 +20,8 @@ from coordinator.batch import Clients
 from coordinator.cli import deploy as deploy_verb
 from coordinator.cli import plan as plan_verb
 from coordinator.cli import run as run_verb
-from coordinator.cli.logs import start_log
 from coordinator.cli.main import main
+from coordinator.cli.output import start_log
 from coordinator.config.load import Config
 from coordinator.drive.submission import Clock
 from coordinator.model.access import ClusterAccess
@@ -178,7 +178,7 @@ def test_plan_starts_nothing(
     report = world.run(dry_run=True)
     asked: list[bool] = []
 
-    def run_config(_path: Path, *, dry_run: bool) -> tuple[Report, Any]:
+    def run_config(_path: Path, *, dry_run: bool, slots: int | None) -> tuple[Report, Any]:
         asked.append(dry_run)
         return report, world.files
 
@@ -226,6 +226,65 @@ def test_the_exit_code_is_that_of_the_ending(
     monkeypatch.setattr(run_verb, "run_config", lambda *_, **__: (report, world.files))
     assert main(["run", str(world.path), "--output", str(tmp_path)]) == code
     assert capsys.readouterr().out.startswith(f"{ending}: 1 items submitted")
+
+
+def test_a_plan_for_other_slots_does_not_ask_for_the_capacity(world: World) -> None:
+    world.data.objects |= {f"in/{i}": b"x" for i in range(9)}
+    world.path.write_text(json.dumps({**CONFIG, "plan": {"max_parallel": 1}}))
+    report, _ = run_verb.run_config(world.path, dry_run=True, slots=5, connect=world.connect)
+    assert report.capacity is not None
+    assert (report.capacity.slots, report.capacity.limited_by) == (5, "slots")
+    assert "because --slots was given" in report.capacity.warnings[0]
+
+
+def test_run_with_dry_run_leaves_no_file(
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = world.run(dry_run=True)
+    monkeypatch.setattr(run_verb, "run_config", lambda *_, **__: (report, world.files))
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["run", str(world.path), "--dry-run", "--output", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out.startswith("planned: ")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["report.json", "report.html"])
+def test_a_report_that_the_disk_has_no_room_for_is_on_stdout_and_not_half_in_a_file(
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    report = replace(world.run(), ending=Ending.PARTLY_SUBMITTED)
+    monkeypatch.setattr(run_verb, "run_config", lambda *_, **__: (report, world.files))
+    whole, write = world.files[name][0], Path.write_bytes
+
+    def fill(path: Path, content: bytes) -> int:
+        if content != whole:
+            return write(path, content)
+        write(path, content[:100])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fill)
+    code = main(["run", str(world.path), "--output", str(tmp_path / "out"), "--json"])
+    said = capsys.readouterr()
+    assert (code, json.loads(said.out)["run"]) == (1, report.run_id)
+    assert "No space left on device; it is on stdout" in said.err
+    for path in (path for path in tmp_path.glob("out/*/*")):
+        assert path.read_bytes() == world.files[path.name][0]
+
+
+def test_no_secret_of_the_config_is_in_the_log_or_the_report(
+    world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.oscar.error = ClusterError("it said canary-minio and Y2FuYXJ5LW9zY2Fy and \x1b[1m")
+    report = world.run()
+    assert report.message == "it said … and … and \\x1b[1m"
+    assert "canary" not in caplog.text + world.files["report.html"][0].decode()
 
 
 def test_the_id_of_the_run_is_on_every_log_line(

@@ -134,6 +134,12 @@ def test_the_page_escapes_what_is_hostile(report: Report) -> None:
     assert "&lt;script&gt;" in page
 
 
+def test_control_characters_of_a_key_are_escaped_on_the_page() -> None:
+    page = render_page(full(key=HOSTILE, detail=HOSTILE))
+    assert r"\u202e\x1b[31m" in page
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", page)
+
+
 def test_the_page_needs_nothing_from_elsewhere() -> None:
     assert not re.findall(r"(?:src|href)\s*=|url\(|@import|https?://", render_page(full()))
 
