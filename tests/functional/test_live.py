@@ -81,6 +81,7 @@ def test_every_row_is_as_expected_and_nothing_else_has_changed(box: Sandbox) -> 
     assert int(last.split()[1]) == len([line for line in table.splitlines() if line[:3] == "ok "])
     for check in ("main job: outputs", "odd keys: outputs", "redeploy", "drop", "no capacity"):
         assert f"ok  {check} " in table
+    assert "lacks 4998 CPU" in " ".join(table.split())
     assert observe(box) == before
     assert box.password not in table + notes
 

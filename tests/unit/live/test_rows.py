@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 
@@ -46,8 +47,11 @@ def break_check(_: Site) -> Iterator[Row]:
 
 
 @pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits of a run, none of which takes time."""
+    found: list[float] = []
+    monkeypatch.setattr("time.sleep", found.append)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -82,15 +86,30 @@ def test_a_row_that_is_not_as_expected_is_marked_and_the_rest_is_tried(
     assert "\x1b" not in table
 
 
-def test_an_interrupted_run_removes_what_it_made(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+class Late(Removed):
+    """OSCAR goes on making a service that an interrupted request asked for."""
+
+    removals: ClassVar[list[str]] = []
+
+    def remove(self) -> list[str]:
+        self.removals.append(self.prefix)
+        return []
+
+    def find_left(self) -> list[str]:
+        return ["a service"] if len(self.removals) == 1 else []
+
+
+def test_an_interrupted_run_also_removes_what_is_made_after_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], waits: list[float]
 ) -> None:
     def interrupt(_: Site) -> Iterator[Row]:
         yield Row("good", True, "seen", "expected")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(checks, "CHECKS", {"interrupt": interrupt, "next": fail_check})
-    assert live.run(Removed(CLUSTER), wait_s=1) == 130
+    assert live.run(Late(CLUSTER), wait_s=1) == 130
+    assert waits[0] == live.SETTLE_S, "it looks again before OSCAR is ready"
+    assert len(Late.removals) == 2
     table = capsys.readouterr().out
     assert "ok  removal" in table
     assert "bad" not in table
