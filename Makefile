@@ -12,7 +12,7 @@ COMPILE := --quiet --upgrade --strip-extras --generate-hashes --no-annotate --no
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-minio test-live record check lint minio oscar-cli bench-drop bench-index bench-plan image sbom requirements deploy clean
+.PHONY: help venv demo test coverage test-minio test-live record check examples lint minio oscar-cli bench-drop bench-index bench-plan image sbom requirements deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ $(VENV)/.ready: pyproject.toml requirements-dev.txt
 
 demo: $(VENV)/.ready ## the main job on a local OSCAR: 120 photographs, start to report
 	$(BIN)/python -m examples.demo
+
+examples: $(VENV)/.ready ## what the examples need beside the demo (scikit-learn, 250 MB)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements-dev.txt --editable '.[examples]'
 
 test: $(VENV)/.ready ## all tests
 	$(BIN)/python -m pytest -n 2

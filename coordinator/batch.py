@@ -9,7 +9,7 @@ the index lines instead of writing them, and stops after the plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .config.load import Config
@@ -20,11 +20,11 @@ from .drive.modes import choose_mode
 from .drive.payload import make_range_invocations
 from .drive.posting import make_post
 from .drive.progress import Progress
-from .drive.submission import Clock, Pace, Steps, submit
+from .drive.submission import Clock, Pace, Post, Steps, submit
 from .model.cluster import Capacity
 from .model.errors import ConfigError
 from .model.items import Index
-from .model.run import Outcome, Plan, Report, Sent
+from .model.run import Invocation, Outcome, Plan, Report, Sent
 from .model.service import Service
 from .oscar.client import OscarClient
 from .plan.capacity import find_capacity
@@ -78,13 +78,15 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
         cost = merge_costs(config.cost, last)
         plan = progress.plan = make_plan(draft, service, config.chunk_rules, cost)
         progress.warn(*preflight.warn_oversized(plan.oversized, service))
-        progress.warn(*preflight.warn_slow_submission(len(plan.chunks)))
+        invocations = make_range_invocations(plan, payload=config.payload)
+        progress.warn(*preflight.warn_slow_submission(len(invocations)))
     if config.dry_run or not plan.chunks:
         return progress.make_report(*end_without_invocations(plan))
     with progress.stage("save"):
         save(config, clients, layout, plan)
     with progress.stage("invoke"):
-        outcomes = invoke(clients, service, plan, progress, repeat_lost=repeat_lost)
+        post = make_post(clients.oscar, service)
+        outcomes = invoke(clients, post, invocations, progress, repeat_lost=repeat_lost)
     return progress.make_report(*end_with_outcomes(plan, outcomes))
 
 
@@ -136,10 +138,15 @@ def save(config: Config, clients: Clients, layout: RunLayout, plan: Plan) -> Non
 
 
 def invoke(
-    clients: Clients, service: Service, plan: Plan, progress: Progress, *, repeat_lost: bool
+    clients: Clients,
+    post: Post,
+    invocations: Sequence[Invocation],
+    progress: Progress,
+    *,
+    repeat_lost: bool,
 ) -> tuple[Outcome, ...]:
     """Invokes the service for every chunk of the plan; records each outcome when it is known."""
-    chunks = {chunk.number: chunk for chunk in plan.chunks}
+    chunks = {chunk.number: chunk for chunk in progress.plan.chunks} if progress.plan else {}
 
     def settle(sent: Sent) -> Outcome:
         invocation = sent.invocation
@@ -148,8 +155,8 @@ def invoke(
         return Outcome(chunk, sent.state, sent.attempts, job, sent.detail)
 
     sent = submit(
-        make_range_invocations(plan),
-        make_post(clients.oscar, service),
+        invocations,
+        post,
         repeat_lost=repeat_lost,
         pace=clients.pace,
         clock=clients.clock,

@@ -1,135 +1,172 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make demo`: the main job on a local OSCAR, from the drop of a config.json to the report.
 
-Starts the sandbox, deploys the coordinator and the target service grayify with the coordinator's
-own `deploy`, uploads photographs, submits the config, which drops it into the trigger bucket, and
-checks by listing that every photograph has its thumbnail. The jobs do everything after the drop.
+Starts the sandbox, deploys the coordinator and an example's service with the coordinator's own
+`deploy`, uploads data, submits the config, which drops it into the trigger bucket, and checks by
+listing that every item has its output. The jobs do everything after the drop.
+
+`python -m examples.demo checksum` does the same with another example.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from examples.photos import make_photos
-from sandbox.handle import FINAL, Sandbox, run_sandbox, wait_until
+import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
-BUILD = ROOT / "build" / "demo"
-PHOTOS = 120
+from examples.catalogue import EXAMPLES, Example
+from sandbox.handle import CHECKOUT, FINAL, Sandbox, run_sandbox, wait_until
+
+BUILD = CHECKOUT / "build" / "demo"
 DEADLINE_S = 180.0
-DATA, OUTPUT, BATCH = "observatory", "grayify-out", "oscar-batch"
-GRAYIFY_IMAGE = f"oscar-batch/grayify:0.1.0={ROOT / 'examples' / 'grayify'}:/opt/grayify"
+BATCH = "oscar-batch"
+NODES = "3x2:4Gi"
+GRAYIFY_IMAGE = f"oscar-batch/grayify:0.1.0={CHECKOUT / 'examples/grayify'}:/opt/grayify"
 
 
-def main() -> int:
-    shutil.rmtree(BUILD, ignore_errors=True)
-    BUILD.mkdir(parents=True)
-    say("starting a local OSCAR (3 nodes of 2 CPU, 4 GiB) …")
-    (BUILD / "sandbox").mkdir()
-    with run_sandbox(
-        BUILD / "sandbox", ["--nodes", "3x2:4Gi", "--image", GRAYIFY_IMAGE]
-    ) as sandbox:
-        for fdl in ("examples/grayify/grayify.yaml", "fdl/coordinator.yaml"):
-            deploy(sandbox, fdl)
-        keys = upload(sandbox)
-        submit_config(sandbox)
-        follow(sandbox)
-        fetch_report(sandbox)
-        missing = [key for key in keys if f"thumbs/{key}.gray.jpg" not in outputs(sandbox)]
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """One example on one sandbox."""
+
+    example: Example
+    sandbox: Sandbox
+    build: Path
+
+    def run(self, count: int) -> int:
+        """Everything after the start of the sandbox; the number of items without their output."""
+        self.deploy()
+        keys = self.upload(count)
+        self.submit()
+        self.follow(count)
+        self.fetch_report()
+        found = self.list_outputs()
+        missing = [key for key in keys if self.example.expect(key) not in found]
         if missing:
-            tell_what_went_wrong(sandbox, missing)
-    done, report = len(keys) - len(missing), (BUILD / "report.html").relative_to(ROOT)
-    print(f"demo: {len(keys)} items, {done} done, {len(missing)} failed, report {report}")
-    return 1 if missing else 0
+            self.tell_what_went_wrong(missing)
+        return len(missing)
+
+    def call(self, *arguments: str) -> None:
+        """The coordinator's command line with the sandbox's credentials in the environment."""
+        environment = {
+            **os.environ,
+            "OSCAR_BATCH_OSCAR_URL": self.sandbox.url,
+            "OSCAR_BATCH_OSCAR_USERNAME": self.sandbox.username,
+            "OSCAR_BATCH_OSCAR_PASSWORD": self.sandbox.password,
+        }
+        command = [sys.executable, "-m", "coordinator", *arguments]
+        subprocess.run(command, cwd=CHECKOUT, env=environment, check=True)
+
+    def deploy(self) -> None:
+        """Both services, as `make deploy` does it, with the script that `kit` makes."""
+        fdl = self.example.folder / f"{self.example.name}.yaml"
+        if self.example.kit:
+            definition = yaml.safe_load(fdl.read_text("utf-8"))
+            for entry in definition["functions"]["oscar"]:
+                for service in entry.values():
+                    service["script"] = "script.sh"
+            fdl = self.build / fdl.name
+            fdl.write_text(yaml.safe_dump(definition), "utf-8")
+            self.call("kit", *self.example.kit, "-o", str(self.build / "script.sh"))
+        self.call("deploy", str(fdl))
+        self.call("deploy", "fdl/coordinator.yaml")
+
+    def upload(self, count: int) -> list[str]:
+        """The items, into nested folders below input/ of the data bucket; their keys."""
+        if not self.sandbox.minio.bucket_exists(self.example.data):
+            self.sandbox.minio.make_bucket(self.example.data)
+        folder = self.build / "items"
+        items = self.example.make(folder, count)
+        keys = [f"{self.example.prefix}{item.relative_to(folder).as_posix()}" for item in items]
+        for item, key in zip(items, keys, strict=True):
+            self.sandbox.minio.fput_object(self.example.data, key, str(item))
+        size = sum(item.stat().st_size for item in items)
+        say(f"uploaded {len(items)} items, {size / 1e6:.1f} MB")
+        return keys
+
+    def submit(self) -> None:
+        """The one thing that a user does. The config has no credentials: the job has its own."""
+        config = {
+            "bucket": {"name": self.example.data, "folder_prefix": self.example.prefix},
+            "service": {"name": self.example.name},
+        }
+        path = self.build / "config.json"
+        path.write_text(json.dumps(config, indent=2))
+        say(f"submitting config.json to {BATCH} …")
+        self.call("submit", str(path))
+
+    def follow(self, count: int) -> None:
+        """Shows the outputs until the coordinator's job and all jobs of the target have ended."""
+        begun, shown = time.monotonic(), ""
+
+        def ended() -> bool | None:
+            nonlocal shown
+            jobs = [job["status"] for job in self.sandbox.list_jobs(self.example.name).values()]
+            outputs = len(self.list_outputs())
+            line = f"{outputs} of {count} outputs, jobs: {', '.join(jobs) or 'none'}"
+            if line != shown:
+                say(f"{time.monotonic() - begun:5.1f} s  {line}")
+                shown = line
+            coordinator = [job["status"] for job in self.sandbox.list_jobs(BATCH).values()]
+            return True if coordinator and all(s in FINAL for s in coordinator + jobs) else None
+
+        wait_until(ended, DEADLINE_S, lambda: f"the jobs have not ended: {shown}")
+
+    def list_outputs(self) -> set[str]:
+        """Bucket and key of every output."""
+        bucket, _, rest = self.example.output.partition("/")
+        prefix = rest.partition("{")[0]
+        found = self.sandbox.minio.list_objects(bucket, prefix=prefix, recursive=True)
+        return {f"{bucket}/{entry.object_name}" for entry in found} - {f"{bucket}/{prefix}"}
+
+    def fetch_report(self) -> None:
+        """The report, from the coordinator's output folder."""
+        for found in self.sandbox.minio.list_objects(BATCH, prefix="out/", recursive=True):
+            key = str(found.object_name)
+            if not key.endswith("/"):  # the folder's own marker
+                self.sandbox.minio.fget_object(BATCH, key, str(self.build / Path(key).name))
+
+    def tell_what_went_wrong(self, missing: list[str]) -> None:
+        for key in missing:
+            print(f"demo: no output for {key!r}", file=sys.stderr)
+        for service in (BATCH, self.example.name):
+            for job in self.sandbox.list_jobs(service):
+                print(f"--- {job}\n{self.sandbox.read_log(service, job)}", file=sys.stderr)
 
 
-def deploy(sandbox: Sandbox, fdl: str) -> None:
-    """One service, as `make deploy` does it."""
-    run_command(sandbox, "deploy", fdl)
-
-
-def run_command(sandbox: Sandbox, *arguments: str) -> None:
-    """The coordinator's command line with the sandbox's credentials in the environment."""
-    environment = {
-        **os.environ,
-        "OSCAR_BATCH_OSCAR_URL": sandbox.url,
-        "OSCAR_BATCH_OSCAR_USERNAME": sandbox.username,
-        "OSCAR_BATCH_OSCAR_PASSWORD": sandbox.password,
-    }
-    command = [sys.executable, "-m", "coordinator", *arguments]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
-
-
-def upload(sandbox: Sandbox) -> list[str]:
-    """Photographs, into nested folders below observatory/input/; their keys."""
-    folder = BUILD / "photos"
-    photos = make_photos(folder, PHOTOS)
-    keys = [f"input/{photo.relative_to(folder).as_posix()}" for photo in photos]
-    for photo, key in zip(photos, keys, strict=True):
-        sandbox.minio.fput_object(DATA, key, str(photo), content_type="image/jpeg")
-    size = sum(photo.stat().st_size for photo in photos)
-    say(f"uploaded {len(photos)} photographs, {size / 1e6:.1f} MB")
-    return keys
-
-
-def submit_config(sandbox: Sandbox) -> None:
-    """The one thing that a user does. The config needs no credentials: the job has its own."""
-    config = {
-        "bucket": {"name": DATA, "folder_prefix": "input/"},
-        "service": {"name": "grayify"},
-    }
-    path = BUILD / "config.json"
-    path.write_text(json.dumps(config, indent=2))
-    say(f"submitting config.json to {BATCH} …")
-    run_command(sandbox, "submit", str(path))
-
-
-def follow(sandbox: Sandbox) -> None:
-    """Shows the thumbnails until the coordinator's job and all jobs of the target have ended."""
-    begun, shown = time.monotonic(), ""
-
-    def ended() -> bool | None:
-        nonlocal shown
-        jobs = [job["status"] for job in sandbox.list_jobs("grayify").values()]
-        line = f"{len(outputs(sandbox))} of {PHOTOS} thumbnails, jobs: {', '.join(jobs) or 'none'}"
-        if line != shown:
-            say(f"{time.monotonic() - begun:5.1f} s  {line}")
-            shown = line
-        coordinator = [job["status"] for job in sandbox.list_jobs("oscar-batch").values()]
-        return True if coordinator and all(s in FINAL for s in coordinator + jobs) else None
-
-    wait_until(ended, DEADLINE_S, lambda: f"the jobs have not ended: {shown}")
-
-
-def fetch_report(sandbox: Sandbox) -> None:
-    """The report, from the coordinator's output folder to build/demo/."""
-    for found in sandbox.minio.list_objects(BATCH, prefix="out/", recursive=True):
-        key = str(found.object_name)
-        if not key.endswith("/"):  # the folder's own marker
-            sandbox.minio.fget_object(BATCH, key, str(BUILD / Path(key).name))
-
-
-def outputs(sandbox: Sandbox) -> set[str]:
-    found = sandbox.minio.list_objects(OUTPUT, prefix="thumbs/", recursive=True)
-    return {str(entry.object_name) for entry in found} - {"thumbs/"}
-
-
-def tell_what_went_wrong(sandbox: Sandbox, missing: list[str]) -> None:
-    for key in missing:
-        print(f"demo: no output for {key!r}", file=sys.stderr)
-    for service in ("oscar-batch", "grayify"):
-        for job in sandbox.list_jobs(service):
-            print(f"--- {job}\n{sandbox.read_log(service, job)}", file=sys.stderr)
+def run_demo(example: Example, build: Path, count: int) -> int:
+    """The example on a sandbox of its own; the number of items without their output."""
+    shutil.rmtree(build, ignore_errors=True)
+    (build / "sandbox").mkdir(parents=True)
+    say(f"starting a local OSCAR ({NODES.partition(':')[0]} CPU) …")
+    options = ["--nodes", NODES, "--image", example.fill_image(build / "image")]
+    with run_sandbox(build / "sandbox", options) as sandbox:
+        return Demo(example, sandbox, build).run(count)
 
 
 def say(text: str) -> None:
     print(f"demo: {text}", flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="examples.demo", description="Run an example.")
+    parser.add_argument("name", nargs="?", default="grayify", choices=sorted(EXAMPLES))
+    parser.add_argument("--count", type=int, help="the number of items")
+    arguments = parser.parse_args(argv)
+    example = EXAMPLES[arguments.name]
+    count = example.count if arguments.count is None else arguments.count
+    missing = run_demo(example, BUILD, count)
+    report = (BUILD / "report.html").relative_to(CHECKOUT)
+    print(f"demo: {count} items, {count - missing} done, {missing} failed, report {report}")
+    return 1 if missing else 0
 
 
 if __name__ == "__main__":

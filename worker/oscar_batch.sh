@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # oscar-batch worker 1
 #
-# OSCAR-Batch's worker for images without Python. It needs a POSIX shell, awk and the mounted data
-# bucket, and runs one command for every item of its lane:
+# OSCAR-Batch's worker for images without Python. It needs a POSIX shell and awk, and runs one
+# command for every item of its lane:
 #
 #     sh oscar_batch.sh --command 'prog {input} {output_dir}'
 #
-# With curl and sha256sum it talks to the storage itself; without them the mount must cover the run
-# folder and the output paths. It takes the chunks of its own lane, in order, and no others: it
+# With curl and sha256sum it talks to the storage itself; without them the service must mount the data
+# bucket, and the run folder and the output paths must lie in it. It takes the chunks of its own lane, in order, and no others: it
 # neither steals nor repairs. docs/protocol.md says what every object means.
 #
 #     read_invocation -> wait_for_mount -> per chunk: claim, items, result -> beat "ended"
@@ -21,6 +21,8 @@ mounts=${OSCAR_BATCH_MOUNT_ROOT:-/mnt}
 function_config=${OSCAR_BATCH_FUNCTION_CONFIG:-/oscar/config/function_config.yaml}
 secrets=${OSCAR_BATCH_PROVIDERS:-/var/run/secrets/providers}
 limit_of_reason=500
+symbols=$(printf '\342\220')
+mark=$(printf '\342\200\233')
 
 # With a mount, OSCAR 4 marks every job as failed whose container has no writable /tmpfolder.
 [ ! -d /oscar/config ] || mkdir -p /tmpfolder 2>/dev/null || :
@@ -457,7 +459,6 @@ main_lives() {
     Z | X) beat_signal=$((${50:-0} % 128)) ;;
     *) return 0 ;;
     esac
-    [ "$beat_signal" -ne 0 ] || beat_signal=
     return 1
 }
 
@@ -492,10 +493,11 @@ tick() {
     [ ! -e "$home/over" ] || return
     read -r hand_pid hand_rest <"$home/hand" && kill_group "$hand_pid"
     IFS= read -r beat_text <"$home/beat"
-    quote "${beat_signal:+signal }${beat_signal:-it vanished}"
-    beat_text=${beat_text%%'"state": '*}'"state": "ended", "why": '$quoted", \"signal\": ${beat_signal:-null}, "'"round": '${beat_text#*'"round": '}
-    printf '%s\n' "$beat_text" >"$scratch/beat"
-    overwrite "beats/$process.json" "$scratch/beat"
+    if [ "${beat_signal:-0}" -gt 0 ]; then
+        beat_end="\"state\": \"ended\", \"why\": \"signal $beat_signal\", \"signal\": $beat_signal, \"round\": "
+        printf '%s\n' "${beat_text%%'"state": '*}$beat_end${beat_text#*'"round": '}" >"$scratch/beat"
+        overwrite "beats/$process.json" "$scratch/beat"
+    fi
     rm -rf "$home"
 }
 
@@ -560,6 +562,9 @@ fill_word() {
 # Sets `name`, at most 255 bytes with the extension kept, and `stem`.
 name_item() {
     name=${key##*/}
+    case $name in
+    '' | . | ..) name=item ;;
+    esac
     extension=
     case $name in
     ?*.*) extension=.${name##*.} ;;
@@ -576,28 +581,44 @@ name_item() {
     fi
 }
 
+# Sets `mounted_key` to the name under which rclone shows the key: a control character as its symbol
+# (U+2400 and its code, DEL as U+2421), a symbol of the key itself behind the mark U+201B. It cannot
+# open a key with that mark.
+name_in_mount() {
+    mounted_key=$key
+    case $key in
+    *"$mark"*) return 1 ;;
+    *[[:cntrl:]]* | *"$symbols"*)
+        mounted_key=$(printf %s "$key" | awk '
+        BEGIN { for (i = 1; i < 32; i++) code[sprintf("%c", i)] = 128 + i; code[sprintf("%c", 127)] = 161 }
+        {
+            for (at = 1; at <= length($0); at++) {
+                c = substr($0, at, 1); third = substr($0, at + 2, 1)
+                if (c in code) printf "\342\220%c", code[c]
+                else if (substr($0, at, 2) == "\342\220" && third > "\200" && (third < "\240" || third == "\241")) {
+                    printf "\342\200\233\342\220%s", third; at += 2
+                } else printf "%s", c
+            }
+        }')
+        ;;
+    esac
+}
+
+# Sets `input` to the mounted file, by a link where its name there is not the item's own.
+use_mounted() {
+    [ -f "$in_mount" ] || return 1
+    input=$in_mount
+    [ "$mounted_key" != "$key" ] || return 0
+    input=$box/in/$name
+    ln -s "$in_mount" "$input"
+}
+
 # Sets `input` to a file whose last part is the item's own name: in the mount, else a copy.
 find_input() {
-    if [ -z "$name" ]; then
-        reason="the key ends with a slash: no file can have this name"
-        return 1
-    fi
-    if find_in_mount "$data_bucket/$key"; then
-        if [ -f "$shown" ]; then
-            input=$shown
-            return 0
-        fi
-        case $key in
-        *[[:cntrl:]]*)
-            # rclone shows a control character as U+2400 and its code.
-            shown=$mounts/$(printf %s "$data_bucket/$key" | awk 'BEGIN { for (i = 1; i < 32; i++) code[sprintf("%c", i)] = i }
-                { for (at = 1; at <= length($0); at++) { c = substr($0, at, 1); printf "%s", c in code ? sprintf("\342\220%c", 128 + code[c]) : c } }')
-            if [ -f "$shown" ] && ln -s "$shown" "$box/in/$name"; then
-                input=$box/in/$name
-                return 0
-            fi
-            ;;
-        esac
+    in_mount=
+    if name_in_mount && find_in_mount "$data_bucket/$mounted_key"; then
+        in_mount=$shown
+        use_mounted && return 0
     fi
     input=$box/in/$name
     if [ -n "$direct" ]; then
@@ -613,13 +634,10 @@ find_input() {
     fi
     # rclone looks again after 10 s.
     looks=0
-    while [ $looks -lt $look_for_s ] && find_in_mount "$data_bucket/$key"; do
+    while [ $looks -lt "$look_for_s" ] && [ -n "$in_mount" ]; do
         sleep 1
         looks=$((looks + 1))
-        if [ -f "$shown" ]; then
-            input=$shown
-            return 0
-        fi
+        use_mounted && return 0
     done
     reason="the mount does not show it"
     return 1
@@ -653,14 +671,14 @@ run_command() {
     # What holds stderr open longer than this is outside the process group, and is not waited for.
     ticks
     printf '%s %s .\n' $tail_pid $((now + 200)) >"$home/hand"
-    [ ! -e "$home/late" ] || kind=time-out reason="it took longer than $item_timeout_s s"
+    [ ! -e "$home/late" ] || kind=time-out reason="took longer than $item_timeout_s s"
     [ -z "$grouped" ] || kill -KILL -- "-$command_pid" 2>/dev/null
     wait_for $tail_pid
     : >"$home/hand"
     [ -z "$kind" ] || return 1
     [ "$code" -ne 0 ] || return 0
     if [ "$code" -gt 128 ] && signal_name=$(kill -l $((code - 128)) 2>/dev/null); then
-        kind=signal reason="signal $((code - 128)) (SIG${signal_name#SIG})"
+        kind=signal reason="ended by signal SIG${signal_name#SIG}"
     else
         kind=exit reason="exit code $code"
     fi
@@ -722,10 +740,10 @@ store_below() {
         if [ -d "$path" ] && [ ! -L "$path" ]; then
             store_below "$path" || return 1
         elif [ -f "$path" ]; then
-            relative=$folder${path#"$output/"}
+            relative=${path#"$output/"}
             case $pass:$relative in
-            first:"$proof_name" | first:*/"$proof_name") continue ;;
-            last:"$proof_name" | last:*/"$proof_name") ;;
+            first:"$proof_name") continue ;;
+            last:"$proof_name") ;;
             last:*) continue ;;
             esac
             store_file "$path" "$relative" || return 1
@@ -740,7 +758,7 @@ store_file() {
         store_path=${store_path#/}
         store_path=${store_path%/}
         if takes $store_number "$2"; then
-            store_at "$1" "$store_path/$2" || return 1
+            store_at "$1" "$store_path/$folder$2" || return 1
         fi
         store_number=$((store_number + 1))
     done
@@ -759,7 +777,7 @@ store_at() {
     if [ "$status" = 200 ]; then
         there=$(tr -d '\r' <"$scratch/headers" | awk 'tolower($1) == "x-amz-meta-item:" { print $2 }')
         if [ -n "$there" ] && [ "$there" != "$key_hash" ]; then
-            reason="the output $2 is another item's already"
+            reason="$2 is already an output of another item"
             return 1
         fi
     fi
@@ -818,10 +836,8 @@ place_outputs() {
     case $below in
     */*) folder=${below%/*}/ ;;
     esac
-    proof_name=
-    if [ -n "$proof_suffix" ]; then
-        proof_name=${below%"$proof_strip"}$proof_suffix
-    fi
+    below=${key##*/}
+    proof_name=${below%"$proof_strip"}$proof_suffix
 }
 
 # Adds the outcome of the item to those of the chunk.
@@ -896,15 +912,16 @@ read_marks() {
     }' "$home/inherited" >"$home/outcomes"
 }
 
-# 2 points for a process that was seen to die by a signal, 1 for one that vanished.
+# 2 points for a process that was seen to die by a signal, 1 for one that vanished, 0 for one that
+# ended in order.
 weigh_death() {
     if fetch "$state/beats/$1.json" "$home/dead" && read_json <"$home/dead" >"$home/dead.values"; then
         case $(find_value "$home/dead.values" state):$(find_value "$home/dead.values" signal) in
-        ended:[0-9]*)
-            printf 2
-            return
-            ;;
+        ended:[0-9]*) printf 2 ;;
+        ended:*) printf 0 ;;
+        *) printf 1 ;;
         esac
+        return
     fi
     printf 1
 }
@@ -937,7 +954,12 @@ split_outcomes() {
 
 is_settled() { grep -qx "$line" "$home/settled"; }
 
-points_of() { awk -v line="$line" '$1 == line { sum += $2 } END { print sum + 0 }' "$home/blame"; }
+# Sets `points` and `deaths` of the line.
+find_blame() {
+    # shellcheck disable=SC2046 # two numbers
+    set -- $(awk -v line="$line" '$1 == line && $2 { sum += $2; n++ } END { print sum + 0, n + 0 }' "$home/blame")
+    points=$1 deaths=$2
+}
 
 # Claims the chunk and works it off; its result is the last that is written.
 process_chunk() {
@@ -948,7 +970,7 @@ process_chunk() {
     beat_chunk="\"$chunk_name.$attempt_digits\""
     : >"$home/outcomes"
     : >"$home/inherited"
-    tries=$attempt
+    tries=1
     [ "$attempt" -eq 1 ] || read_marks
     fetch "$index" "$home/keys" "$offset" "$length" || die "the index $index is not there"
     started=$(iso_now)
@@ -982,11 +1004,13 @@ process_lines() {
 }
 
 process_cautiously() {
-    if [ "$(points_of)" -ge 4 ]; then
-        decimal=0
+    find_blame
+    tries=$((deaths + 1))
+    if [ "$points" -ge 4 ]; then
+        decimal=0 tries=$deaths
         kind="killed its worker" reason="killed its worker"
         if ! awk -v line="$line" '$1 == line && $2 == 2 { seen = 1 } END { exit !seen }' "$home/blame"; then
-            kind=vanished reason="its worker vanished 4 times with it"
+            kind=vanished reason="its worker vanished $deaths times with it"
         fi
         settle '""'
     else
@@ -1024,6 +1048,16 @@ number() {
     esac
 }
 
+# A time in whole seconds, at least one.
+time_of() {
+    member "$1"
+    case $member_value in
+    *[!0-9.]* | .*) die "$1 of the invocation is not a number of seconds: $member_value" ;;
+    esac
+    member_value=${member_value%%.*}
+    [ "$member_value" -gt 0 ] || member_value=1
+}
+
 read_invocation() {
     if [ -n "${INPUT_FILE_PATH-}" ]; then cat "$INPUT_FILE_PATH"; else printf %s "${EVENT-}"; fi |
         read_json >"$home/invocation" || die "the invocation is not JSON"
@@ -1037,10 +1071,10 @@ read_invocation() {
     number lane && lane=$member_value
     number table.header_bytes && header_bytes=$member_value
     number table.row_bytes && row_bytes=$member_value
-    number item_timeout_s && item_timeout_s=$member_value
-    number timing.beat_s && beat_s=$member_value
-    number timing.mark_after_s && mark_after_s=$member_value
-    number timing.storage_patience_s && patience=$member_value
+    time_of item_timeout_s && item_timeout_s=$member_value
+    time_of timing.beat_s && beat_s=$member_value
+    time_of timing.mark_after_s && mark_after_s=$member_value
+    time_of timing.storage_patience_s && patience=$member_value
     exclusive=$(find_value "$home/invocation" exclusive)
     proof_strip=$(find_value "$home/invocation" proof.strip)
     proof_suffix=$(find_value "$home/invocation" proof.suffix)
@@ -1087,9 +1121,11 @@ read_storage() {
 
 # Without curl everything must lie in the mount: said before anything starts.
 check_mount() {
-    [ -n "$mount_path" ] || die "the service mounts no bucket: set \`mount\` in its definition to $data_bucket"
-    wait_for_mount
-    [ -n "$direct" ] && return
+    if [ -n "$mount_path" ]; then
+        wait_for_mount
+    fi
+    [ -z "$direct" ] || return 0
+    [ -n "$mount_path" ] || die "without curl and sha256sum the service must mount the data bucket: set \`mount\` in its definition"
     find_in_mount "$state/plan.json" ||
         die "without curl and sha256sum the mount must cover $state, and it is $mount_path: set state.bucket and state.prefix"
     number_of_output=0
@@ -1114,7 +1150,12 @@ wait_for_mount() {
     while ! awk -v path="$mounts/$mount_path" '{ gsub(/\\040/, " ", $2) } $2 == path { found = 1 } END { exit !found }' /proc/mounts; do
         # A mount that was simulated by copies is no mount, and has files.
         [ -z "$(ls -A "$mounts/$mount_path" 2>/dev/null)" ] || return 0
-        [ $waited -lt $look_for_s ] || die "after $look_for_s s $mounts/$mount_path is not mounted"
+        if [ $waited -ge "$look_for_s" ]; then
+            [ -n "$direct" ] || die "after $look_for_s s $mounts/$mount_path is not mounted"
+            say "after $look_for_s s $mounts/$mount_path is not mounted: the files are fetched"
+            mount_path=
+            return
+        fi
         waited=$((waited + 1))
         sleep 1
     done
@@ -1150,7 +1191,7 @@ work() {
             return
         fi
         if [ -n "$terminated" ] || ! process_chunk; then
-            [ -z "$terminated" ] || why="signal 15" beat_signal=15
+            [ -z "$terminated" ] || why=SIGTERM
             return
         fi
     done 4<"$home/rows"

@@ -12,6 +12,7 @@ from ..config.credentials import Platform
 from ..config.document import MAX_BYTES
 from ..config.load import Config, load_config
 from ..config.schema import ConfigReader
+from ..drive.bodies.template import find_template_problems
 from ..model.errors import ConfigError, clean_text
 from .output import hide_in_log
 
@@ -23,7 +24,7 @@ def read_config(path: Path | None) -> Config:
     """The config of a file. Raises ConfigError if there is none or it cannot be used."""
     if path is None:
         raise ConfigError(["name a config file, or see --help for what works without one"])
-    config = load_config(read_bytes(path), read_platform())
+    config = load_config(read_bytes(path), read_platform(), find_template_problems)
     hide_in_log(config.secrets)
     return config
 

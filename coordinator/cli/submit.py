@@ -20,6 +20,7 @@ from typing import Any
 from ..config.credentials import Platform
 from ..config.load import Config, decode_config, load_config
 from ..config.schema import ConfigReader
+from ..drive.bodies.template import find_template_problems
 from ..drive.dropping import Drop, drop_until_begun, follow_run
 from ..drive.progress import make_run_id, read_utc_clock
 from ..model.access import StorageAccess
@@ -69,7 +70,7 @@ def prepare_drop(path: Path, name: str, environ: Mapping[str, str]) -> Drop:
     if not coordinator.inputs:
         raise ConfigError([f"--service: {name} has no input folder; is it the coordinator?"])
     storage = platform.storages[0] if platform.storages else oscar.read_storage()
-    config = load_config(content, _offer(platform, storage, coordinator))
+    config = load_config(content, _offer(platform, storage, coordinator), find_template_problems)
     hide_in_log((*config.secrets, storage.secret_key))
     return _make_drop(config, content, storage, coordinator)
 

@@ -11,6 +11,7 @@ from typing import Any
 from ..config.credentials import Platform
 from ..config.load import decode_config, load_config
 from ..config.schema import ConfigReader
+from ..drive.bodies.template import find_template_problems
 from ..model.access import ClusterAccess, StorageAccess
 from .inputs import read_bytes, read_platform
 from .output import print_result
@@ -24,7 +25,7 @@ def execute(arguments: argparse.Namespace) -> int:
     assumed: list[str] = []
     if arguments.in_service:
         platform, assumed = assume_service(decode_config(content), platform)
-    config = load_config(content, platform)
+    config = load_config(content, platform, find_template_problems)
     lines = [f"{arguments.config}: valid"]
     lines += [f"  {name}: {value}" for name, value in config.describe().items()]
     lines += [f"  assumed: {each}" for each in assumed]

@@ -46,6 +46,17 @@ def check_string(value: object) -> str:
     return value
 
 
+def check_template(value: object) -> str:
+    """A text of lines; what a template may say is known where it is rendered."""
+    if not isinstance(value, str):
+        raise ValueError(
+            f"must be a string, a Jinja2 template of a JSON object, not {describe_kind(value)}"
+        )
+    for line in value.splitlines():
+        check_string(line.replace("\t", " "))
+    return value
+
+
 def check_printable(value: object) -> str:
     """What becomes a part of a header."""
     text = check_string(value)

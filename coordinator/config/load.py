@@ -8,7 +8,7 @@ for which address.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -34,6 +34,8 @@ class Config:
     locations: Locations
     selection: Selection
     mode: Mode = Mode.AUTO
+    payload: str = ""
+    """A template for the bodies of invocations in range mode; empty for our own form."""
     capacity_rules: CapacityRules = field(default_factory=CapacityRules)
     chunk_rules: ChunkRules = field(default_factory=ChunkRules)
     cost: Cost = field(default_factory=Cost)
@@ -61,8 +63,15 @@ class Config:
         }
 
 
-def load_config(text: bytes, platform: Platform) -> Config:
-    """The config of a file's content. Raises ConfigError with all problems found."""
+def load_config(
+    text: bytes,
+    platform: Platform,
+    find_template_problems: Callable[[str], list[str]] = lambda template: [],
+) -> Config:
+    """The config of a file's content. Raises ConfigError with all problems found.
+
+    `find_template_problems` reads `service.payload`, which is for another package to understand.
+    """
     reader = ConfigReader(decode_config(text))
     values = reader.values
     locations = _read_locations(values, platform)
@@ -73,8 +82,8 @@ def load_config(text: bytes, platform: Platform) -> Config:
     reader.problems += _find_folder_problems(locations)
     chunk_rules, cost, problems = read_planning(values)
     reader.problems += problems
-    if _is_given(values, "bucket.skip_done") and not values["bucket.skip_done.prefix"]:
-        reader.problems.append("bucket.skip_done.prefix: is missing (the folder of the outputs)")
+    reader.problems += _find_output_problems(values)
+    reader.problems += find_template_problems(values["service.payload"])
     if reader.problems or storage is None or cluster is None:
         raise ConfigError(hide_secrets(each, reader.secrets) for each in reader.problems)
     return Config(
@@ -84,11 +93,8 @@ def load_config(text: bytes, platform: Platform) -> Config:
         locations=locations,
         selection=_read_selection(values, locations.data.prefix),
         mode=values["service.mode"],
-        capacity_rules=CapacityRules(
-            headroom=values["plan.headroom"],
-            max_parallel=values["plan.max_parallel"],
-            extra_slots=values["plan.extra_slots"],
-        ),
+        payload=values["service.payload"],
+        capacity_rules=_read_capacity_rules(values),
         chunk_rules=chunk_rules,
         cost=cost,
         dry_run=values["run.dry_run"],
@@ -113,6 +119,14 @@ def _read_locations(values: Mapping[str, Any], platform: Platform) -> Locations:
     )
 
 
+def _read_capacity_rules(values: Mapping[str, Any]) -> CapacityRules:
+    return CapacityRules(
+        headroom=values["plan.headroom"],
+        max_parallel=values["plan.max_parallel"],
+        extra_slots=values["plan.extra_slots"],
+    )
+
+
 def _read_selection(values: Mapping[str, Any], prefix: str) -> Selection:
     asked = {name: values[f"bucket.skip_done.{name}"] for name in ("strip", "suffix")}
     outputs = Outputs(prefix, normalize_prefix(values["bucket.skip_done.prefix"]), **asked)
@@ -128,6 +142,12 @@ def _read_selection(values: Mapping[str, Any], prefix: str) -> Selection:
 
 def _is_given(values: Mapping[str, Any], section: str) -> bool:
     return any(value for path, value in values.items() if path.startswith(f"{section}."))
+
+
+def _find_output_problems(values: Mapping[str, Any]) -> list[str]:
+    if _is_given(values, "bucket.skip_done") and not values["bucket.skip_done.prefix"]:
+        return ["bucket.skip_done.prefix: is missing (the folder of the outputs)"]
+    return []
 
 
 def _find_folder_problems(locations: Locations) -> list[str]:

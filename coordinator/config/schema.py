@@ -132,6 +132,7 @@ KEYS: Mapping[str, _Key] = {
     "service.name": _Key(
         checks.check_service, required="the OSCAR service that processes the files"
     ),
+    "service.payload": _Key(checks.check_template),
     "plan.headroom": _Key(make_number_check(least=0, below=1), 0.2),
     "plan.max_parallel": _Key(checks.check_count, None),
     "plan.strategy": _Key(_check_strategy, Strategy.AUTO),

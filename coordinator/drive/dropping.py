@@ -83,7 +83,8 @@ def drop_until_begun(drop: Drop, patience_s: float, wait: Wait) -> int:
     raise ClusterError(
         f"run {drop.layout.run_id} has not begun after {DROPS} drops of {drop.key}: look at the "
         "log of the coordinator's service; its image may still be loading, it may have no free "
-        "node, or it may refuse the config"
+        "node, or it may refuse the config; where OSCAR 3.6 or 3.7 updated the service, drops no "
+        "longer start it: delete it and deploy it again"
     )
 
 

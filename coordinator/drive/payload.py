@@ -7,40 +7,64 @@ The supervisor classifies a body by its JSON keys, so no key is one of the super
 
 from __future__ import annotations
 
+from ..model.errors import ConfigError
 from ..model.items import Chunk
 from ..model.run import Invocation, Plan
 from .bodies.encoding import encode_body
+from .bodies.template import PayloadTemplate
 
 # DNS-1123, at most 63 characters with run id, chunk number and attempt behind it.
 _JOB_SERVICE_LENGTH = 24
+# What the body of a range says; services made for the first oscar-batch tool read the first two.
+_NAMES = ("start", "end", "index", "index_bucket", "bucket", "run", "chunk", "attempt")
 
 
-def make_range_invocations(plan: Plan, attempt: int = 1) -> tuple[Invocation, ...]:
-    """One invocation per chunk of the plan, in their order."""
-    return tuple(
-        Invocation(
-            number=chunk.number,
-            name=f"chunk {chunk.number}",
-            job=make_job_name(plan, f"{chunk.number}-{attempt}"),
-            body=write_range_body(plan, chunk, attempt),
+def make_range_invocations(
+    plan: Plan, attempt: int = 1, payload: str = ""
+) -> tuple[Invocation, ...]:
+    """One invocation per chunk of the plan, in their order.
+
+    `payload` is a template for the bodies. Raises ConfigError if it makes none for some chunk.
+    """
+    try:
+        template = PayloadTemplate(payload) if payload else None
+        return tuple(
+            Invocation(
+                number=chunk.number,
+                name=f"chunk {chunk.number}",
+                job=make_job_name(plan, f"{chunk.number}-{attempt}"),
+                body=template.render(list_values(plan, chunk, attempt))
+                if template
+                else write_range_body(plan, chunk, attempt),
+            )
+            for chunk in plan.chunks
         )
-        for chunk in plan.chunks
-    )
+    except ValueError as error:
+        raise ConfigError([f"service.payload: {error}"]) from error
 
 
 def write_range_body(plan: Plan, chunk: Chunk, attempt: int) -> bytes:
     """The body for one chunk: its first and last index line, and where the index is."""
-    fields: dict[str, str | int] = {
+    values = list_values(plan, chunk, attempt)
+    return encode_body({name: values[name] for name in _NAMES})
+
+
+def list_values(plan: Plan, chunk: Chunk, attempt: int) -> dict[str, str | int]:
+    """What an invocation may say of its chunk: the variables of a template."""
+    return {
         "start": chunk.first_line,
         "end": chunk.last_line,
-        "index": plan.index_key,
-        "index_bucket": plan.index_bucket,
-        "bucket": plan.data.bucket,
-        "run": plan.run_id,
+        "items": chunk.items,
+        "size_bytes": chunk.size_bytes,
         "chunk": chunk.number,
         "attempt": attempt,
+        "run": plan.run_id,
+        "service": plan.service,
+        "bucket": plan.data.bucket,
+        "folder_prefix": plan.data.prefix,
+        "index": plan.index_key,
+        "index_bucket": plan.index_bucket,
     }
-    return encode_body(fields)
 
 
 def make_job_name(plan: Plan, name: str) -> str:

@@ -11,6 +11,7 @@ from .cluster import Capacity
 from .errors import Ending
 from .items import Chunk, Index, Item
 from .planning import Choice
+from .pull.lanes import Lanes
 from .service import Folder
 
 
@@ -27,6 +28,8 @@ class Plan:
     capacity: Capacity
     chunks: tuple[Chunk, ...]
     choice: Choice | None = None
+    lanes: Lanes | None = None
+    """In pull mode: how the chunks are given to workers."""
     oversized: tuple[Item, ...] = ()
     """Items that are larger than the memory or the disk of one invocation."""
 

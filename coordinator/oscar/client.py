@@ -8,10 +8,7 @@ two texts in a row.
 
 from __future__ import annotations
 
-import json
 import logging
-import re
-from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -23,17 +20,23 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from ..model.access import ClusterAccess, StorageAccess
 from ..model.cluster import Cluster, Quota
-from ..model.errors import ClusterError, NoStatus, clean_foreign
+from ..model.errors import ClusterError, NoStatus
 from ..model.run import Reply, Verdict
 from ..model.service import Service
 from . import definition, release, status
+from .answers import (
+    Refused,
+    check_status,
+    decode_json,
+    explain_unanswered,
+    judge_reply,
+    was_never_sent,
+)
 
 log = logging.getLogger(__name__)
 
 # The owner that OSCAR writes into a service that was created with basic credentials.
 _ADMINISTRATOR = "cluster_admin"
-# OSCAR 4.1.2 on a service that 3.7.1 stored: 500, for reading, updating, deleting and invoking it.
-_UNREADABLE = re.compile(r'the FDL of the service "([^"]+)" cannot be read')
 
 
 class _Bearer(AuthBase):
@@ -102,7 +105,7 @@ class OscarClient:
         except ClusterError as error:
             # Where rights or metrics are missing, some releases answer 500 or with nothing, and
             # others end the manager, which breaks the connection.
-            if isinstance(error, _Refused) and error.code in {401, 403}:
+            if isinstance(error, Refused) and error.code in {401, 403}:
                 raise
             raise NoStatus(str(error)) from error
 
@@ -134,13 +137,13 @@ class OscarClient:
         attempt = f"deploy service {name} on {self._access.url}"
         known = self._send("GET", f"/system/services/{quote(name, safe='')}", attempt)
         if known.status_code == requests.codes.ok:
-            owner = (_decode_json(known, attempt) or {}).get("owner", "")
+            owner = (decode_json(known, attempt) or {}).get("owner", "")
             body = {**definition, "owner": owner}
-            _check_status(self._send("PUT", "/system/services", attempt, body), attempt)
+            check_status(self._send("PUT", "/system/services", attempt, body), attempt)
             return False
         if known.status_code not in {400, 404}:
-            _check_status(known, attempt)
-        _check_status(self._send("POST", "/system/services", attempt, dict(definition)), attempt)
+            check_status(known, attempt)
+        check_status(self._send("POST", "/system/services", attempt, dict(definition)), attempt)
         return True
 
     def read_secret_names(self, name: str) -> frozenset[str]:
@@ -166,14 +169,14 @@ class OscarClient:
                 allow_redirects=False,
             )
         except requests.ConnectionError as error:
-            verdict = Verdict.BUSY if _was_never_sent(error) else Verdict.UNCERTAIN
-            return Reply(verdict, _explain_unanswered(error))
+            verdict = Verdict.BUSY if was_never_sent(error) else Verdict.UNCERTAIN
+            return Reply(verdict, explain_unanswered(error))
         except requests.RequestException as error:
-            return Reply(Verdict.UNCERTAIN, _explain_unanswered(error))
-        return _judge_reply(answer, job)
+            return Reply(Verdict.UNCERTAIN, explain_unanswered(error))
+        return judge_reply(answer, job)
 
     def _get(self, path: str, attempt: str) -> Any:
-        return _decode_json(_check_status(self._send("GET", path, attempt), attempt), attempt)
+        return decode_json(check_status(self._send("GET", path, attempt), attempt), attempt)
 
     def _send(
         self, method: str, path: str, attempt: str, body: Mapping[str, Any] | None = None
@@ -190,107 +193,4 @@ class OscarClient:
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            raise ClusterError(f"could not {attempt}: {_explain_unanswered(error)}") from error
-
-
-class _Refused(ClusterError):
-    """An answer other than success, with its status code for this module's own decisions."""
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def _check_status(answer: requests.Response, attempt: str) -> requests.Response:
-    code = answer.status_code
-    if requests.codes.ok <= code < requests.codes.multiple_choices:
-        return answer
-    said = f" ({_quote(answer)})" if answer.text.strip() else ""
-    advice = {
-        401: "OSCAR refused the credentials; check oscar_cluster.auth_basic or auth_token",
-        403: "these credentials may not do that; ask the service's owner",
-        404: "nothing there has that name; check service.name and oscar_cluster.url",
-    }.get(code, f"OSCAR answered HTTP {code}")
-    if unreadable := _UNREADABLE.search(answer.text):
-        name = clean_foreign(unreadable[1])
-        advice = (
-            f"OSCAR cannot read the definition of service {name}, which a release before 4.1 "
-            f"stored; until its ConfigMap is removed (kubectl delete configmap {name} --namespace "
-            "oscar-svc), nobody can list the services; then deploy it again"
-        )
-    if answer.is_redirect:
-        advice = (
-            f"it redirects to {clean_foreign(answer.headers['Location'])}; give that as the url"
-        )
-    raise _Refused(f"could not {attempt}: {advice}{said}", code)
-
-
-def _decode_json(answer: requests.Response, attempt: str) -> Any:
-    """The first JSON document of a body; OSCAR may append a second one."""
-    text = answer.text.lstrip()
-    if not text:
-        raise ClusterError(
-            f"could not {attempt}: the answer is empty, which some OSCAR releases give for "
-            "missing permission; check the credentials"
-        )
-    try:
-        return json.JSONDecoder().raw_decode(text)[0]
-    except (ValueError, RecursionError) as error:
-        raise ClusterError(
-            f"could not {attempt}: the answer is not JSON; is this the address of OSCAR?"
-        ) from error
-
-
-def _judge_reply(answer: requests.Response, job: str) -> Reply:
-    """What an answer to `POST /job` proves."""
-    code, said = answer.status_code, _quote(answer)
-    detail = f"HTTP {code}" + (f": {said}" if said else "")
-    if requests.codes.ok <= code < requests.codes.multiple_choices:
-        # Every release answers an invocation with 201. Anything else, such as the login page of a
-        # proxy, proves nothing.
-        if code == requests.codes.created:
-            return Reply(Verdict.ACCEPTED)
-        return Reply(Verdict.UNCERTAIN, f"{detail}: OSCAR answers 201; is this its address?")
-    # The exact text of OSCAR 4.1.2: an earlier request for this very job came through. Other things
-    # that exist already (a secret, a job of another name) are refusals.
-    if said == f'jobs.batch "{job}" already exists':
-        return Reply(Verdict.ACCEPTED, detail)
-    if code == requests.codes.unauthorized:
-        return Reply(Verdict.STALE_TOKEN, f"{detail}: OSCAR refused the service's token")
-    if code in {requests.codes.too_many_requests, requests.codes.service_unavailable}:
-        return Reply(Verdict.BUSY, detail)
-    timed_out = any(word in said for word in ("timeout", "timed out", "deadline"))
-    if code in {502, 504} or (code == requests.codes.server_error and (timed_out or not said)):
-        return Reply(Verdict.UNCERTAIN, detail)
-    return Reply(Verdict.REFUSED, detail)
-
-
-def _quote(answer: requests.Response) -> str:
-    """The body for a message."""
-    return clean_foreign(answer.text, _find_sent_secrets(answer))
-
-
-def _find_sent_secrets(answer: requests.Response) -> tuple[str, ...]:
-    """The credentials of the request, which a server may echo."""
-    scheme, _, sent = str(answer.request.headers.get("Authorization", "")).partition(" ")
-    pair = b64decode(sent).decode(errors="replace") if scheme == "Basic" else ""
-    return sent, pair, pair.partition(":")[2]
-
-
-def _was_never_sent(error: requests.ConnectionError) -> bool:
-    """Whether the connection itself failed, so that the request cannot have arrived."""
-    if isinstance(error, requests.ConnectTimeout):
-        return True
-    cause = error.args[0] if error.args else None
-    reason = getattr(cause, "reason", cause)
-    return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.SSLError)
-
-
-def _explain_unanswered(error: requests.RequestException) -> str:
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its TLS certificate is not trusted; give oscar_cluster.ca_file, or verify false"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time; check oscar_cluster.url or raise oscar_cluster.timeout_s"
-    if isinstance(error, requests.ConnectionError) and _was_never_sent(error):
-        return "nothing accepts connections there; check oscar_cluster.url"
-    return f"the connection broke ({type(error).__name__})"
+            raise ClusterError(f"could not {attempt}: {explain_unanswered(error)}") from error

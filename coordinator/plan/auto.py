@@ -10,7 +10,7 @@ simulated and no time is estimated.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from statistics import fmean
 
@@ -37,6 +37,7 @@ _WORTH, _WORTH_MORE = 0.01, 0.05
 _ASSUMED_SPEEDS = (0.6, 0.8, 1.0, 1.2, 1.4)
 _HEDGE, _HEDGE_EQUAL = 0.15, 0.01
 
+Simulate = Callable[[Sequence[float], SlotPool], float]
 _Cut = tuple[Strategy, tuple[Chunk, ...]]
 
 
@@ -67,9 +68,15 @@ def choose_fastest(
     return chunks, Choice(strategy, reason, cost, tried[winner].estimate, tried)
 
 
-def estimate_time(work: Workload, chunks: tuple[Chunk, ...], slots: int, cost: Cost) -> Estimate:
+def estimate_time(
+    work: Workload,
+    chunks: tuple[Chunk, ...],
+    slots: int,
+    cost: Cost,
+    simulate: Simulate = simulate_queue,
+) -> Estimate:
     """The time of a cut that was asked for."""
-    times = _simulate_all([work.estimate_seconds(chunks)], slots, cost)[0]
+    times = _simulate_all([work.estimate_seconds(chunks)], slots, cost, simulate)[0]
     return Estimate(fmean(times), min(times), max(times))
 
 
@@ -108,7 +115,9 @@ def _may_be_uneven(cost: Cost) -> bool:
     return len(set(cost.speeds)) != 1
 
 
-def _simulate_all(cuts: Sequence[Sequence[float]], slots: int, cost: Cost) -> list[list[float]]:
+def _simulate_all(
+    cuts: Sequence[Sequence[float]], slots: int, cost: Cost, simulate: Simulate = simulate_queue
+) -> list[list[float]]:
     """The make-span of each cut in every pool."""
     slots = min(slots, max(map(len, cuts)))
     startup_s = cost.startup_s or 0.0
@@ -119,7 +128,7 @@ def _simulate_all(cuts: Sequence[Sequence[float]], slots: int, cost: Cost) -> li
         speeds = cost.speeds or _ASSUMED_SPEEDS
         most = max(1, min(_POOLS, _MOST_EVENTS // sum(map(len, cuts))))
         pools += [SlotPool(spread_speeds(speeds, slots, seed), startup_s) for seed in range(most)]
-    return [[simulate_queue(seconds, pool) for pool in pools] for seconds in cuts]
+    return [[simulate(seconds, pool) for pool in pools] for seconds in cuts]
 
 
 def _compute_limit_s(work: Workload, slots: int, cost: Cost, balanced_s: float) -> float:

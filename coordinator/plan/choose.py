@@ -15,6 +15,7 @@ from ..model.run import Plan
 from ..model.service import Service
 from . import auto, strategies
 from .capacity import cap_capacity
+from .simulate import simulate_pull, simulate_queue
 from .workload import Workload
 
 
@@ -35,17 +36,38 @@ def choose_chunks(
     return chunks, replace(choice, reason=choice.reason + waiting)
 
 
+def choose_lanes(
+    index: Index, slots: int, rules: ChunkRules, cost: Cost
+) -> tuple[tuple[int, ...], tuple[Chunk, ...], Choice]:
+    """The chunks of each worker's lane, all chunks in the order of the lanes, and why so."""
+    reason = "one worker per slot claims one chunk after the other"
+    if rules.fixed:
+        reason += "; plan.chunk_items or plan.chunk_bytes sets their size"
+    elif rules.strategy not in {Strategy.AUTO, Strategy.PULL}:
+        reason += f"; plan.strategy {rules.strategy} is for ranges and is not used"
+    if slots < 1 or not index.items:
+        return (), (), Choice(Strategy.PULL, "there are no items", cost)
+    chunks, choice = _cut(index, slots, replace(rules, strategy=Strategy.PULL), cost, reason)
+    return *strategies.deal_lanes(chunks, slots), choice
+
+
 def make_plan(draft: Plan, service: Service, rules: ChunkRules, cost: Cost) -> Plan:
     """The plan of a run, complete: the draft with its capacity capped and its chunks cut."""
     index = draft.index
     capacity = cap_capacity(draft.capacity, "items", index.items, "the number of items")
-    chunks, choice = choose_chunks(index, capacity.slots, rules, cost)
+    lanes = draft.lanes
+    if lanes:
+        counts, chunks, choice = choose_lanes(index, capacity.slots, rules, cost)
+        lanes = replace(lanes, counts=counts)
+    else:
+        chunks, choice = choose_chunks(index, capacity.slots, rules, cost)
     return replace(
         draft,
         index=index.without_working_values(),
         capacity=capacity,
         chunks=chunks,
         choice=choice,
+        lanes=lanes,
         oversized=find_oversized(index, service),
     )
 
@@ -65,12 +87,12 @@ def find_oversized(index: Index, service: Service) -> tuple[Item, ...]:
 def _cut(
     index: Index, slots: int, rules: ChunkRules, cost: Cost, reason: str
 ) -> tuple[tuple[Chunk, ...], Choice]:
-    """The chunks of the strategy that is asked for; of pulled chunks no time is estimated."""
+    """The chunks of the strategy that is asked for, with an estimate where times are known."""
     work = Workload.from_index(index, cost)
     chunks = _cut_by_strategy(work, slots, rules, cost)
-    timed = cost.timed and rules.strategy is not Strategy.PULL
-    estimate = auto.estimate_time(work, chunks, slots, cost) if timed else None
-    if timed and cost.startup_s is None:
+    simulate = simulate_pull if rules.strategy is Strategy.PULL else simulate_queue
+    estimate = auto.estimate_time(work, chunks, slots, cost, simulate) if cost.timed else None
+    if cost.timed and cost.startup_s is None:
         reason += "; the start-up time is not known: the estimate does not include it"
     return chunks, Choice(rules.strategy, reason, cost, estimate)
 
@@ -84,6 +106,8 @@ def _cut_by_strategy(
     if rules.strategy is Strategy.FACTORING:
         return strategies.cut_factoring(work, slots, cost.startup_s or 0.0, least_items=least)
     if rules.strategy is Strategy.PULL:
+        if rules.fixed:
+            return strategies.order_heaviest(work, strategies.cut_fixed(work))
         return strategies.cut_for_pull(work, slots, least)
     return strategies.cut_balanced(work, slots, least_items=least)
 

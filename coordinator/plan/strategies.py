@@ -19,9 +19,15 @@ from .workload import Workload
 
 # Beyond so many chunks the limit is searched to one part in 4,096 only.
 _EXACT_CHUNKS = 1_000
+# A chunk to pull is at most one part in so many of what one slot would have to do of all that is
+# left. That is also the largest that may be cut, so that it is worth its claim: 20 s and longer
+# while there is work for 80 s and more for every slot.
+_PULL_PARTS = 4
 # The smallest chunk to pull, as a share of what one slot has to do: it bounds the unevenness of
 # the end, while each claim costs a twentieth of a second.
 _PULL_SHARE = 200
+# More items would make the result of a chunk too large to be read in bounded memory.
+_PULL_ITEMS = 1_000
 
 
 def cut_balanced(
@@ -65,15 +71,34 @@ def cut_factoring(
 
 
 def cut_for_pull(work: Workload, slots: int, least_items: int = 1) -> tuple[Chunk, ...]:
-    """Chunks in the order in which to claim them: guided sizes, the heaviest first.
+    """Chunks in the order in which to claim them: the heaviest first, ever smaller ones after it.
 
     An item heavier than its chunk should be is a chunk alone, as far as checkpoints allow.
     """
     floor = max(1, work.total // (_PULL_SHARE * slots))
-    chunks = _cut_greedily(work, _make_halving(work, slots, floor), least_items)
+
+    def size(number: int, left: int) -> int:
+        return max(floor, left // (_PULL_PARTS * slots))
+
+    return order_heaviest(work, _cut_greedily(work, size, least_items, _PULL_ITEMS))
+
+
+def order_heaviest(work: Workload, chunks: Sequence[Chunk]) -> tuple[Chunk, ...]:
+    """The same chunks, numbered anew: the heaviest first."""
     seconds = work.estimate_seconds(chunks)
     order = sorted(range(len(chunks)), key=lambda i: -seconds[i])
     return tuple(replace(chunks[i], number=n) for n, i in enumerate(order, start=1))
+
+
+def deal_lanes(chunks: Sequence[Chunk], slots: int) -> tuple[tuple[int, ...], tuple[Chunk, ...]]:
+    """One lane for each slot that gets a chunk: the chunks of each, and all in their order.
+
+    Chunks are dealt out one by one, so that in every lane they are in the order in which they came.
+    """
+    lanes = [chunks[first::slots] for first in range(min(slots, len(chunks)))]
+    dealt = (chunk for lane in lanes for chunk in lane)
+    numbered = (replace(chunk, number=number) for number, chunk in enumerate(dealt, start=1))
+    return tuple(map(len, lanes)), tuple(numbered)
 
 
 def cut_fixed(work: Workload) -> tuple[Chunk, ...]:
@@ -100,15 +125,19 @@ def _make_halving(
 
 
 def _cut_greedily(
-    work: Workload, size: Callable[[int, int], int], least_items: int
+    work: Workload, size: Callable[[int, int], int], least_items: int, most_items: int | None = None
 ) -> tuple[Chunk, ...]:
     """Cuts from the front, each chunk as heavy as `size` says and no heavier."""
     positions: list[int] = []
-    position = done = 0
+    position = done = items = 0
     while position < len(work.weights):
         weight = size(len(positions), work.total - done)
-        positions.append(work.next_position(done, weight, position))
-        position, done = positions[-1] + 1, work.weights[positions[-1]]
+        reached = work.next_position(done, weight, position)
+        if most_items:
+            fitting = bisect_right(work.ends, items + most_items, lo=position) - 1
+            reached = max(position, min(reached, fitting))
+        positions.append(reached)
+        position, done, items = reached + 1, work.weights[reached], work.ends[reached]
     return work.cut_at(work.merge_small(positions, least_items))
 
 

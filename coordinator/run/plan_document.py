@@ -14,6 +14,7 @@ from typing import Any
 from ..model.cluster import Capacity
 from ..model.items import Chunk, Index, Item, Skipped
 from ..model.planning import Choice
+from ..model.pull.lanes import Lanes
 from ..model.run import Plan
 from ..model.service import Folder
 from ..report.document import (
@@ -39,6 +40,7 @@ def write_plan(plan: Plan) -> dict[str, Any]:
         "index": {**write_index(plan), **sums},
         "capacity": write_capacity(plan.capacity),
         "strategy": write_choice(plan.choice) if plan.choice else None,
+        "lanes": _write_lanes(plan.lanes) if plan.lanes else None,
         "oversized": [asdict(item) for item in plan.oversized],
         "chunks": [_write_lines(chunk) for chunk in plan.chunks],
         "skipped": [asdict(skipped) for skipped in plan.index.skipped],
@@ -62,6 +64,7 @@ def read_plan(raw: object) -> Plan:
         capacity=read_value(Capacity, members.get("capacity"), "capacity"),
         chunks=tuple(_read_lines(row) for row in chunks),
         choice=read_choice(members.get("strategy")),
+        lanes=_read_lanes(members.get("lanes")),
         oversized=read_value(tuple[Item, ...], members.get("oversized"), "oversized"),
     )
 
@@ -74,6 +77,14 @@ def write_cut(index: Index, chunks: Sequence[Chunk], choice: Choice) -> dict[str
         "strategy": write_choice(choice),
         "chunks": [_write_lines(chunk) for chunk in chunks],
     }
+
+
+def _write_lanes(lanes: Lanes) -> dict[str, Any]:
+    return {**asdict(lanes), "counts": list(lanes.counts)}
+
+
+def _read_lanes(raw: object) -> Lanes | None:
+    return None if raw is None else read_value(Lanes, raw, "lanes")
 
 
 def _write_lines(chunk: Chunk) -> dict[str, Any]:

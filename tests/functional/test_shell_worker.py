@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import time
@@ -14,9 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from examples.grayify.grayify import name_in_mount
 from sandbox.handle import Sandbox, wait_until
+from tests.functional.conftest import Deploy
+from tests.functional.coordination import keys_of
 from tests.functional.servers import Server
-from tests.functional.shell_worker import SHELLS, TIMING, Setting
+from tests.functional.shell_worker import SCRIPT, SHELLS, TIMING, Setting
 
 Make = Callable[..., Setting]
 COPY = "cp {input} {output_dir}/{name}"
@@ -71,6 +75,7 @@ def test_every_item_of_the_lane_gets_its_outcome_and_its_outputs(
     assert beat["process"].startswith("0001-00001-")
 
 
+MARK = "\u201b"
 ODD = [
     'input/a b/it\'s "quoted".txt',
     "input/-rf.txt",
@@ -81,6 +86,9 @@ ODD = [
     "input/.hidden",
     "input/no extension",
     "input/tab\there.txt",
+    "input/the symbol \u2409here.txt",
+    "input/\x01\x1b[31m\x1f\x7f\u2421\u2420.txt",
+    f"input/{MARK} that rclone cannot open.txt",
 ]
 LONGEST = "input/" + "/".join(["k" * 200] * 5) + "/" + "é" * 6 + "x"
 
@@ -90,8 +98,8 @@ def test_no_key_meets_the_evaluation_of_a_shell(make: Make, shell: str, name: st
     setting = make(output=f"{name}/r")
     keys = [*ODD, LONGEST]
     for key in keys:
-        # rclone shows a control character as U+2400 and its code.
-        setting.add_item(key.replace("\t", "\u2409"), f"content of {key}")
+        mounted = name_in_mount(key) if MARK not in key else ""
+        setting.add_item(mounted or key, f"content of {key}", mounted=bool(mounted))
     setting.add_item("input/empty.txt", b"")
     setting.add_item("input/+1 only in S3 é.txt", "from S3", mounted=False)
     setting.write_run([[[*keys, "input/empty.txt", "input/+1 only in S3 é.txt"]]])
@@ -153,11 +161,11 @@ def test_what_a_command_does_is_the_outcome_of_its_item_alone(make: Make, shell:
     assert told == {
         "exit": ("exit", "exit code 3"),
         "long": ("exit", "exit code 1"),
-        "killed": ("signal", "signal 9 (SIGKILL)"),
-        "slow": ("time-out", "it took longer than 2 s"),
+        "killed": ("signal", "ended by signal SIGKILL"),
+        "slow": ("time-out", "took longer than 2 s"),
         "orphan": ("exit", "exit code 7"),
         "missing": ("input", "the mount does not show it, and the storage answered 404"),
-        "folder/": ("input", "the key ends with a slash: no file can have this name"),
+        "folder/": ("input", "the mount does not show it, and the storage answered 404"),
     }
     assert sorted(outcomes) == list(range(1, 13))
     assert outcomes[1]["stderr"].startswith("it broke ")
@@ -178,7 +186,7 @@ def test_an_output_that_is_another_items_fails_and_stays(make: Make) -> None:
     assert first["state"] == "done"
     assert (second["kind"], second["reason"]) == (
         "upload",
-        f"the output {setting.bucket}/results/a.txt is another item's already",
+        f"{setting.bucket}/results/a.txt is already an output of another item",
     )
     assert setting.read("results/a.txt") == b"input/a.jpg"
     stat = setting.server.client.stat_object(setting.bucket, "results/a.txt")
@@ -281,6 +289,7 @@ def test_a_cautious_attempt_goes_on_from_the_marks_and_blames_the_item_in_hand(
     outcomes = setting.outcomes()
     assert {line: outcomes[line]["seconds"] for line in (1, 3)} == {1: 1, 3: 2}
     assert outcomes[2].get("reason", "") == expected
+    assert outcomes[2]["tries"] == deaths + (not expected)
     assert outcomes[4]["state"] == "done"
     last = setting.document(f"marks/001/00001/000001.{deaths + 2:03}.json")
     assert (last["item"], len(last["items"])) == (None, 4)
@@ -334,7 +343,7 @@ def test_after_sigterm_the_item_in_hand_ends_and_no_other_starts(make: Make, she
         item["line"] for item in setting.document("marks/001/00001/000001.001.json")["items"]
     ] == [1]
     beat = setting.beat()
-    assert (beat["state"], beat["why"], beat["signal"]) == ("ended", "signal 15", 15)
+    assert (beat["state"], beat["why"], beat["signal"]) == ("ended", "SIGTERM", None)
 
 
 def test_an_unknown_schema_is_refused_by_name(make: Make) -> None:
@@ -359,7 +368,7 @@ def test_without_curl_a_mount_that_lacks_the_output_path_is_refused(make: Make) 
 def test_beats_go_on_during_a_long_item(make: Make) -> None:
     setting = make()
     setting.add_item("input/a")
-    setting.write_run([[["input/a"]]], timing={**TIMING, "beat_s": 1, "mark_after_s": 1})
+    setting.write_run([[["input/a"]]], timing={**TIMING, "beat_s": 1.0, "mark_after_s": 1})
     end = setting.root / "end"
     worker = setting.start("dash", f"sh -c 'while [ ! -e {end} ]; do sleep 0.1; done'")
 
@@ -439,3 +448,49 @@ def test_a_definition_in_another_form_is_refused_with_its_line(
     _, told = setting.start("dash", COPY).communicate(timeout=30)
 
     assert said in told
+
+
+@pytest.mark.parametrize(
+    ("curl", "mounted"),
+    [(True, True), (True, False), (False, True)],
+    ids=["both", "curl alone", "mount alone"],
+)
+def test_a_job_of_the_sandbox_works_off_its_lane(
+    make: Make,
+    deploy: Deploy,
+    sandbox: Sandbox,
+    name: str,
+    tmp_path: Path,
+    curl: bool,
+    mounted: bool,
+) -> None:
+    # Without curl all lies in the mounted bucket, the output path too; OSCAR creates it then.
+    setting = make() if curl else Setting(Server("any", sandbox), f"{name}-box", tmp_path)
+    output = f"{name}-out/sums" if curl else f"{setting.bucket}/sums"
+    script = f"set -- --command {shlex.quote(COPY)}\n" + SCRIPT.read_text()
+    keys = ["input/a b.txt", "input/tab\there.txt", "input/sub/c.txt"]
+    mount = {"mount": {"storage_provider": "minio.default", "path": f"/{setting.bucket}"}}
+    deploy(
+        script,
+        cpu="0.5",
+        memory="128Mi",
+        log_level="DEBUG",
+        **(mount if mounted else {}),
+        output=[{"storage_provider": "minio.default", "path": output}],
+        environment={"variables": {} if curl else {"OSCAR_BATCH_NO_CURL": "yes"}},
+    )
+    for key in keys:
+        setting.add_item(key, f"content of {key}", mounted=False)
+    setting.write_run([[keys[:2], keys[2:]]])
+
+    assert sandbox.invoke(name, json.dumps(setting.body)).status_code == 201
+
+    jobs = sandbox.wait_until_ended(name, within_s=60)
+    log = "".join(sandbox.read_log(name, job) for job in jobs)
+    assert "3 done, 0 failed, 2 chunks: no work left" in log
+    assert {job["status"] for job in jobs.values()} == {"Succeeded"}
+    assert [item["state"] for item in setting.outcomes().values()] == ["done"] * 3
+    bucket, _, prefix = output.partition("/")
+    assert keys_of(sandbox, bucket, f"{prefix}/") == [
+        f"{prefix}/{key.removeprefix('input/')}" for key in sorted(keys)
+    ]

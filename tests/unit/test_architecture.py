@@ -27,7 +27,7 @@ ORDER = [
 # The packages that may import a library; every other one has the standard library alone.
 LIBRARIES = {
     "certifi": {"storage"},
-    "jinja2": {"report"},
+    "jinja2": {"drive", "report"},
     "minio": {"storage"},
     "requests": {"oscar"},
     "urllib3": {"storage", "oscar"},

@@ -338,6 +338,25 @@ def test_a_run_that_would_trigger_the_service_is_refused_before_anything_is_writ
     assert world.data.objects == ITEMS
 
 
+PAYLOAD = '{"from": {{ start }}, "to": {{ end }}}'
+
+
+def test_a_template_replaces_the_bodies() -> None:
+    world = World()
+    world.run(service={"name": "target", "payload": PAYLOAD})
+    ranges = sorted((b["from"], b["to"]) for b in map(json.loads, world.oscar.bodies))
+    assert (ranges[0][0], ranges[-1][1]) == (1, 8)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_template_that_fails_on_the_plan_is_refused_before_anything_starts(dry_run: bool) -> None:
+    world = World()
+    service = {"name": "target", "payload": '{"x": {{ 1 / (1 - items // 250 - 1) }}}'}
+    with pytest.raises(ConfigError, match=r"service\.payload: line 1: division by zero"):
+        world.run(service=service, run={"dry_run": dry_run})
+    assert world.oscar.bodies == []
+
+
 UNSUITED = make.service(outputs=(Folder("data", "out/"),))
 
 

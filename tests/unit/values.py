@@ -12,6 +12,7 @@ from coordinator.model.cluster import Cap, Capacity, NodeSlots, Resources
 from coordinator.model.errors import Ending
 from coordinator.model.items import Chunk, Index, Item, Skipped
 from coordinator.model.planning import Candidate, Choice, Cost, Estimate, Strategy
+from coordinator.model.pull.lanes import Lanes, Proof, Table, Timing
 from coordinator.model.run import Outcome, Plan, Report, Stage, State
 from coordinator.model.service import Folder, normalize_prefix
 
@@ -79,6 +80,15 @@ def chunks(draw: st.DrawFn) -> tuple[Chunk, ...]:
     )
 
 
+LANES = st.builds(
+    Lanes,
+    counts=many(COUNT),
+    table=st.builds(Table, COUNT, COUNT),
+    timing=st.builds(Timing, SECONDS, SECONDS),
+    exclusive=st.booleans(),
+    item_timeout_s=SECONDS,
+    proof=st.none() | st.builds(Proof, TEXT, TEXT),
+)
 PLANS = st.builds(
     Plan,
     run_id=TEXT,
@@ -90,6 +100,7 @@ PLANS = st.builds(
     capacity=CAPACITIES,
     chunks=chunks(),
     choice=st.one_of(st.none(), CHOICES),
+    lanes=st.none() | LANES,
     oversized=many(st.builds(Item, TEXT, COUNT)),
 )
 MOMENTS = (

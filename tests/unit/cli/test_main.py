@@ -146,6 +146,15 @@ def test_validate_names_every_problem_on_a_line(shell: Shell, content: bytes, sa
     assert all(line.startswith("oscar-batch: ") for line in ran.err.splitlines())
 
 
+def test_validate_reads_the_template_of_the_invocations(shell: Shell) -> None:
+    service = {"name": "target", "payload": '{"a":\n{{ strat }}}'}
+    content = json.dumps({**json.loads(GOOD), "service": service}).encode()
+    ran = shell("validate", str(shell.config), content=content)
+    assert ran.code == 2
+    problem = "service.payload: line 2: strat is not a variable; did you mean start?"
+    assert ran.err.splitlines() == [f"oscar-batch: {problem}"]
+
+
 def test_plan_reports_a_bad_config_on_stderr_and_leaves_nothing(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

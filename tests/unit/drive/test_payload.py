@@ -15,20 +15,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coordinator.drive.payload import make_job_name, make_range_invocations, write_range_body
+from coordinator.drive.bodies.template import RESERVED, SAMPLE
+from coordinator.drive.payload import (
+    list_values,
+    make_job_name,
+    make_range_invocations,
+    write_range_body,
+)
+from coordinator.model.errors import ConfigError
 from tests.unit import make
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-# Top-level keys by which the supervisor takes a body for another kind of event.
-RESERVED = {
-    "httpMethod",
-    "event",
-    "Records",
-    "event_type",
-    "subscription",
-    "payload",
-    "storage_provider",
-}
 SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
 
 
@@ -62,6 +59,26 @@ def test_start_and_end_are_the_lines_of_the_chunk() -> None:
     plan = make.plan([5] * 97, slots=3)
     bodies = [json.loads(write_range_body(plan, chunk, 1)) for chunk in plan.chunks]
     assert [(b["start"], b["end"]) for b in bodies] == [(1, 33), (34, 66), (67, 97)]
+
+
+def test_a_template_replaces_the_bodies_of_all_chunks() -> None:
+    plan = make.plan([5] * 97, slots=3)
+    payload = '{"files": "{{ start }}-{{ end }}", "of": {{ index|tojson }}}'
+    bodies = [json.loads(each.body) for each in make_range_invocations(plan, payload=payload)]
+    assert [body["files"] for body in bodies] == ["1-33", "34-66", "67-97"]
+    assert {body["of"] for body in bodies} == {plan.index_key}
+
+
+def test_a_template_that_fails_for_one_chunk_makes_no_invocation() -> None:
+    plan = make.plan([5] * 97, slots=3)
+    payload = "{% if chunk < 3 %}{}{% else %}\n{{ 1 / (3 - chunk) }}{% endif %}"
+    with pytest.raises(ConfigError, match=r"service\.payload: line 2: division by zero"):
+        make_range_invocations(plan, payload=payload)
+
+
+def test_a_template_may_use_all_that_an_invocation_knows() -> None:
+    plan = make.plan()
+    assert list_values(plan, plan.chunks[0], 1).keys() == SAMPLE.keys()
 
 
 def test_no_key_is_one_of_the_supervisors_own() -> None:

@@ -135,7 +135,7 @@ def test_every_error_says_how_it_ends_a_run() -> None:
         **{
             kind: Ending.UNAVAILABLE
             for kind in endings
-            if kind.__name__ in {"_Refused", "OutputError"}
+            if kind.__name__ in {"Refused", "OutputError"}
         },
     }
     assert endings == expected

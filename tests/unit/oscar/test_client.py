@@ -100,6 +100,7 @@ def test_a_refused_status_is_no_missing_status(code: int) -> None:
         ((502, "bad gateway"), Verdict.UNCERTAIN),
         ((504, ""), Verdict.UNCERTAIN),
         ((500, "exceeded quota"), Verdict.REFUSED),
+        ((500, 'the FDL of the service "target" cannot be read'), Verdict.REFUSED),
         ((400, "invalid"), Verdict.REFUSED),
         ((404, ""), Verdict.REFUSED),
         (None, Verdict.UNCERTAIN),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from coordinator.model.items import Chunk, Index
 from coordinator.model.planning import ChunkRules, Cost, Strategy
 from coordinator.plan import strategies
-from coordinator.plan.choose import choose_chunks
+from coordinator.plan.choose import choose_chunks, choose_lanes
 from coordinator.plan.simulate import predict_submission_s
 from coordinator.plan.workload import Workload
 from tests.unit import make
@@ -122,6 +122,66 @@ def test_pull_chunks_fall_in_weight(sizes: list[int], slots: int) -> None:
     chunks = cut(make.index(sizes), slots, Strategy.PULL, Cost())
     weights = [chunk.size_bytes + chunk.items for chunk in chunks]
     assert weights == sorted(weights, reverse=True)
+
+
+@given(SIZES, SLOTS, COSTS)
+def test_no_chunk_to_pull_is_more_than_a_share_of_the_work_that_is_left(
+    sizes: list[int], slots: int, cost: Cost
+) -> None:
+    """But for single items, and for the smallest chunks, of which 200 are the work of a slot."""
+    work = Workload.from_index(make.index(sizes), cost)
+    chunks = strategies.cut_for_pull(work, slots)
+    left = work.total
+    for chunk in sorted(chunks, key=lambda chunk: chunk.start):
+        weight = work.weights[chunk.stop - 1] - (
+            work.weights[chunk.start - 1] if chunk.start else 0
+        )
+        allowed = max(left / (4 * slots), work.total / (200 * slots), 1)
+        assert weight <= allowed or chunk.items == 1
+        left -= weight
+
+
+def test_a_chunk_to_pull_is_worth_its_claim_while_there_is_enough_work() -> None:
+    """Of 2 h of work for each of 4 slots, nothing but the last 80 s per slot is below 20 s."""
+    cost = Cost(0.0, 1.0)
+    work = Workload.from_index(make.index([1] * 4 * 7200), cost)
+    chunks = strategies.cut_for_pull(work, 4)
+    small = [seconds for seconds in work.estimate_seconds(chunks) if seconds < 20]
+    assert sum(small) < 4 * 80 + 20
+    assert len(chunks) < 100
+
+
+def test_a_chunk_to_pull_has_a_result_of_bounded_size() -> None:
+    chunks = cut(make.index([1] * 50_000), 2, Strategy.PULL, Cost())
+    assert max(chunk.items for chunk in chunks) == 1_000
+
+
+@given(SIZES, SLOTS, COSTS)
+def test_lanes_hold_every_chunk_once_and_fall_in_weight(
+    sizes: list[int], slots: int, cost: Cost
+) -> None:
+    rules = ChunkRules()
+    counts, chunks, choice = choose_lanes(make.index(sizes), slots, rules, cost)
+    assert choice.strategy is Strategy.PULL
+    assert len(counts) == min(slots, len(chunks))
+    assert sum(counts) == len(chunks)
+    assert max(counts) - min(counts) <= 1
+    assert [chunk.number for chunk in chunks] == list(range(1, len(chunks) + 1))
+    lines = sorted((chunk.start, chunk.stop) for chunk in chunks)
+    assert [0, *(stop for _, stop in lines)] == [*(start for start, _ in lines), len(sizes)]
+    work = Workload.from_index(make.index(sizes), cost)
+    seconds = iter(work.estimate_seconds(chunks))
+    for count in counts:
+        lane = [next(seconds) for _ in range(count)]
+        assert lane == sorted(lane, reverse=True)
+
+
+def test_lanes_follow_a_size_that_the_config_sets() -> None:
+    rules = ChunkRules(chunk_items=3)
+    index = make.index([10] * 10, rules=rules)
+    counts, chunks, choice = choose_lanes(index, 2, rules, Cost())
+    assert (counts, sorted(chunk.items for chunk in chunks)) == ((2, 2), [1, 3, 3, 3])
+    assert "plan.chunk_items" in choice.reason
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an answer of OSCAR's manager proves, and what a message says of it.
+
+Error bodies are plain text of others: they are cleaned, and the credentials that were sent with the
+request are taken out. Nothing here sends a request.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode
+from typing import Any
+
+import requests
+import urllib3
+
+from ..model.errors import ClusterError, clean_foreign
+from ..model.run import Reply, Verdict
+
+# OSCAR 4.1.2 on a service that 3.7.1 stored: 500, for reading, updating, deleting and invoking it.
+_UNREADABLE = re.compile(r'the FDL of the service "([^"]+)" cannot be read')
+
+
+class Refused(ClusterError):
+    """An answer other than success, with its status code, for decisions of the client."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def check_status(answer: requests.Response, attempt: str) -> requests.Response:
+    """The answer itself if it is a success; else raises Refused, which says what to do."""
+    code = answer.status_code
+    if requests.codes.ok <= code < requests.codes.multiple_choices:
+        return answer
+    said = f" ({_quote(answer)})" if answer.text.strip() else ""
+    advice = {
+        401: "OSCAR refused the credentials; check oscar_cluster.auth_basic or auth_token",
+        403: "these credentials may not do that; ask the service's owner",
+        404: "nothing there has that name; check service.name and oscar_cluster.url",
+    }.get(code, f"OSCAR answered HTTP {code}")
+    advice = _explain_unreadable(answer.text) or advice
+    if answer.is_redirect:
+        advice = (
+            f"it redirects to {clean_foreign(answer.headers['Location'])}; give that as the url"
+        )
+    raise Refused(f"could not {attempt}: {advice}{said}", code)
+
+
+def _explain_unreadable(text: str) -> str:
+    """What to do if OSCAR cannot read what an older release stored; empty for other answers."""
+    found = _UNREADABLE.search(text)
+    if not found:
+        return ""
+    name = clean_foreign(found[1])
+    return (
+        f"OSCAR cannot read the definition of service {name}, which a release before 4.1 stored; "
+        f"until its ConfigMap is removed (kubectl delete configmap {name} --namespace oscar-svc), "
+        "nobody can list the services; then deploy it again"
+    )
+
+
+def decode_json(answer: requests.Response, attempt: str) -> Any:
+    """The first JSON document of a body; OSCAR may append a second one."""
+    text = answer.text.lstrip()
+    if not text:
+        raise ClusterError(
+            f"could not {attempt}: the answer is empty, which some OSCAR releases give for "
+            "missing permission; check the credentials"
+        )
+    try:
+        return json.JSONDecoder().raw_decode(text)[0]
+    except (ValueError, RecursionError) as error:
+        raise ClusterError(
+            f"could not {attempt}: the answer is not JSON; is this the address of OSCAR?"
+        ) from error
+
+
+def judge_reply(answer: requests.Response, job: str) -> Reply:
+    """What an answer to `POST /job` proves."""
+    code, said = answer.status_code, _quote(answer)
+    detail = f"HTTP {code}" + (f": {said}" if said else "")
+    if requests.codes.ok <= code < requests.codes.multiple_choices:
+        # Every release answers an invocation with 201. Anything else, such as the login page of a
+        # proxy, proves nothing.
+        if code == requests.codes.created:
+            return Reply(Verdict.ACCEPTED)
+        return Reply(Verdict.UNCERTAIN, f"{detail}: OSCAR answers 201; is this its address?")
+    # The exact text of OSCAR 4.1.2: an earlier request for this very job came through. Other things
+    # that exist already (a secret, a job of another name) are refusals.
+    if said == f'jobs.batch "{job}" already exists':
+        return Reply(Verdict.ACCEPTED, detail)
+    if code == requests.codes.unauthorized:
+        return Reply(Verdict.STALE_TOKEN, f"{detail}: OSCAR refused the service's token")
+    if code in {requests.codes.too_many_requests, requests.codes.service_unavailable}:
+        return Reply(Verdict.BUSY, detail)
+    timed_out = any(word in said for word in ("timeout", "timed out", "deadline"))
+    if code in {502, 504} or (code == requests.codes.server_error and (timed_out or not said)):
+        return Reply(Verdict.UNCERTAIN, detail)
+    return Reply(Verdict.REFUSED, _explain_unreadable(said) or detail)
+
+
+def _quote(answer: requests.Response) -> str:
+    """The body for a message."""
+    return clean_foreign(answer.text, _find_sent_secrets(answer))
+
+
+def _find_sent_secrets(answer: requests.Response) -> tuple[str, ...]:
+    """The credentials of the request, which a server may echo."""
+    scheme, _, sent = str(answer.request.headers.get("Authorization", "")).partition(" ")
+    pair = b64decode(sent).decode(errors="replace") if scheme == "Basic" else ""
+    return sent, pair, pair.partition(":")[2]
+
+
+def was_never_sent(error: requests.ConnectionError) -> bool:
+    """Whether the connection itself failed, so that the request cannot have arrived."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", cause)
+    return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.SSLError)
+
+
+def explain_unanswered(error: requests.RequestException) -> str:
+    """Why a request has no answer, and what to do."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its TLS certificate is not trusted; give oscar_cluster.ca_file, or verify false"
+    if isinstance(error, requests.Timeout):
+        return "no answer in time; check oscar_cluster.url or raise oscar_cluster.timeout_s"
+    if isinstance(error, requests.ConnectionError) and was_never_sent(error):
+        return "nothing accepts connections there; check oscar_cluster.url"
+    return f"the connection broke ({type(error).__name__})"
