@@ -17,9 +17,10 @@
 set -u
 VERSION=sh-1
 AGENT=oscar-batch-worker-sh/1
-mounts=${OSCAR_BATCH_MOUNT_ROOT:-/mnt}
-function_config=${OSCAR_BATCH_FUNCTION_CONFIG:-/oscar/config/function_config.yaml}
-secrets=${OSCAR_BATCH_PROVIDERS:-/var/run/secrets/providers}
+root=${OSCAR_BATCH_ROOT-} # for tests: stands before every fixed path
+mounts=$root/mnt
+function_config=$root/oscar/config/function_config.yaml
+secrets=$root/var/run/secrets/providers
 limit_of_reason=500
 symbols=$(printf '\342\220')
 mark=$(printf '\342\200\233')
@@ -107,13 +108,12 @@ read_json() {
 
 # The text of stdin as a JSON string: one line, valid UTF-8 whatever comes in.
 write_string() {
-    tr -d '\000' | awk '
-    BEGIN { for (i = 1; i < 256; i++) byte[sprintf("%c", i)] = i; printf "\"" }
-    NR > 1 { printf "\\n" }
-    {
-        size = length($0)
+    # The dot at the end keeps a line break before it.
+    { tr -d '\000' && printf .; } | awk '
+    function put(text,   size, at, c, b, more, good, i, next_b) {
+        size = length(text)
         for (at = 1; at <= size; at++) {
-            c = substr($0, at, 1); b = byte[c]
+            c = substr(text, at, 1); b = byte[c]
             if (c == "\"" || c == "\\") printf "\\%s", c
             else if (b < 32 || b == 127) printf "\\u%04x", b
             else if (b < 128) printf "%s", c
@@ -121,15 +121,18 @@ write_string() {
                 more = b >= 240 && b < 245 ? 3 : b >= 224 && b < 240 ? 2 : b >= 194 && b < 224 ? 1 : 0
                 good = more
                 for (i = 1; i <= more && good; i++) {
-                    next_b = byte[substr($0, at + i, 1)]
+                    next_b = byte[substr(text, at + i, 1)]
                     if (next_b < 128 || next_b > 191) good = 0
                     if (i == 1 && (b == 224 && next_b < 160 || b == 237 && next_b > 159 || b == 240 && next_b < 144 || b == 244 && next_b > 143)) good = 0
                 }
-                if (good) { printf "%s", substr($0, at, more + 1); at += more } else printf "\\ufffd"
+                if (good) { printf "%s", substr(text, at, more + 1); at += more } else printf "\\ufffd"
             }
         }
     }
-    END { printf "\"" }'
+    BEGIN { for (i = 1; i < 256; i++) byte[sprintf("%c", i)] = i; printf "\"" }
+    NR > 1 { put(last); printf "\\n" }
+    { last = $0 }
+    END { put(substr(last, 1, length(last) - 1)); printf "\"" }'
 }
 
 # Sets `quoted` to the argument as a JSON string; most need no process of their own.
@@ -658,7 +661,6 @@ run_command() {
     (
         trap - TERM
         if [ -n "$had_locale" ]; then LC_ALL=$locale; else unset LC_ALL; fi
-        unset OSCAR_BATCH_PROVIDERS
         # shellcheck disable=SC2086 # empty, or one word
         exec $grouped "$@"
     ) </dev/null >/dev/null 2>"$box/pipe" 4<&- &
@@ -851,7 +853,7 @@ settle() {
     say "line $line failed: $kind: $reason"
     quote "$key"
     quoted_key=$quoted
-    quote "$(printf %s "$reason" | head -c $limit_of_reason)"
+    quote "$(printf %s "$reason" | tr -s '[:space:]' ' ' | head -c $limit_of_reason)"
     printf '{"line": %s, "state": "failed", "seconds": %s, "tries": %s, "key": %s, "kind": "%s", "reason": %s, "stderr": %s}\n' \
         "$line" "$decimal" "$tries" "$quoted_key" "$kind" "$quoted" "$1" >"$home/outcome"
     cat "$home/outcome" >>"$home/outcomes"
@@ -1145,9 +1147,8 @@ check_mount() {
 
 # OSCAR may start the script before the bucket is mounted.
 wait_for_mount() {
-    [ "$mounts" = /mnt ] || return 0
     waited=0
-    while ! awk -v path="$mounts/$mount_path" '{ gsub(/\\040/, " ", $2) } $2 == path { found = 1 } END { exit !found }' /proc/mounts; do
+    while ! awk -v path="/mnt/$mount_path" '{ gsub(/\\040/, " ", $2) } $2 == path { found = 1 } END { exit !found }' "$root/proc/mounts"; do
         # A mount that was simulated by copies is no mount, and has files.
         [ -z "$(ls -A "$mounts/$mount_path" 2>/dev/null)" ] || return 0
         if [ $waited -ge "$look_for_s" ]; then

@@ -1061,8 +1061,12 @@ class Files:
             return False
         if any(part in ("", ".", "..") for part in parts):
             return False
-        # rclone shows a control character as U+2400 plus its code.
-        for spelled in {item.key: 0, item.key.translate(_CONTROL_PICTURES): 0}:
+        if _MARK in item.key:  # rclone cannot open it
+            return False
+        names = [item.key.translate(_NAMES_IN_MOUNT)]
+        if not any(symbol in item.key for symbol in _SYMBOLS.values()):
+            names.append(item.key)  # a mount that shows keys as they are; else it is another item's
+        for spelled in names:
             path = f"{self._root}/mnt/{self._bucket}/{spelled}"
             if os.path.isfile(path):
                 if os.path.basename(path) == item.name:
@@ -1135,7 +1139,11 @@ class Files:
         return sorted(names, key=lambda each: each == last)
 
 
-_CONTROL_PICTURES = {**{code: 0x2400 + code for code in range(32)}, 127: 0x2421}
+# rclone shows a control character as its symbol (U+2400 and its code, DEL as U+2421), and a symbol
+# that is itself in the key behind a mark.
+_MARK = "\u201b"
+_SYMBOLS = {**{chr(code): chr(0x2400 + code) for code in range(1, 32)}, "\x7f": "\u2421"}
+_NAMES_IN_MOUNT = str.maketrans({**_SYMBOLS, **{each: _MARK + each for each in _SYMBOLS.values()}})
 
 
 def _read_mounts(path: str) -> list[str]:

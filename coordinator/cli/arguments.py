@@ -61,6 +61,7 @@ def _add_kit(kit: argparse.ArgumentParser) -> None:
     form.add_argument(
         "--module", metavar="MODULE", help="a Python module or file that uses oscar_batch_worker"
     )
+    kit.add_argument("--sh", action="store_true", help="for images without Python; with --command")
     kit.add_argument("--jobs", type=int, default=1, metavar="N", help="items at a time")
     kit.add_argument(
         "--bucket",

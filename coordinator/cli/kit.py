@@ -2,7 +2,8 @@
 """`kit`: prints the script of a service whose command handles one file.
 
 The script holds the whole worker, so the service's image needs Python 3.8 and nothing of this
-package. It starts the worker again when a signal has killed it.
+package. It starts the worker again when a signal has killed it. With `--sh` the script holds the
+worker that is written in POSIX sh, for images without Python.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..model.errors import ConfigError
 from .output import write_stdout
 
 WORKER = "oscar_batch_worker.py"
+SHELL_WORKER = "oscar_batch.sh"
 MARKER = "# oscar-batch worker 1"
 DATA_VARIABLE = "OSCAR_BATCH_DATA"
 _END = "END_OF_OSCAR_BATCH_WORKER"
@@ -34,7 +36,7 @@ set -u
 [ ! -d /oscar/config ] || mkdir -p /tmpfolder 2>/dev/null || :
 
 python=$(command -v python3 || command -v python) || {{
-    echo "oscar-batch: the image has no python3; see oscar_batch.sh for images without Python" >&2
+    echo "oscar-batch: the image has no python3; use: oscar-batch kit --sh" >&2
     exit 1
 }}
 OSCAR_BATCH_HOME=$(mktemp -d "${{TMPDIR:-/tmp}}/oscar-batch.XXXXXX") || exit 1
@@ -71,13 +73,19 @@ exit "$code"
 
 def execute(arguments: argparse.Namespace) -> int:
     """Prints the script, or writes it to the file of `-o`."""
-    script = write_script(
-        find_worker().read_text("utf-8"),
-        command=arguments.command,
-        stdin=arguments.stdin,
-        module=arguments.module,
-        jobs=arguments.jobs,
-    )
+    if arguments.sh:
+        if arguments.command is None or arguments.jobs != 1:
+            raise ConfigError(["--sh: works with --command, one item at a time"])
+        worker = find_worker(SHELL_WORKER).read_text("utf-8")
+        script = write_shell_script(worker, arguments.command)
+    else:
+        script = write_script(
+            find_worker().read_text("utf-8"),
+            command=arguments.command,
+            stdin=arguments.stdin,
+            module=arguments.module,
+            jobs=arguments.jobs,
+        )
     if arguments.output is None:
         write_stdout(script)
     else:
@@ -111,6 +119,19 @@ def write_script(
     return f"{head}{_make_file(worker)}{_LOOP.format(command=_make_command(module, options))}"
 
 
+def write_shell_script(worker: str, command: str) -> str:
+    """The script for images without Python: the worker, given its option. Raises ConfigError."""
+    if not command.split():
+        raise ConfigError(["--command: names no program"])
+    first, rest = worker.split("\n", 1)
+    option = f"--command {shlex.quote(command)}"
+    shown = " ".join(option.split())
+    return (
+        f"{first}\n# Written by oscar-batch {__version__}: oscar-batch kit --sh {shown}\n"
+        f"set -- {option}\n{rest}"
+    )
+
+
 def _make_file(worker: str) -> str:
     if _END in worker.splitlines():
         raise ValueError(f"the worker holds the line {_END}")
@@ -134,12 +155,12 @@ def explain_buckets(buckets: list[str]) -> str:
     )
 
 
-def find_worker() -> Path:
-    """The worker's file: in a checkout, or where the installation put it."""
-    checkout = Path(__file__).resolve().parents[2] / "worker" / WORKER
+def find_worker(name: str = WORKER) -> Path:
+    """A worker's file: in a checkout, or where the installation put it."""
+    checkout = Path(__file__).resolve().parents[2] / "worker" / name
     if checkout.is_file():
         return checkout
     for each in metadata.files("oscar-batch") or ():
-        if each.name == WORKER:
+        if each.name == name:
             return Path(str(each.locate()))
-    raise ConfigError([f"kit: this installation has no {WORKER}; install oscar-batch again"])
+    raise ConfigError([f"kit: this installation has no {name}; install oscar-batch again"])

@@ -159,12 +159,17 @@ class Setting:
                 }
             },
         }
-        keys = self.root / "providers" / "minio.default"
-        keys.mkdir(parents=True, exist_ok=True)
-        (keys / "accessKey").write_text(self.server.access.access_key)
-        (keys / "secretKey").write_text(self.server.access.secret_key)
-        text = self.definition or yaml.safe_dump(definition, sort_keys=False)
-        (self.root / "function_config.yaml").write_text(text)
+        files = {
+            "oscar/config/function_config.yaml": self.definition
+            or yaml.safe_dump(definition, sort_keys=False),
+            "proc/mounts": f"minio:{self.bucket} /mnt/{self.bucket} fuse.rclone rw 0 0\n",
+            "var/run/secrets/providers/minio.default/accessKey": self.server.access.access_key,
+            "var/run/secrets/providers/minio.default/secretKey": self.server.access.secret_key,
+        }
+        for name, text in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
         (self.root / "invocation").write_text(json.dumps(self.body))
         (self.root / "tmp").mkdir(exist_ok=True)
         (self.root / "mnt" / self.bucket).mkdir(parents=True, exist_ok=True)
@@ -184,9 +189,7 @@ class Setting:
             "TMPDIR": str(self.root / "tmp"),
             "INPUT_FILE_PATH": str(self.root / "invocation"),
             "RESOURCE_ID": "node-1",
-            "OSCAR_BATCH_MOUNT_ROOT": str(self.root / "mnt"),
-            "OSCAR_BATCH_FUNCTION_CONFIG": str(self.root / "function_config.yaml"),
-            "OSCAR_BATCH_PROVIDERS": str(self.root / "providers"),
+            "OSCAR_BATCH_ROOT": str(self.root),
         }
         if self.storage == "mount":
             given["OSCAR_BATCH_NO_CURL"] = "yes"

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 import shutil
 import signal
 import time
@@ -15,10 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.cli.kit import write_shell_script
+from coordinator.cli.main import main
 from examples.grayify.grayify import name_in_mount
 from sandbox.handle import Sandbox, wait_until
 from tests.functional.conftest import Deploy
 from tests.functional.coordination import keys_of
+from tests.functional.kit_setting import KitSetting
 from tests.functional.servers import Server
 from tests.functional.shell_worker import SCRIPT, SHELLS, TIMING, Setting
 
@@ -79,7 +81,7 @@ MARK = "\u201b"
 ODD = [
     'input/a b/it\'s "quoted".txt',
     "input/-rf.txt",
-    "input/$(touch run)`touch run`;touch run.txt",
+    "input/$(touch evaluated)`touch evaluated`;touch evaluated.txt",
     "input/*[ab]?{input}{key}.txt",
     "input/back\\slash\\n.txt",
     "input/niño/観測.tar.gz",
@@ -116,7 +118,7 @@ def test_no_key_meets_the_evaluation_of_a_shell(make: Make, shell: str, name: st
         assert seen[0].endswith(f"/{path.name}")
         assert seen[2:6] == [key, path.name, path.stem, "{no}"]
         assert seen[6] == ("" if "empty" in key else f"content of {key}")
-    assert not list(setting.root.rglob("run"))
+    assert not list(setting.root.rglob("evaluated*"))
     assert setting.read("r/+1 only in S3 é.txt.s").endswith(b"from S3")
 
 
@@ -169,7 +171,7 @@ def test_what_a_command_does_is_the_outcome_of_its_item_alone(make: Make, shell:
     }
     assert sorted(outcomes) == list(range(1, 13))
     assert outcomes[1]["stderr"].startswith("it broke ")
-    assert outcomes[2]["stderr"].endswith("a" * 100 + 'the end \ufffd "')
+    assert outcomes[2]["stderr"].endswith("a" * 100 + 'the end \ufffd "\n')
     assert 2000 < len(outcomes[2]["stderr"]) <= 2048
     assert setting.list("results/") == ["results/a\nb"]
 
@@ -302,14 +304,12 @@ def test_a_killed_worker_leaves_its_chunk_to_the_next_one(make: Make) -> None:
     setting.write_run([[["input/0"], ["input/1", "input/2"], ["input/3"]]])
     block = setting.root / "block"
     block.touch()
-    script = f"while [ $1 = 2 ] && [ -e {block} ]; do sleep 0.1; done; cp $0 $2"
+    begun = setting.root / "begun"
+    wait = f"[ $1 != 2 ] || touch {begun}; while [ $1 = 2 ] && [ -e {block} ]; do sleep 0.1; done"
+    script = f"{wait}; cp $0 $2"
     command = f"sh -c '{script}' {{input}} {{name}} {{output_dir}}"
     worker = setting.start("dash", command)
-    wait_until(
-        lambda: setting.list("results/") == ["results/0", "results/1"] or None,
-        30,
-        lambda: "the first items have no outputs",
-    )
+    wait_until(lambda: begun.exists() or None, 30, lambda: "the third item has not begun")
     os.kill(worker.pid, signal.SIGKILL)
     worker.communicate(timeout=20)
     beat = setting.beat()
@@ -383,6 +383,55 @@ def test_beats_go_on_during_a_long_item(make: Make) -> None:
     end.touch()
     worker.communicate(timeout=30)
     assert setting.outcomes()[1]["state"] == "done"
+
+
+def test_an_item_has_the_same_outcome_as_with_the_kit_in_python(make: Make, name: str) -> None:
+    setting = make()
+    kit = KitSetting(setting.server, name, setting.root)
+    keys = [f"input/{case}" for case in CASES]
+    for key in [*keys, *ODD[:4]]:
+        kit.add_item(key)
+    kit.write_run([[[*keys, *ODD[:4], "input/missing"]]], item_timeout_s=2)
+    script = setting.root / "failing.sh"
+    script.write_text(FAILING)
+    command = f"sh {script} {{input}} {{output_dir}} {{name}}"
+
+    told = []
+    for options in (["--command", command], ["--sh", "--command", command]):
+        target = setting.root / "script.sh"
+        assert main(["kit", *options, "-o", str(target)]) == 0
+        kit.run_kit(script=target.read_text())
+        outcomes = kit.outcomes()
+        times = [item.pop("seconds") for item in outcomes.values()]
+        assert all(seconds >= 0 for seconds in times)
+        outcomes[CASES.index("long") + 1].pop("stderr")  # 2 KB, of which one cuts a character
+        told.append(outcomes)
+        for key in [*kit.list(f"{kit.state}results/"), *kit.list(f"{kit.state}claims/")]:
+            kit.server.client.remove_object(name, key)
+    python, shell = told
+    assert shell[len(CASES) + 5].pop("reason") != python[len(CASES) + 5].pop("reason")
+    assert shell == python
+
+
+@pytest.mark.parametrize("options", [[], ["--sh"]], ids=["python", "sh"])
+def test_a_file_in_the_mount_is_never_taken_for_another_item(
+    make: Make, name: str, options: list[str]
+) -> None:
+    setting = make()
+    kit = KitSetting(setting.server, name, setting.root)
+    keys = ["input/a\tb", "input/a\u2409b", f"input/{MARK}"]
+    kit.add_item("input/a\u2409b", "the tab")
+    kit.add_item(f"input/a{MARK}\u2409b", "the symbol")
+    kit.add_item(keys[2], "the mark", mounted=False)
+    kit.write_run([[keys]])
+    target = setting.root / "script.sh"
+    assert main(["kit", *options, "--command", COPY, "-o", str(target)]) == 0
+
+    kit.run_kit(script=target.read_text())
+
+    assert set(kit.states().values()) == {"done"}
+    contents = [kit.read(key.replace("input/", "results/")) for key in keys]
+    assert contents == [b"the tab", b"the symbol", b"the mark"]
 
 
 # As Go's two YAML libraries write it: lists with and without indentation of their own.
@@ -467,7 +516,7 @@ def test_a_job_of_the_sandbox_works_off_its_lane(
     # Without curl all lies in the mounted bucket, the output path too; OSCAR creates it then.
     setting = make() if curl else Setting(Server("any", sandbox), f"{name}-box", tmp_path)
     output = f"{name}-out/sums" if curl else f"{setting.bucket}/sums"
-    script = f"set -- --command {shlex.quote(COPY)}\n" + SCRIPT.read_text()
+    script = write_shell_script(SCRIPT.read_text(), COPY)
     keys = ["input/a b.txt", "input/tab\there.txt", "input/sub/c.txt"]
     mount = {"mount": {"storage_provider": "minio.default", "path": f"/{setting.bucket}"}}
     deploy(
