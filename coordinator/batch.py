@@ -24,13 +24,15 @@ from .drive.submission import Clock, Pace, Post, Steps, submit
 from .model.cluster import Capacity
 from .model.errors import ConfigError
 from .model.items import Index
-from .model.run import Invocation, Outcome, Plan, Report, Sent
+from .model.run import Invocation, Outcome, Plan, Report, Sent, State
 from .model.service import Service
 from .oscar.client import OscarClient
 from .plan.capacity import find_capacity
 from .plan.choose import make_plan
 from .plan.timing import merge_costs
-from .run.layout import RunLayout, find_run_files
+from .run.active import register_run
+from .run.copies import find_copies, note_copy
+from .run.layout import RunLayout, find_run_files, make_batch_key
 from .run.store import claim_run, load_last_cost, save_plan
 from .storage.bucket import Bucket
 
@@ -58,10 +60,9 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
         repeat_lost = clients.oscar.names_jobs()
         preflight.refuse_triggers(config.locations, service)
         decide_mode(config, service, progress)
+        begin(config, clients, layout, service, progress)
         progress.warn(*preflight.find_warnings(config.locations.data, service))
         progress.warn(*preflight.warn_unverified(config.storage, config.cluster))
-    if not config.dry_run:
-        claim_run(clients.state, layout.start, layout.run_id)
     with progress.stage("capacity"):
         oscar, rules = clients.oscar, config.capacity_rules
         progress.capacity = find_capacity(service, rules, oscar.read_cluster, oscar.read_quota)
@@ -69,7 +70,7 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
     if not progress.capacity.slots:
         return progress.make_report(*end_without_capacity(progress.capacity))
     with progress.stage("index"):
-        index = write_index(config, clients, layout)
+        index = write_index(config, clients, layout, progress)
         refuse_empty_folder(clients.data, config.locations.data, config.selection, index)
         progress.warn(*preflight.warn_control_characters(index.control_keys, service))
     with progress.stage("plan"):
@@ -101,8 +102,24 @@ def decide_mode(config: Config, service: Service, progress: Progress) -> None:
         raise ConfigError([choice.reason])
 
 
-def write_index(config: Config, clients: Clients, layout: RunLayout) -> Index:
+def begin(
+    config: Config, clients: Clients, layout: RunLayout, service: Service, progress: Progress
+) -> None:
+    """Writes the first objects of the run; a dry run has none."""
+    if config.dry_run:
+        return
+    claim_run(clients.state, layout.start, layout.run_id)
+    progress.begun = True
+    state = (config.storage.url, config.locations.state)
+    work = (config.cluster.url, config.service, config.locations.data, config.selection)
+    batch = make_batch_key(*work, service.outputs, *state)
+    progress.warn(*register_run(clients.state, layout, batch))
+
+
+def write_index(config: Config, clients: Clients, layout: RunLayout, progress: Progress) -> Index:
     """Lists the data folder into the index of the run; a dry run only counts."""
+    copies, warnings = find_copies(clients.state, clients.data, layout)
+    progress.warn(*warnings)
 
     def write(lines: Iterable[bytes]) -> str:
         return clients.state.write_lines(layout.index, lines, INDEX_TYPE).sha256
@@ -110,7 +127,7 @@ def write_index(config: Config, clients: Clients, layout: RunLayout) -> Index:
     return build_index(
         clients.data,
         config.selection,
-        find_run_files(config.locations),
+        (*find_run_files(config.locations), *copies),
         config.chunk_rules,
         count_only if config.dry_run else write,
     )
@@ -133,8 +150,9 @@ def draft_plan(config: Config, layout: RunLayout, capacity: Capacity, index: Ind
 def save(config: Config, clients: Clients, layout: RunLayout, plan: Plan) -> None:
     """Writes the plan, and the index where the first tool's targets expect it."""
     save_plan(clients.state, layout.plan, plan)
-    if config.locations.index_copy:
-        clients.data.copy_from(clients.state, layout.index, config.locations.index_copy)
+    if copy := config.locations.index_copy:
+        note_copy(clients.state, layout, clients.data.name, copy)
+        clients.data.copy_from(clients.state, layout.index, copy)
 
 
 def invoke(
@@ -154,12 +172,20 @@ def invoke(
         chunk = chunks[invocation.number]
         return Outcome(chunk, sent.state, sent.attempts, job, sent.detail)
 
+    def note_request(invocation: Invocation) -> None:
+        # What a report says if the run ends before the answer comes.
+        detail = "the answer was not waited for"
+        progress.record_outcome(settle(Sent(invocation, State.UNCERTAIN, 1, detail)))
+
     sent = submit(
         invocations,
         post,
         repeat_lost=repeat_lost,
         pace=clients.pace,
         clock=clients.clock,
-        steps=Steps(on_sent=lambda sent: progress.record_outcome(settle(sent))),
+        steps=Steps(
+            before_post=note_request,
+            on_sent=lambda sent: progress.record_outcome(settle(sent)),
+        ),
     )
     return tuple(map(settle, sent))

@@ -22,8 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(argv)
     # The log of a run in OSCAR is all that its owner gets to see.
     start_log(verbose=arguments.verbose, tracebacks=arguments.verb == "run")
-    # Kubernetes ends a pod with SIGTERM: handled like Ctrl-C, a run still leaves a report.
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_on_sigterm()
     try:
         verb = importlib.import_module(f".{arguments.verb}", __package__)
         return int(verb.execute(arguments))
@@ -40,6 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             "report it with what the option -v shows"
         )
         return Ending.BROKEN.exit_code
+
+
+def interrupt_on_sigterm() -> None:
+    """Kubernetes ends a pod with SIGTERM: handled like Ctrl-C, a run still leaves a report."""
+    signal.signal(signal.SIGTERM, _interrupt)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -6,12 +6,15 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import signal
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event
+from types import FrameType
 
 from ..batch import Clients, run_batch
 from ..config.load import Config
@@ -36,7 +39,8 @@ def execute(arguments: argparse.Namespace) -> int:
     """Runs a config, or plans it with `--dry-run`, and leaves the report in a folder."""
     report, files = run_config(arguments.config, dry_run=arguments.dry_run)
     if not arguments.dry_run:
-        _write_files(files, arguments.output / report.run_id)
+        with hold_interrupts():
+            _write_files(files, arguments.output / report.run_id)
     try:
         text = json.dumps(write_report(report), indent=2)
         print_result(text if arguments.json else render_summary(report))
@@ -69,6 +73,7 @@ def run_config(
     If `slots` are given, the cluster is not asked for its capacity.
     """
     progress = Progress()
+    publish: Callable[[Report], Report] | None = None
     name_run(progress.run_id)
     try:
         config = read_config(path)
@@ -78,38 +83,58 @@ def run_config(
         name_run(progress.run_id)
         progress.setting, progress.secrets = config.describe(), config.secrets
         clients = connect(config)
-        return _publish(config, clients, progress, run_batch(config, clients, progress))
+        publish = partial(_publish, config, clients, progress)
+        report = run_batch(config, clients, progress)
     except AlreadyStarted:
         raise  # the other process writes the report
     except BatchError as error:
         problems = error.problems if isinstance(error, ConfigError) else ()
         report = progress.make_report(error.ending, error.problems[0], problems)
     except KeyboardInterrupt:
-        report = progress.make_report(Ending.INTERRUPTED, "interrupted")
+        report = progress.make_interrupted_report()
     except Exception as error:
         log.error("this is a defect of OSCAR-Batch", exc_info=True)
         message = f"internal error ({type(error).__name__}), see the log"
         report = progress.make_report(Ending.BROKEN, message)
+    # Nothing is written for a dry run, nor for a run that was refused before it began.
+    if publish and progress.begun:
+        with hold_interrupts():
+            report = publish(report)
     return report, render_files(report)
 
 
-def _publish(
-    config: Config, clients: Clients, progress: Progress, report: Report
-) -> tuple[Report, Files]:
-    """Puts the files of the report into the bucket, unless it is a dry run."""
-    files = render_files(report)
-    if config.dry_run:
-        return report, files
+@contextmanager
+def hold_interrupts() -> Iterator[None]:
+    """No signal interrupts the block, except for the second Ctrl-C within it."""
+    asked = 0
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        asked += number == signal.SIGINT
+        if asked > 1:
+            raise KeyboardInterrupt
+        log.warning("the report is being written; a second Ctrl-C leaves without it")
+
+    before = {each: signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _publish(config: Config, clients: Clients, progress: Progress, report: Report) -> Report:
+    """Puts the files of the report into the bucket; the report, with a warning if that failed."""
     targets = [(clients.state, config.locations.state)]
     if clients.report and config.locations.report:
         targets.append((clients.report, config.locations.report))
     try:
-        publish_files(files, report.run_id, targets)
+        publish_files(render_files(report), report.run_id, targets)
     except StorageError as error:
         progress.warn(f"the report is not in the bucket: {error}")
-        report = replace(report, warnings=tuple(progress.warnings))
-        files = render_files(report)
-    return report, files
+    except KeyboardInterrupt:
+        progress.warn("the report is not in the bucket: its writing was interrupted")
+    return replace(report, warnings=tuple(progress.warnings))
 
 
 def _write_files(files: Files, folder: Path) -> None:

@@ -48,6 +48,13 @@ def end_with_outcomes(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[Ending, 
     return Ending.SUBMITTED, f"{plan.index.items} items submitted: {text}"
 
 
+def end_interrupted(plan: Plan | None, outcomes: Sequence[Outcome]) -> tuple[Ending, str]:
+    """The ending of a run that was interrupted, perhaps before its requests were answered."""
+    if plan is None or not any(outcome.attempts for outcome in outcomes):
+        return Ending.INTERRUPTED, "before anything was sent"
+    return Ending.INTERRUPTED, end_with_outcomes(plan, outcomes)[1]
+
+
 def end_without_capacity(capacity: Capacity) -> tuple[Ending, str]:
     """The ending of a run that could start nothing now."""
     return (

@@ -24,6 +24,7 @@ from ..model.errors import (
     hide_secrets,
 )
 from ..model.run import Outcome, Plan, Report, Stage
+from .endings import end_interrupted
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class Progress:
     setting: dict[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     """What the report must not show."""
+    begun: bool = False
+    """Whether the run has written its first object."""
     warnings: list[str] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     capacity: Capacity | None = None
@@ -86,7 +89,6 @@ class Progress:
 
     def make_report(self, ending: Ending, message: str, problems: tuple[str, ...] = ()) -> Report:
         """The report of the run, which ends now."""
-        chunks = self.plan.chunks if self.plan else ()
         return Report(
             run_id=self.run_id,
             ending=ending,
@@ -99,8 +101,16 @@ class Progress:
             stages=tuple(self.stages),
             capacity=self.capacity,
             plan=self.plan,
-            outcomes=tuple(self.outcomes.get(chunk.number, Outcome(chunk)) for chunk in chunks),
+            outcomes=self._list_outcomes(),
         )
+
+    def make_interrupted_report(self) -> Report:
+        """The report of a run that was interrupted, with the outcomes known so far."""
+        return self.make_report(*end_interrupted(self.plan, self._list_outcomes()))
+
+    def _list_outcomes(self) -> tuple[Outcome, ...]:
+        chunks = self.plan.chunks if self.plan else ()
+        return tuple(self.outcomes.get(chunk.number, Outcome(chunk)) for chunk in chunks)
 
 
 def make_run_id(moment: datetime) -> str:

@@ -26,6 +26,8 @@ end.json                                    the last object of a run
 Elsewhere:
 
 <state.prefix>costs/<service>.json          what the last run of a service measured
+<state.prefix>active/<batch key>/<number>   the runs of a batch: what one config asks for
+<state.prefix>copies/<hash>.json            a copy of an index that a run wrote into a data folder
 <report.prefix><run id>/report.*            a copy of the report, where the config asks for it
 <folder_prefix><output.file>                a copy of the index, where the config asks for it
 """
@@ -35,6 +37,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from urllib.parse import quote
 
 from ..model.service import Folder, Locations, Service
@@ -159,6 +162,31 @@ class RunLayout:
     def cost(self, service: str) -> str:
         """What the last run of a service measured."""
         return f"{self.locations.state.prefix}costs/{quote(service, safe='')}.json"
+
+    def batch(self, key: str) -> str:
+        """The folder of a batch: what its runs have in common."""
+        return f"{self.locations.state.prefix}active/{key}/"
+
+    def active(self, batch: str, number: int) -> str:
+        return f"{self.batch(batch)}{number:06}"
+
+    @property
+    def copies(self) -> str:
+        """The folder of the notes of all copies of indexes."""
+        return f"{self.locations.state.prefix}copies/"
+
+    def copy(self, bucket: str, key: str) -> str:
+        """The note of a copy. A hash, because keys may be as long as a key can be."""
+        return f"{self.copies}{_hash(bucket, key)}.json"
+
+
+def make_batch_key(*parts: object) -> str:
+    """The key of a batch, from all that decides what is processed and where the state is."""
+    return _hash(*map(repr, parts))
+
+
+def _hash(*parts: str) -> str:
+    return sha256("\n".join(parts).encode(errors="replace")).hexdigest()[:32]
 
 
 def make_report_key(folder: Folder, run_id: str, name: str) -> str:

@@ -64,6 +64,17 @@ class Bucket:
         with self._client.translate_errors("read", key):
             return self._read_small(key, limit_bytes)
 
+    def exists(self, key: str) -> bool:
+        """Whether there is an object of that key."""
+        with self._client.translate_errors("look for", key):
+            try:
+                self._client.request("HEAD", key)
+            except S3Error as error:
+                if get_status(error) == HTTPStatus.NOT_FOUND:
+                    return False
+                raise
+            return True
+
     def write(self, key: str, content: bytes, content_type: str) -> None:
         """Writes one small object, over an older one too."""
         with self._client.translate_errors("write", key):

@@ -123,7 +123,7 @@ def test_the_whole_job_runs_inside_the_container_as_nobody_special(
     bodies = recorded(sandbox, name, len(report["chunks"]))
     covered = [line for body in bodies for line in range(body["start"], body["end"] + 1)]
     assert covered == list(range(1, 13))
-    stored = keys_of(sandbox, f"{name}-data", ".oscar-batch/")
+    stored = keys_of(sandbox, f"{name}-data", f".oscar-batch/{report['run']}/")
     assert [key.rpartition("/")[2] for key in stored] == [
         "index.0001.txt",
         "plan.json",

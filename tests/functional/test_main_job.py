@@ -202,7 +202,7 @@ def test_a_run_leaves_its_plan_index_and_report_in_its_own_folder(
 
     run = coordinate("run", config, tmp_path).report["run"]
 
-    assert keys_of(sandbox, bucket, ".oscar-batch/") == [
+    assert keys_of(sandbox, bucket, f".oscar-batch/{run}/") == [
         f".oscar-batch/{run}/{name}"
         for name in ("index.0001.txt", "plan.json", "report.html", "report.json", "start.json")
     ]

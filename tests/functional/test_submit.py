@@ -70,7 +70,8 @@ def test_a_config_is_submitted_and_followed_to_its_report(box: Sandbox, tmp_path
     for step in ("dropped oscar-batch/in/", "has begun", "planned: 20 items in "):
         assert step in ended.stderr
     # OSCAR uploads the report a moment later.
-    run_id = keys_of(box, "photos", ".oscar-batch/")[0].split("/")[1]
+    (start,) = [key for key in keys_of(box, "photos", ".oscar-batch/") if "start.json" in key]
+    run_id = start.split("/")[1]
     wait_until(lambda: reports(box) or None, 20, lambda: "no report")
     assert any(run_id in key for key in reports(box))
 

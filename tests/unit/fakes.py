@@ -28,15 +28,18 @@ class FakeBucket(Bucket):
         self.name = name
         self.objects = dict(objects or {})
         self.broken: set[str] = set()
+        self.times: dict[str, str] = {}
+        """When objects were written, where a test cares for that."""
 
     def list_objects(self, query: ListQuery) -> Iterator[ObjectColumns]:
         self._check("list")
+        self._check(f"list {query.prefix}")
         keys = sorted(key for key in self.objects if key.startswith(query.prefix))
         if not query.recursive:
             keys = [key for key in keys if "/" not in key[len(query.prefix) :]]
-        times = ["2026-11-22T10:15:00Z"] * len(keys) if query.times else None
+        times = [self.times.get(key, "2026-11-22T10:15:00Z") for key in keys]
         sizes = [len(self.objects[key]) for key in keys]
-        yield ObjectColumns([key.encode() for key in keys], sizes, times)
+        yield ObjectColumns([key.encode() for key in keys], sizes, times if query.times else None)
 
     def list_folders(self, prefix: str) -> list[str]:
         self._check("list")
@@ -51,6 +54,10 @@ class FakeBucket(Bucket):
         self._check("read")
         content = self.objects.get(key)
         return content if content is not None and len(content) <= limit_bytes else None
+
+    def exists(self, key: str) -> bool:
+        self._check("look")
+        return key in self.objects
 
     def write(self, key: str, content: bytes, content_type: str) -> None:
         self._check("write")

@@ -92,6 +92,83 @@ def test_a_run_that_another_process_began_ends_and_changes_nothing() -> None:
     assert (world.data.objects, world.oscar.jobs) == (before, jobs)
 
 
+ACTIVE = ".oscar-batch/active/"
+SECOND_ID = "20261122t101700z-3f9a1d"
+
+
+def start_twice(world: World, *, minutes: int = 2, **sections: Any) -> Report:
+    """The same batch again under another run id, some minutes later; its report."""
+    first = set(world.data.objects)
+    world.progress = Progress(run_id=SECOND_ID)
+    write: Callable[[str, bytes, str], None] = world.data.put_new
+
+    def put_new(key: str, content: bytes, content_type: str) -> None:
+        write(key, content, content_type)
+        world.data.times[key] = f"2026-11-22T{10 + (15 + minutes) // 60}:{(15 + minutes) % 60}:00Z"
+
+    world.data.put_new = put_new  # type: ignore[method-assign]
+    report = world.run(**sections)
+    assert {key for key in set(world.data.objects) - first if key.startswith(ACTIVE)}
+    return report
+
+
+def test_a_run_of_a_batch_whose_other_run_has_left_no_report_warns_first_and_loudly() -> None:
+    world = World()
+    assert world.run().warnings == ()
+    report = start_twice(world)
+    assert report.warnings[0].startswith(f"THE SAME CONFIG IS RUNNING ALREADY: run {make.RUN_ID}")
+    assert "2 min 0 s before" in report.warnings[0]
+    numbers = sorted(key for key in world.data.objects if key.startswith(ACTIVE))
+    assert [key.rpartition("/")[2] for key in numbers] == ["000001", "000002"]
+
+
+def test_a_batch_that_has_ended_or_is_old_or_another_is_not_warned_of() -> None:
+    ended, old, other = World(), World(), World()
+    for world in (ended, old, other):
+        world.run()
+    ended.data.objects[f".oscar-batch/{make.RUN_ID}/report.json"] = b"{}"
+    assert start_twice(ended).warnings == ()
+    assert start_twice(old, minutes=61).warnings == ()
+    assert start_twice(other, bucket={"include": "*"}).warnings == ()
+
+
+def test_of_two_runs_that_register_at_once_each_gets_a_number_of_its_own() -> None:
+    world = World()
+    put: Callable[[str, bytes, str], None] = world.data.put_new
+    raced: list[str] = []
+
+    def put_new(key: str, content: bytes, content_type: str) -> None:
+        if key.startswith(ACTIVE) and not raced:
+            raced.append(key)
+            world.data.objects[key] = b'{"run": "the-other"}'
+        put(key, content, content_type)
+
+    world.data.put_new = put_new  # type: ignore[method-assign]
+    assert "run the-other" in world.run().warnings[0]
+
+
+def test_a_copy_of_the_index_that_an_earlier_config_left_is_no_item() -> None:
+    world = World()
+    world.run(output={"file": "list.txt"})
+    world.data.objects[f".oscar-batch/{make.RUN_ID}/report.json"] = b"{}"
+    world.progress = Progress(run_id=SECOND_ID)
+    report = world.run()
+    assert report.plan.index.items == 8  # type: ignore[union-attr]
+    assert report.plan.index.left_out == {"files of runs": 1}  # type: ignore[union-attr]
+    assert any(each.startswith("data/in/list.txt is no item") for each in report.warnings)
+    del world.data.objects["in/list.txt"]
+    world.progress = Progress(run_id="20261122t101800z-3f9a1e")
+    assert not any("list.txt" in each for each in world.run().warnings)
+
+
+def test_a_file_of_the_usual_name_that_no_note_knows_is_warned_of_by_name() -> None:
+    world = World({**ITEMS, "in/index.txt": b"in/a\n"})
+    (warning,) = world.run().warnings
+    assert warning.startswith("data/in/index.txt may be the index of an earlier config")
+    assert "in/index.txt" in world.index
+    assert World(dict(ITEMS)).run(output={"file": "index.txt"}).warnings == ()
+
+
 def test_a_dry_run_claims_nothing() -> None:
     world = World()
     assert world.run(run={"dry_run": True}).ending is Ending.PLANNED
@@ -165,7 +242,7 @@ def test_an_empty_selection_is_no_mistake_where_it_may_be_empty(bucket: dict[str
 
 def test_without_free_capacity_nothing_is_listed() -> None:
     world = World()
-    world.data.broken = {"list"}
+    world.data.broken = {"list in/"}
     world.oscar.cluster = Cluster((Node("wn-1", Resources(100, GIB)),), Basis.REQUESTS)
     report = world.run()
     assert report.ending is Ending.NO_CAPACITY
@@ -491,7 +568,8 @@ def test_outcomes_are_known_to_the_progress_as_they_happen() -> None:
     seen: list[int] = []
 
     def answer(_service: Service, _job: str) -> Reply:
-        seen.append(len(world.progress.outcomes))
+        known = world.progress.outcomes.values()
+        seen.append(sum(outcome.state is State.INVOKED for outcome in known))
         return Reply(Verdict.ACCEPTED)
 
     world.oscar.answer = answer
@@ -500,9 +578,21 @@ def test_outcomes_are_known_to_the_progress_as_they_happen() -> None:
     assert seen[-1] > 0
 
 
+def test_a_request_that_is_not_answered_yet_is_uncertain_to_the_progress() -> None:
+    world, during = World(), []
+
+    def answer(_service: Service, _job: str) -> Reply:
+        during.append([each.state for each in world.progress.make_interrupted_report().outcomes])
+        return Reply(Verdict.ACCEPTED)
+
+    world.oscar.answer = answer
+    world.run()
+    assert during[0] == [State.UNCERTAIN, State.PENDING, State.PENDING]
+
+
 def test_an_error_of_the_storage_ends_the_run_and_the_progress_keeps_what_was_known() -> None:
     world = World()
-    world.data.broken = {"list"}
+    world.data.broken = {"list in/"}
     with pytest.raises(StorageError, match="could not list"):
         world.run()
     assert world.progress.capacity

@@ -20,13 +20,14 @@ from coordinator.batch import Clients
 from coordinator.cli import deploy as deploy_verb
 from coordinator.cli import plan as plan_verb
 from coordinator.cli import run as run_verb
-from coordinator.cli.main import main
+from coordinator.cli.main import interrupt_on_sigterm, main
 from coordinator.cli.output import start_log
 from coordinator.config.load import Config
 from coordinator.drive.submission import Clock
 from coordinator.model.access import ClusterAccess
 from coordinator.model.errors import BatchError, ClusterError, ConfigError, Ending, StorageError
-from coordinator.model.run import Report
+from coordinator.model.run import Reply, Report, State, Verdict
+from coordinator.model.service import Service
 from tests.unit.fakes import FakeBucket, FakeOscar
 from tests.unit.manager import manager
 
@@ -94,7 +95,9 @@ def test_a_report_that_cannot_be_published_is_a_warning_in_the_local_one(world: 
         ),
         pytest.param(ClusterError("no OSCAR"), Ending.UNAVAILABLE, "no OSCAR", id="cluster"),
         pytest.param(StorageError("no MinIO"), Ending.UNAVAILABLE, "no MinIO", id="storage"),
-        pytest.param(KeyboardInterrupt(), Ending.INTERRUPTED, "interrupted", id="Ctrl-C"),
+        pytest.param(
+            KeyboardInterrupt(), Ending.INTERRUPTED, "before anything was sent", id="Ctrl-C"
+        ),
         pytest.param(
             ZeroDivisionError("secret"),
             Ending.BROKEN,
@@ -124,23 +127,96 @@ def test_a_new_error_ends_a_run_as_it_says_itself(world: World) -> None:
     assert world.run().ending is Ending.NO_CAPACITY
 
 
-def test_an_interruption_while_the_report_is_published_keeps_the_outcomes(world: World) -> None:
-    def interrupt(key: str, content: bytes, content_type: str) -> None:
-        if "report" in key:
-            raise KeyboardInterrupt
-        FakeBucket.write(world.data, key, content, content_type)
-
-    world.data.write = interrupt  # type: ignore[method-assign]
-    report = world.run()
-    assert report.ending is Ending.INTERRUPTED
-    assert [outcome.state for outcome in report.outcomes] == ["invoked"]
-
-
 @pytest.fixture
 def _own_handler() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, lambda *_: None)
+    interrupt_on_sigterm()
     yield
     signal.signal(signal.SIGTERM, before)
+
+
+def kill_when_the_report_is_written(world: World, number: signal.Signals, times: int) -> None:
+    def write(key: str, content: bytes, content_type: str) -> None:
+        if "report.json" in key:
+            for _ in range(times):
+                os.kill(os.getpid(), number)
+        FakeBucket.write(world.data, key, content, content_type)
+
+    world.data.write = write  # type: ignore[method-assign]
+
+
+@pytest.mark.usefixtures("_own_handler")
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGTERM, 3), (signal.SIGINT, 1)])
+def test_a_signal_while_the_report_is_published_does_not_stop_that(
+    world: World, number: signal.Signals, times: int
+) -> None:
+    kill_when_the_report_is_written(world, number, times)
+    report = world.run()
+    assert (report.ending, report.warnings) == (Ending.SUBMITTED, ())
+    state = f".oscar-batch/{report.run_id}/"
+    assert {f"{state}report.json", f"{state}report.html"} <= set(world.data.objects)
+
+
+@pytest.mark.usefixtures("_own_handler")
+def test_a_second_ctrl_c_leaves_without_the_report_in_the_bucket(world: World) -> None:
+    kill_when_the_report_is_written(world, signal.SIGINT, 2)
+    report = world.run()
+    assert report.ending is Ending.SUBMITTED
+    assert report.warnings == ("the report is not in the bucket: its writing was interrupted",)
+
+
+@pytest.mark.usefixtures("_own_handler")
+def test_a_second_sigterm_while_invoking_leaves_what_is_known_in_the_bucket(world: World) -> None:
+    """The first one stops the submission, which waits for its answers; the second ends that."""
+    waiting, leave = threading.Event(), threading.Event()
+
+    class Watch(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "waiting for the answers" in record.getMessage():
+                waiting.set()
+
+    def answer(_service: Service, job: str) -> Reply:
+        if job.endswith("-1-1"):
+            return Reply(Verdict.ACCEPTED)
+        if job.endswith("-2-1"):
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert waiting.wait(20)
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert leave.wait(20)
+        return Reply(Verdict.ACCEPTED)
+
+    world.data.objects |= {f"in/{n}": b"x" for n in range(9)}
+    world.oscar.answer = answer
+    logger, watch = logging.getLogger("coordinator.drive.submission"), Watch()
+    logger.addHandler(watch)
+    try:
+        report = world.run(plan={"chunk_items": 1})
+    finally:
+        leave.set()
+        logger.removeHandler(watch)
+    states = [outcome.state for outcome in report.outcomes]
+    assert (report.ending, states[:2], states[-1]) == (
+        Ending.INTERRUPTED,
+        [State.INVOKED, State.UNCERTAIN],
+        State.PENDING,
+    )
+    written = json.loads(world.data.objects[f".oscar-batch/{report.run_id}/report.json"])
+    assert [chunk["state"] for chunk in written["chunks"]] == states
+    assert "unproven: chunk" in report.message
+
+
+def test_an_error_after_the_start_of_a_run_leaves_the_report_in_the_bucket_too(
+    world: World,
+) -> None:
+    report = world.run(bucket={"name": "data", "folder_prefix": "inn"})
+    assert report.ending is Ending.BAD_CONFIG
+    assert f".oscar-batch/{report.run_id}/report.json" in world.data.objects
+
+
+def test_a_run_that_is_refused_before_it_begins_writes_nothing(world: World) -> None:
+    world.oscar.error = ClusterError("no OSCAR")
+    world.run()
+    assert list(world.data.objects) == ["in/a"]
 
 
 @pytest.mark.usefixtures("_own_handler")

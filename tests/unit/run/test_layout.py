@@ -13,6 +13,7 @@ from coordinator.run.layout import (
     RunLayout,
     find_run_files,
     list_written,
+    make_batch_key,
     make_report_key,
 )
 from tests.unit import make
@@ -27,7 +28,17 @@ def test_the_keys_of_a_run() -> None:
         ".oscar-batch/r1/plan.json",
     )
     assert layout.cost("../x") == ".oscar-batch/costs/..%2Fx.json"
+    assert layout.active("k", 7) == ".oscar-batch/active/k/000007"
+    assert layout.copy("data", "in/index.txt").startswith(layout.copies)
+    assert len(layout.copy("data", "ä" * 512)) < 100
     assert make_report_key(Folder("b", "runs/"), "r1", "report.json") == "runs/r1/report.json"
+
+
+def test_a_batch_is_all_that_decides_what_is_processed_and_where_the_state_is() -> None:
+    first = make_batch_key("https://oscar", "target", PLACES.data, PLACES.state)
+    assert first == make_batch_key("https://oscar", "target", PLACES.data, PLACES.state)
+    assert first != make_batch_key("https://oscar", "target", PLACES.state, PLACES.data)
+    assert make_batch_key("a", "b") != make_batch_key("a\nb")
 
 
 def test_the_keys_of_the_protocol_have_leading_zeros_so_that_listings_are_in_order() -> None:

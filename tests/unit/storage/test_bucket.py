@@ -86,6 +86,25 @@ def test_minio_still_has_what_its_api_does_not_promise() -> None:
     ]
 
 
+def test_an_object_exists_or_not_and_a_refusal_is_an_error() -> None:
+    with s3_server() as s3:
+        s3.objects["in/a"] = b""
+        assert s3.bucket().exists("in/a")
+        assert not s3.bucket().exists("in/b")
+        s3.before = lambda method, key: 403
+        with pytest.raises(StorageError, match="could not look for data/in/a"):
+            s3.bucket().exists("in/a")
+
+
+def test_the_folders_of_a_bucket_are_listed_from_one_page() -> None:
+    prefixes = "".join(f"<CommonPrefixes><Prefix>{n}/</Prefix></CommonPrefixes>" for n in "ab")
+    page = body(["file"], "").replace(b"</ListBucketResult>", prefixes.encode())
+    with server(lambda query: (200, page + b"</ListBucketResult>")) as (url, seen):
+        access = StorageAccess(url, "key", "secret", region="us-east-1")
+        assert Bucket(access, "data").list_folders("") == ["a/", "b/"]
+    assert len(seen) == 1
+
+
 def test_requests_are_repeated_for_thirty_seconds() -> None:
     assert sum(DELAYS_S) >= 30
 
