@@ -12,7 +12,7 @@ COMPILE := --quiet --upgrade --strip-extras --generate-hashes --no-annotate --no
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-minio test-live record check examples lint minio oscar-cli bench-drop bench-index bench-plan image sbom requirements deploy clean
+.PHONY: help venv demo test coverage test-minio test-kit test-live record check examples lint minio oscar-cli bench-drop bench-index bench-plan image sbom requirements deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,10 @@ test-live: $(VENV)/.ready ## the main job on your cluster, see tests/live/README
 
 record: $(VENV)/.ready ## your cluster's answers for a bug report, secrets replaced: build/recording.json
 	$(BIN)/python -m tests.live.record build/recording.json
+
+test-kit: $(VENV)/.ready ## the worker kit under 200 kills and 1,000 races for claims
+	OSCAR_BATCH_KILLS=200 OSCAR_BATCH_RACES=1000 $(BIN)/python -m pytest --timeout 1800 \
+		tests/functional/test_kit_deaths.py tests/functional/test_kit_storage.py
 
 bench-index: $(VENV)/.ready ## the index beside other listers, on SeaweedFS and MinIO ($$MINIO_BINARY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements-dev.txt --editable '.[bench]'

@@ -1507,7 +1507,8 @@ class Judge:
     def is_alive(self, process: str, claim: str) -> bool:
         """For watchers, of whom one too many does no harm: one look is enough."""
         now = self.look(process, claim)
-        return not now.ended and now.server_time - now.modified <= self._timing.lost_after_s
+        limit = min(2 * self._timing.beat_s, self._timing.lost_after_s)
+        return not now.ended and now.server_time - now.modified <= limit
 
 
 class Worker:

@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from coordinator.cli.kit import find_worker, write_script
+from sandbox.handle import wait_until
 from tests.functional.shell_worker import Setting
 
 JOBS_FOLDER = "jobs"
@@ -86,7 +87,7 @@ class KitSetting(Setting):
         lane: int = 1,
         worker: str = "",
         python: str = sys.executable,
-        script: str | None = None,
+        prefix: Sequence[str] = (),
         **environment: str,
     ) -> Job:
         """An invocation as OSCAR starts it: the script of `oscar-batch kit` in a shell."""
@@ -98,10 +99,10 @@ class KitSetting(Setting):
         (folder / "bin" / "python3").symlink_to(python)
         body = {**self.body, "lane": lane, "worker": worker or f"0001-{number:05d}"}
         (folder / "invocation").write_text(json.dumps(body))
-        (folder / "script.sh").write_text(script or make_script(*options))
+        (folder / "script.sh").write_text(make_script(*options))
         with (folder / "log").open("w") as log:
             process = subprocess.Popen(
-                ["/bin/sh", str(folder / "script.sh")],
+                [*prefix, "/bin/sh", str(folder / "script.sh")],
                 env={
                     "PATH": f"{folder}/bin:{os.environ['PATH']}",
                     "HOME": str(folder),
@@ -158,6 +159,11 @@ class KitSetting(Setting):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         (self.root / "mnt" / self.bucket).mkdir(parents=True, exist_ok=True)
+
+    def wait_for(self, prefix: str) -> list[str]:
+        """The objects below a prefix of the run folder, as soon as there are any."""
+        found = lambda: self.list(self.state + prefix) or None  # noqa: E731
+        return wait_until(found, 60, lambda: f"nothing at {prefix}")
 
     def states(self) -> dict[int, str]:
         """Of every line its state; a failed one with its kind."""
