@@ -16,6 +16,8 @@ from examples.recordings import make_recordings
 from examples.texts import make_texts
 
 HERE = Path(__file__).resolve().parent
+TURBIDITY_IMAGE = f"oscar-batch/turbidity:0.1.0={HERE / 'turbidity'}:/opt/turbidity"
+"""For tests: the sandbox's `--image` option for the target in range mode."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,6 @@ BUILD = CHECKOUT / "build" / "demo"
 DEADLINE_S = 180.0
 BATCH = "oscar-batch"
 NODES = "3x2:4Gi"
-GRAYIFY_IMAGE = f"oscar-batch/grayify:0.1.0={CHECKOUT / 'examples/grayify'}:/opt/grayify"
 
 
 @dataclass(frozen=True, slots=True)

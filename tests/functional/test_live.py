@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.demo import GRAYIFY_IMAGE
+from examples.catalogue import TURBIDITY_IMAGE as TARGET_IMAGE
 from sandbox.handle import CHECKOUT, Sandbox, run_sandbox, wait_until
 from tests.functional.coordination import fill
 
@@ -25,7 +25,7 @@ OTHERS = "oblive-others"
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A cluster that holds a service and buckets already."""
-    arguments = ["--nodes", "3x2:4Gi", "--image", GRAYIFY_IMAGE]
+    arguments = ["--nodes", "3x2:4Gi", "--image", TARGET_IMAGE]
     with run_sandbox(tmp_path_factory.mktemp("live"), arguments) as found:
         output = {"storage_provider": "minio.default", "path": f"{OTHERS}/out"}
         found.deploy({"name": OTHERS, "image": "i", "script": "true", "output": [output]})
@@ -45,7 +45,7 @@ def start(box: Sandbox, *arguments: str, **environ: str) -> subprocess.Popen[str
         "MINIO_ACCESS_KEY": box.access_key,
         "MINIO_SECRET_KEY": box.secret_key,
         "COORDINATOR_IMAGE": "oscar-batch:0.1.0",
-        "GRAYIFY_IMAGE": GRAYIFY_IMAGE.partition("=")[0],
+        "TARGET_IMAGE": TARGET_IMAGE.partition("=")[0],
         **environ,
     }
     pipe = subprocess.PIPE
@@ -112,10 +112,10 @@ def test_nothing_is_written_without_a_yes(box: Sandbox, answer: str) -> None:
 
 
 def test_variables_that_are_not_set_are_named(box: Sandbox) -> None:
-    process = start(box, MINIO_URL="", GRAYIFY_IMAGE="")
+    process = start(box, MINIO_URL="", TARGET_IMAGE="")
     _, notes = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert "not set: MINIO_URL, GRAYIFY_IMAGE;" in notes
+    assert "not set: MINIO_URL, TARGET_IMAGE;" in notes
 
 
 def test_a_run_of_all_tests_says_where_the_live_checks_are(tmp_path: Path) -> None:

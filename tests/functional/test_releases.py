@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The main job on every release: both services deployed, a config submitted, every output there.
 
-The target is the example grayify, so the files are seen through the mount, odd names included.
+The target is the example turbidity in range mode, so the files are seen through the mount, odd
+names included.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from typing import Any
 import pytest
 import yaml
 
-from examples.demo import GRAYIFY_IMAGE
+from examples.catalogue import TURBIDITY_IMAGE as TARGET_IMAGE
 from sandbox.handle import CHECKOUT, Sandbox, run_sandbox
 from tests.functional.coordination import keys_of
 
-DATA, OUTPUTS = "observatory", "grayify-out"
+DATA, OUTPUTS = "observatory", "turbidity-out"
 PHOTO = (CHECKOUT / "examples/grayify/originals/chelsea.jpg").read_bytes()
 KEYS = [
     "input/plain.jpg",
@@ -69,11 +70,11 @@ def own_by_user(fdl: str, folder: Path) -> str:
 def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """The release with coordinator and target deployed; on v3.5 as a user's services."""
     profile = str(request.param)
-    arguments = ["--profile", profile, "--nodes", "3x2:4Gi", "--image", GRAYIFY_IMAGE]
+    arguments = ["--profile", profile, "--nodes", "3x2:4Gi", "--image", TARGET_IMAGE]
     with run_sandbox(tmp_path, arguments) as box:
         if not box.minio.bucket_exists(DATA):
             box.minio.make_bucket(DATA)
-        for fdl in ("fdl/coordinator.yaml", "examples/grayify/grayify.yaml"):
+        for fdl in ("fdl/coordinator.yaml", "examples/turbidity/turbidity.yaml"):
             run_command(box, "deploy", own_by_user(fdl, tmp_path) if profile == "v3.5" else fdl)
         yield box
 
@@ -83,20 +84,20 @@ def test_every_item_of_a_submitted_config_gets_its_output(cluster: Sandbox, tmp_
         cluster.minio.put_object(DATA, key, io.BytesIO(PHOTO), len(PHOTO))
     config = {
         "bucket": {"name": DATA, "folder_prefix": "input/"},
-        "service": {"name": "grayify"},
+        "service": {"name": "turbidity"},
     }
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config))
 
     report = json.loads(run_command(cluster, "submit", str(path), "--json"))
 
-    jobs = cluster.wait_until_ended("grayify", len(report["chunks"]))
+    jobs = cluster.wait_until_ended("turbidity", len(report["chunks"]))
     assert report["ending"] == "submitted"
     assert [skipped["key"] for skipped in report["skipped"]] == [UNFIT]
     assert any(text.startswith("3 of the keys contain control") for text in report["warnings"])
     lines = sum(chunk["end"] - chunk["start"] + 1 for chunk in report["chunks"])
     assert (report["counts"]["listed"], lines) == (len(KEYS) + 2, len(KEYS) + 1)
-    outputs = keys_of(cluster, OUTPUTS, "thumbs/")
-    assert sorted(outputs) == sorted(f"thumbs/{key}.gray.jpg" for key in KEYS)
-    logs = [cluster.read_log("grayify", job) for job in jobs]
+    outputs = keys_of(cluster, OUTPUTS, "values/")
+    assert sorted(outputs) == sorted(f"values/{key}.json" for key in KEYS)
+    logs = [cluster.read_log("turbidity", job) for job in jobs]
     assert sum(f"{CLOSED}: ValueError: the mount cannot open" in log for log in logs) == 1

@@ -16,7 +16,7 @@ import pytest
 
 from coordinator.cli.kit import write_shell_script
 from coordinator.cli.main import main
-from examples.grayify.grayify import name_in_mount
+from examples.turbidity.turbidity import name_in_mount
 from sandbox.handle import Sandbox, wait_until
 from tests.functional.conftest import Deploy
 from tests.functional.coordination import keys_of

@@ -179,10 +179,10 @@ def list_reports(site: Site) -> set[str]:
 def check_no_capacity(site: Site) -> Rows:
     name = site.made.name_service("big")
     fdl = write_fdl(
-        "examples/grayify/grayify.yaml",
+        "examples/turbidity/turbidity.yaml",
         site.folder,
         name=name,
-        image=site.cluster.grayify_image,
+        image=site.cluster.target_image,
         cpu="5000",
         mount={"storage_provider": "minio.default", "path": f"/{site.data}"},
         output=[],

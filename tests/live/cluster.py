@@ -34,7 +34,7 @@ VARIABLES = {
     "MINIO_ACCESS_KEY": "",
     "MINIO_SECRET_KEY": "",
     "COORDINATOR_IMAGE": "the image of `make image`, where the cluster can pull it",
-    "GRAYIFY_IMAGE": "the image of examples/grayify, likewise",
+    "TARGET_IMAGE": "the image of examples/turbidity, likewise",
 }
 PREFIX = "oblive-"
 
@@ -48,7 +48,7 @@ class LiveCluster(Sandbox):
     """The cluster; its requests are those that tests send to the sandbox."""
 
     coordinator_image: str = ""
-    grayify_image: str = ""
+    target_image: str = ""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> LiveCluster:
@@ -65,7 +65,7 @@ class LiveCluster(Sandbox):
             secret_key=environ["MINIO_SECRET_KEY"],
             pid=0,
             coordinator_image=environ["COORDINATOR_IMAGE"],
-            grayify_image=environ["GRAYIFY_IMAGE"],
+            target_image=environ["TARGET_IMAGE"],
         )
 
     @property

@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("file", type=Path)
     arguments = parser.parse_args()
     try:
-        images = {"COORDINATOR_IMAGE": "-", "GRAYIFY_IMAGE": "-"}
+        images = {"COORDINATOR_IMAGE": "-", "TARGET_IMAGE": "-"}
         cluster = LiveCluster.from_environment(images | dict(os.environ))
     except Missing as error:
         print(f"record: not set: {error}", file=sys.stderr)

@@ -64,9 +64,9 @@ class Site:
         return poll(lambda: self._count_outputs(keys), 60) or 0
 
     def _count_outputs(self, keys: list[str]) -> int:
-        found = self.cluster.minio.list_objects(self.outputs, prefix="thumbs/", recursive=True)
+        found = self.cluster.minio.list_objects(self.outputs, prefix="values/", recursive=True)
         names = {str(entry.object_name) for entry in found}
-        return sum(f"thumbs/{key}.gray.jpg" in names for key in keys)
+        return sum(f"values/{key}.json" in names for key in keys)
 
 
 def list_fdls(site: Site) -> list[Path]:
@@ -76,12 +76,12 @@ def list_fdls(site: Site) -> list[Path]:
         return [{"storage_provider": "minio.default", "path": path}]
 
     target = write_fdl(
-        "examples/grayify/grayify.yaml",
+        "examples/turbidity/turbidity.yaml",
         site.folder,
         name=site.target,
-        image=site.cluster.grayify_image,
+        image=site.cluster.target_image,
         mount=place(f"/{site.data}")[0],
-        output=place(f"{site.outputs}/thumbs"),
+        output=place(f"{site.outputs}/values"),
     )
     coordinator = write_fdl(
         "fdl/coordinator.yaml",
