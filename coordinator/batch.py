@@ -10,7 +10,7 @@ the index lines instead of writing them, and stops after the plan.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .config.load import Config
 from .drive import preflight
@@ -21,6 +21,7 @@ from .drive.payload import make_range_invocations
 from .drive.posting import make_post
 from .drive.progress import Progress
 from .drive.submission import Clock, Pace, Post, Steps, submit
+from .index.skip_done import locate_outputs
 from .model.cluster import Capacity
 from .model.errors import ConfigError
 from .model.items import Index
@@ -60,6 +61,8 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
         repeat_lost = clients.oscar.names_jobs()
         preflight.refuse_triggers(config.locations, service)
         decide_mode(config, service, progress)
+        selection = locate_outputs(config.selection, service, config.locations.data)
+        config = replace(config, selection=selection)
         begin(config, clients, layout, service, progress)
         progress.warn(*preflight.find_warnings(config.locations.data, service))
         progress.warn(*preflight.warn_unverified(config.storage, config.cluster))

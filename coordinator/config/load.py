@@ -82,7 +82,6 @@ def load_config(
     reader.problems += _find_folder_problems(locations)
     chunk_rules, cost, problems = read_planning(values)
     reader.problems += problems
-    reader.problems += _find_output_problems(values)
     reader.problems += find_template_problems(values["service.payload"])
     if reader.problems or storage is None or cluster is None:
         raise ConfigError(hide_secrets(each, reader.secrets) for each in reader.problems)
@@ -128,26 +127,24 @@ def _read_capacity_rules(values: Mapping[str, Any]) -> CapacityRules:
 
 
 def _read_selection(values: Mapping[str, Any], prefix: str) -> Selection:
-    asked = {name: values[f"bucket.skip_done.{name}"] for name in ("strip", "suffix")}
-    outputs = Outputs(prefix, normalize_prefix(values["bucket.skip_done.prefix"]), **asked)
     key, column = values["bucket.manifest"], values["bucket.manifest_column"]
     filters = [spec.name for spec in fields(Rules) if spec.name != "prefix"]
     return Selection(
         rules=Rules(prefix, **{name: values[f"bucket.{name}"] for name in filters}),
         recursive=values["bucket.recursive"],
         manifest=Manifest(key, column) if key else None,
-        skip_done=outputs if _is_given(values, "bucket.skip_done") else None,
+        skip_done=_read_outputs(values, prefix) if values["bucket.skip_done"] else None,
     )
+
+
+def _read_outputs(values: Mapping[str, Any], folder: str) -> Outputs:
+    asked = {name: values[f"bucket.skip_done.{name}"] for name in ("strip", "suffix", "bucket")}
+    prefix = normalize_prefix(values["bucket.skip_done.prefix"])
+    return Outputs(folder, prefix, **asked, of_service=not (prefix or asked["bucket"]))
 
 
 def _is_given(values: Mapping[str, Any], section: str) -> bool:
     return any(value for path, value in values.items() if path.startswith(f"{section}."))
-
-
-def _find_output_problems(values: Mapping[str, Any]) -> list[str]:
-    if _is_given(values, "bucket.skip_done") and not values["bucket.skip_done.prefix"]:
-        return ["bucket.skip_done.prefix: is missing (the folder of the outputs)"]
-    return []
 
 
 def _find_folder_problems(locations: Locations) -> list[str]:

@@ -37,9 +37,9 @@ def build_index(
     builder = IndexBuilder(rules)
     item_filter = ItemFilter(selection.rules, run_files)
     items = item_filter.select(_list_candidates(data, selection))
-    if selection.skip_done:
-        existing = data.list_objects(ListQuery(selection.skip_done.prefix))
-        items = DoneFilter(selection.skip_done, existing, builder.skip).drop_done(items)
+    if outputs := selection.skip_done:
+        existing = data.beside(outputs.bucket).list_objects(ListQuery(outputs.prefix))
+        items = DoneFilter(outputs, existing, builder.skip).drop_done(items)
     sha256 = write(builder.build_lines(items))
     return builder.index(item_filter.left_out, sha256=sha256)
 

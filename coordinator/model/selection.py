@@ -52,6 +52,10 @@ class Outputs:
     strip: str = ""
     """The ending of the item's key that the output does not have."""
     suffix: str = ""
+    bucket: str = ""
+    """Where the config names none: the data bucket."""
+    of_service: bool = False
+    """Whether they are in the output folder of the target service, which the config cannot know."""
 
     def key(self, item: bytes) -> bytes:
         """The key of an item's output."""

@@ -39,8 +39,17 @@ class Bucket:
     ) -> None:
         """Opens no connection. A failing request is repeated after each of the delays."""
         self.name = name
+        self._access, self._delays_s = access, delays_s
         self._sleep, self._tuning = sleep, tuning
         self._client = S3Client(access, name, delays_s=delays_s, sleep=sleep)
+
+    def beside(self, name: str) -> Bucket:
+        """Another bucket of the same server."""
+        if name == self.name:
+            return self
+        return Bucket(
+            self._access, name, delays_s=self._delays_s, sleep=self._sleep, tuning=self._tuning
+        )
 
     def list_objects(self, query: ListQuery) -> Iterator[ObjectColumns]:
         """All objects of a folder, in listing order, in batches."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,30 @@ def test_any_key_that_a_line_can_hold_is_in_the_index_exactly_once(
 
     assert ran.code == 0, ran.stderr
     assert sorted(lines(sandbox, bucket, ran.report)) == sorted(keys)
+
+
+@pytest.mark.parametrize("asked", ["the service's", "named"])
+def test_items_whose_output_is_in_another_bucket_are_left_out(
+    sandbox: Sandbox, recorder: str, tmp_path: Path, asked: str
+) -> None:
+    """As the example target has it, whose outputs are named after the whole key."""
+    bucket = f"{recorder}-data"
+    fill(sandbox, bucket, ["input/a.jpg", "input/b.jpg", "input/2024/c.jpg"])
+    outputs: dict[str, Any] = {"suffix": ".gray.jpg"}
+    if asked == "named":
+        outputs |= {"bucket": f"{recorder}-out", "prefix": "seen/input/"}
+        done = ["seen/input/a.jpg.gray.jpg", "seen/input/2024/c.jpg.gray.jpg"]
+    else:
+        done = ["seen/a.jpg.gray.jpg", "seen/2024/c.jpg.gray.jpg"]
+    for key in done:
+        sandbox.minio.put_object(f"{recorder}-out", key, io.BytesIO(b"x"), 1)
+    chosen = {"name": bucket, "folder_prefix": "input/", "skip_done": outputs}
+
+    ran = coordinate("run", config_for(sandbox, recorder, bucket, bucket=chosen), tmp_path)
+
+    assert ran.code == 0, ran.stderr
+    assert lines(sandbox, bucket, ran.report) == ["input/b.jpg"]
+    assert ran.report["counts"]["skipped"] == 2
 
 
 def test_a_key_with_a_line_break_is_skipped_with_its_reason(

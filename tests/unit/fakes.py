@@ -30,6 +30,10 @@ class FakeBucket(Bucket):
         self.broken: set[str] = set()
         self.times: dict[str, str] = {}
         """When objects were written, where a test cares for that."""
+        self.others: dict[str, FakeBucket] = {}
+
+    def beside(self, name: str) -> FakeBucket:
+        return self if name == self.name else self.others[name]
 
     def list_objects(self, query: ListQuery) -> Iterator[ObjectColumns]:
         self._check("list")

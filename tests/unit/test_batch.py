@@ -262,6 +262,20 @@ def test_items_that_have_their_output_are_skipped_if_the_config_says_so() -> Non
     assert report.count_items()["skipped"] == 2
 
 
+def test_outputs_may_be_where_the_service_puts_them() -> None:
+    world = World(ITEMS, service=replace(TARGET, outputs=(Folder("results", "grey/"),)))
+    world.data.others["results"] = FakeBucket(
+        "results", {"grey/a": b"", "b": b"", "grey/in/c": b""}
+    )
+    world.run(bucket={"skip_done": True})
+    assert world.index == [key for key in sorted(ITEMS) if key != "in/a"]
+
+
+def test_outputs_in_no_folder_of_the_service_end_the_run() -> None:
+    with pytest.raises(ConfigError, match="no output folders; name the bucket"):
+        World(ITEMS, service=replace(TARGET, outputs=())).run(bucket={"skip_done": True})
+
+
 def test_a_manifest_replaces_the_listing() -> None:
     world = World({**ITEMS, "lists/wanted.txt": b"in/h\nin/b\n"})
     world.run(bucket={"manifest": "lists/wanted.txt"})

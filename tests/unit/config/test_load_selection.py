@@ -46,6 +46,22 @@ def test_skip_done() -> None:
     assert found.selection.skip_done == Outputs("in/", "out/", ".jpg", ".json")
 
 
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (True, Outputs("in/", "", of_service=True)),
+        ({}, Outputs("in/", "", of_service=True)),
+        ({"suffix": ".json"}, Outputs("in/", "", "", ".json", of_service=True)),
+        ({"bucket": "results"}, Outputs("in/", "", bucket="results")),
+        ({"bucket": "results", "prefix": "/a/"}, Outputs("in/", "a/", bucket="results")),
+        (False, None),
+        (None, None),
+    ],
+)
+def test_where_the_outputs_are(asked: object, expected: Outputs | None) -> None:
+    assert config(bucket=bucket(skip_done=asked)).selection.skip_done == expected
+
+
 def test_by_default_everything_below_is_listed_and_nothing_is_done() -> None:
     found = config()
     assert (found.selection.recursive, found.selection.manifest, found.selection.skip_done) == (
@@ -65,7 +81,8 @@ def test_by_default_everything_below_is_listed_and_nothing_is_done() -> None:
         ({"min_size": True}, "bucket.min_size: must be a number of bytes"),
         ({"modified_after": "yesterday"}, "bucket.modified_after: must be a time such as"),
         ({"recursive": "no"}, "bucket.recursive: must be true or false"),
-        ({"skip_done": {"suffix": ".json"}}, "bucket.skip_done.prefix: is missing"),
+        ({"skip_done": [1]}, "bucket.skip_done: must be true, or an object with bucket, prefix"),
+        ({"skip_done": {"bucket": "a/b"}}, "bucket.skip_done.bucket: must be the bucket alone"),
     ],
 )
 def test_problems(keys: dict[str, Any], said: str) -> None:

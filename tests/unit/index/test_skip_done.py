@@ -10,9 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.index.skip_done import PIECES, DoneFilter, KeySet, _choose_piece
+from coordinator.index.skip_done import (
+    PIECES,
+    DoneFilter,
+    KeySet,
+    _choose_piece,
+    locate_outputs,
+)
+from coordinator.model.errors import ConfigError
 from coordinator.model.object_columns import ObjectColumns
-from coordinator.model.selection import Outputs
+from coordinator.model.selection import Outputs, Selection
+from coordinator.model.service import Folder
+from tests.unit import make
 
 KEYS = st.lists(st.binary(min_size=1, max_size=8), unique=True)
 
@@ -65,3 +74,46 @@ def test_the_piece_has_bits_that_the_stored_hash_does_not() -> None:
     )
     assert same < 100
     assert len({_choose_piece(key) for key in keys}) > PIECES / 2
+
+
+DATA = Folder("data", "in/")
+RESULTS = Folder("results", "out/")
+
+
+@pytest.mark.parametrize(
+    ("given", "located"),
+    [
+        (Outputs("in/", "x/"), Outputs("in/", "x/", bucket="data")),
+        (Outputs("in/", "x/", bucket="b"), Outputs("in/", "x/", bucket="b")),
+        (Outputs("in/", "", of_service=True), Outputs("in/", "out/", bucket="results")),
+        (Outputs("in/", "in/", suffix=".x"), Outputs("in/", "in/", suffix=".x", bucket="data")),
+    ],
+    ids=["the data bucket", "its own", "the service's", "beside the items"],
+)
+def test_the_place_of_the_outputs(given: Outputs, located: Outputs) -> None:
+    service = make.service(outputs=(RESULTS,))
+    assert locate_outputs(Selection(skip_done=given), service, DATA).skip_done == located
+
+
+@pytest.mark.parametrize("outputs", [(), (RESULTS, Folder("more", ""))], ids=len)
+def test_outputs_of_a_service_that_has_not_one_folder_for_them(outputs: tuple[Folder, ...]) -> None:
+    asked = Selection(skip_done=Outputs("in/", "", of_service=True))
+    with pytest.raises(ConfigError, match="name the bucket and the prefix"):
+        locate_outputs(asked, make.service(outputs=outputs), DATA)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Outputs("in/", "in/"),
+        Outputs("in/", "in/", ".jpg", ".jpg"),
+        Outputs("in/", "", of_service=True),
+    ],
+)
+def test_an_item_is_not_taken_for_its_own_output(asked: Outputs) -> None:
+    with pytest.raises(ConfigError, match="would make every item its own output"):
+        locate_outputs(Selection(skip_done=asked), make.service(outputs=(DATA,)), DATA)
+
+
+def test_without_skip_done_there_is_nothing_to_locate() -> None:
+    assert locate_outputs(Selection(), make.service(), DATA) == Selection()
