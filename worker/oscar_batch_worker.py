@@ -283,163 +283,88 @@ def fill_placeholders(arguments: Sequence[str], values: Mapping[str, str]) -> li
 # ---- 2 The service's definition: YAML as Go writes it ---------------------------------------
 
 
-class _Line(NamedTuple):
+class Row(NamedTuple):
+    """A line of the definition."""
+
     number: int
     indent: int
     text: str
 
-
-def read_yaml(text: str) -> Any:
-    """Block mappings, sequences and scalars; raises WorkerError that names the line."""
-    return _YamlReader(text).read()
+    def refuse(self, problem: str) -> WorkerError:
+        return WorkerError(f"function_config.yaml, line {self.number}: {self.text!r} {problem}")
 
 
-class _YamlReader:
-    _KEY = re.compile(
-        r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'#\[\]{}&*!|>%@`,][^#]*?)\s*:(?:\s+|$)"""
-    )
+def read_yaml(text: str, wanted: Sequence[str]) -> dict[str, Any]:
+    """The wanted sections of a block mapping. Raises WorkerError, which names the line.
 
-    def __init__(self, text: str) -> None:
-        self._raw = text.splitlines()
-        self._next = 0
+    Nothing else is looked at: a service's variables hold whatever their user wrote, and some
+    releases of the library that OSCAR writes them with do not quote it rightly.
+    """
+    rows: deque[Row] = deque()
+    keep = False
+    for number, raw in enumerate(text.splitlines(), 1):
+        if raw[:1] not in ("", " ", "-", "#"):
+            keep = raw.partition(":")[0] in wanted
+        body = raw.strip()
+        if keep and body and not body.startswith("#"):
+            rows.append(Row(number, len(raw) - len(raw.lstrip()), body))
+    found = _read_node(rows) if rows else {}
+    return found if isinstance(found, dict) else {}
 
-    def read(self) -> Any:
-        found = self._read_node(0)
-        line = self._peek()
-        if line is not None:
-            raise self._refuse(line, "is not expected here")
+
+def _read_node(rows: deque[Row]) -> Any:
+    """The mapping, sequence or scalar that the first row begins; its rows are taken."""
+    first = rows[0]
+    if first.text == "-" or first.text.startswith("- "):
+        found = []
+        while rows and rows[0].indent == first.indent and rows[0].text[:2] in ("-", "- "):
+            row = rows.popleft()
+            rest = row.text[1:].lstrip()
+            if rest:
+                rows.appendleft(Row(row.number, row.indent + len(row.text) - len(rest), rest))
+            deeper = bool(rows) and rows[0].indent > first.indent
+            found.append(_read_node(rows) if deeper else None)
         return found
-
-    def _refuse(self, line: _Line, problem: str) -> WorkerError:
-        return WorkerError(f"function_config.yaml, line {line.number}: {line.text!r} {problem}")
-
-    def _peek(self) -> _Line | None:
-        while self._next < len(self._raw):
-            raw = self._raw[self._next]
-            text = raw.strip(" ")
-            if text and not text.startswith("#") and raw != "---":
-                return _Line(self._next + 1, len(raw) - len(raw.lstrip(" ")), text)
-            self._next += 1
-        return None
-
-    def _read_node(self, indent: int) -> Any:
-        line = self._peek()
-        if line is None or line.indent < indent:
-            return None
-        if line.text == "-" or line.text.startswith("- "):
-            return self._read_sequence(line.indent)
-        if self._KEY.match(line.text):
-            return self._read_mapping(line.indent)
-        self._next += 1
-        return self._read_scalar(line, line.text, line.indent)
-
-    def _read_sequence(self, indent: int) -> list[Any]:
-        found: list[Any] = []
-        while True:
-            line = self._peek()
-            if line is None or line.indent != indent or not (line.text + " ").startswith("- "):
-                return found
-            # The dash becomes a blank: what follows it is a node of a deeper indent.
-            self._raw[self._next] = " " * (indent + 1) + self._raw[self._next][indent + 1 :]
-            found.append(self._read_node(indent + 1))
-
-    def _read_mapping(self, indent: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        while True:
-            line = self._peek()
-            if line is None or line.indent < indent or line.text.startswith("- "):
-                return found
-            match = self._KEY.match(line.text)
-            if line.indent > indent or match is None:
-                raise self._refuse(line, "is not a key of the mapping above it")
-            self._next += 1
-            key = str(self._parse_inline(line, match.group(1)))
-            rest = line.text[match.end() :]
-            found[key] = self._read_value(line, rest, indent)
-
-    def _read_value(self, line: _Line, rest: str, indent: int) -> Any:
-        if not rest or rest.startswith("#"):
-            below = self._peek()
-            same = below is not None and below.indent == indent
-            dashed = same and below is not None and (below.text + " ").startswith("- ")
-            return self._read_node(indent if dashed else indent + 1)
-        return self._read_scalar(line, rest, indent + 1)
-
-    def _read_scalar(self, line: _Line, text: str, indent: int) -> Any:
-        if text[0] in "|>":
-            return self._read_block(line, text, indent)
-        # A scalar goes on in deeper lines; in quotes until the quote is closed.
-        quote_mark = text[0] if text[0] in "\"'" else ""
-        while self._next < len(self._raw):
-            raw = self._raw[self._next]
-            if quote_mark:
-                if _is_closed(text, quote_mark):
-                    break
-            elif not raw.strip() or len(raw) - len(raw.lstrip(" ")) < indent:
-                break
-            text = text[:-1] + raw.lstrip() if text.endswith("\\") else f"{text} {raw.strip()}"
-            self._next += 1
-        return self._parse_inline(line, text)
-
-    def _read_block(self, line: _Line, text: str, indent: int) -> str:
-        style = re.fullmatch(r"([|>])([1-9]?)([+-]?)([1-9]?)", text.split(" #")[0].strip())
-        if style is None:
-            raise self._refuse(line, "starts no block that this reader knows")
-        lines: list[str] = []
-        depth = 0
-        while self._next < len(self._raw):
-            raw = self._raw[self._next]
-            own = len(raw) - len(raw.lstrip(" "))
-            if raw.strip() and not depth:
-                depth = indent - 1 + int(style.group(2) or style.group(4) or 0) or own
-                depth = own if not (style.group(2) or style.group(4)) else depth
-            if raw.strip() and own < max(depth, indent):
-                break
-            lines.append(raw[depth:] if depth else "")
-            self._next += 1
-        joined = ("\n" if style.group(1) == "|" else " ").join(lines).rstrip("\n ")
-        return joined if style.group(3) == "-" else joined + "\n"
-
-    def _parse_inline(self, line: _Line, text: str) -> Any:
-        text = text.strip()
-        if text.startswith('"'):
-            return self._parse_double(line, text)
-        if text.startswith("'"):
-            match = re.fullmatch(r"'((?:[^']|'')*)'(?:\s+#.*)?", text)
-            if match is None:
-                raise self._refuse(line, "is not a quoted string")
-            return match.group(1).replace("''", "'")
-        text = re.split(r"\s#", text)[0].rstrip()
-        simple: dict[str, Any] = {"[]": [], "{}": {}, "null": None, "~": None, "": None}
-        simple.update({"true": True, "false": False})
-        if text in simple:
-            return simple[text]
-        if re.fullmatch(r"[-+]?\d+", text):
-            return int(text)
-        if text[0] in "[{&*!|>%@`":
-            raise self._refuse(line, "is of a form of YAML that this reader does not know")
-        return text
-
-    def _parse_double(self, line: _Line, text: str) -> str:
-        match = re.fullmatch(r'"((?:[^"\\]|\\.)*)"(?:\s+#.*)?', text)
-        if match is None:
-            raise self._refuse(line, "is not a quoted string")
-        known = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "a": "\a", "b": "\b", "f": "\f"}
-        known.update(
-            {"v": "\v", "e": "\x1b", "N": "\x85", "_": "\xa0", "L": "\u2028", "P": "\u2029"}
+    if not _KEY.match(first.text):
+        return _read_scalar(rows.popleft(), first.text)
+    mapping: dict[str, Any] = {}
+    while rows and rows[0].indent >= first.indent and rows[0].text[:2] not in ("-", "- "):
+        row = rows.popleft()
+        match = _KEY.match(row.text)
+        if match is None or row.indent > first.indent:
+            raise row.refuse("is of a form of YAML that this reader does not know")
+        rest = row.text[match.end() :]
+        below = bool(rows) and (
+            rows[0].indent > row.indent
+            or (rows[0].indent == row.indent and rows[0].text[:2] in ("-", "- "))
         )
-
-        def unescape(found: re.Match[str]) -> str:
-            code = found.group(1)
-            return chr(int(code[1:], 16)) if len(code) > 1 else known.get(code, code)
-
-        pattern = r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)"
-        return re.sub(pattern, unescape, match.group(1))
+        key = str(_read_scalar(row, match.group(1)))
+        mapping[key] = _read_node(rows) if below and not rest else _read_scalar(row, rest)
+    return mapping
 
 
-def _is_closed(text: str, mark: str) -> bool:
-    body = r"(?:[^\"\\]|\\.)*" if mark == '"' else r"(?:[^']|'')*"
-    return re.fullmatch(f"{mark}{body}{mark}(?:\\s+#.*)?", text) is not None
+_KEY = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'#[\]{}&*!|>%@`,][^#]*?):(?:\s+|$)""")
+_CONSTANTS: dict[str, Any] = {"true": True, "false": False, "[]": (), "{}": {}, "null": None}
+
+
+def _read_scalar(row: Row, text: str) -> Any:
+    """Numbers stay text: an access key may look like one."""
+    if text[:1] in ('"', "'"):
+        try:
+            return json.loads(text) if text[0] == '"' else _unquote(text)
+        except ValueError:
+            raise row.refuse("is not a string in quotes on one line") from None
+    text = text.partition(" #")[0].rstrip()
+    if text[:1] in tuple("[{&*!|>%@`") and text not in _CONSTANTS:
+        raise row.refuse("is of a form of YAML that this reader does not know")
+    return _CONSTANTS.get(text, text or None)
+
+
+def _unquote(text: str) -> str:
+    match = re.fullmatch(r"'((?:[^']|'')*)'", text)
+    if match is None:
+        raise ValueError(text)
+    return match.group(1).replace("''", "'")
 
 
 class Access(NamedTuple):
@@ -478,9 +403,8 @@ class Definition(NamedTuple):
     mount: str  # bucket or bucket/folder, without slashes around; "" without a mount
 
 
-def read_definition(config: Any, keys: tuple[str, str] | None) -> Definition:
+def read_definition(config: Mapping[str, Any], keys: tuple[str, str] | None) -> Definition:
     """The definition from function_config.yaml; `keys` are those of minio.default."""
-    config = config if isinstance(config, dict) else {}
     providers = {}
     for kind in ("minio", "s3"):
         for name, raw in ((config.get("storage_providers") or {}).get(kind) or {}).items():
@@ -2038,7 +1962,11 @@ def _load_definition(root: str) -> Definition:
     keys = [
         (secrets / name).read_text("utf-8").strip() for name in names if (secrets / name).exists()
     ]
-    return read_definition(read_yaml(config), (keys[0], keys[1]) if len(keys) == 2 else None)
+    sections = read_yaml(config, ("storage_providers", "output", "mount"))
+    try:
+        return read_definition(sections, (keys[0], keys[1]) if len(keys) == 2 else None)
+    except (AttributeError, TypeError) as error:
+        raise WorkerError(f"function_config.yaml has an unknown shape: {error}") from error
 
 
 def items() -> Iterator[Item]:
