@@ -130,7 +130,7 @@ def _make_oscar_d(snapshot: Snapshot) -> dict[str, Any]:
 
 def _count_pods(phases: Mapping[Phase, int]) -> dict[str, Any]:
     states = {phase.value: phases.get(phase, 0) for phase in Phase if not phase.podless}
-    return {"total": sum(states.values()), "states": {**states, "Unknown": 0}}
+    return {"total": sum(states.values()), "states": dict(sorted({**states, "Unknown": 0}.items()))}
 
 
 def _make_nested(snapshot: Snapshot, shape: str) -> dict[str, Any]:

@@ -60,6 +60,13 @@ def send(descriptor: int, channel: int) -> None:
         sock.sendmsg([b"\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
 
 
+def drop_locale() -> None:
+    """Python sets LC_CTYPE if there is no locale; programs of a job must not see that."""
+    with open("/proc/self/environ", "rb") as given:
+        if b"LC_CTYPE=" not in given.read():
+            os.environ.pop("LC_CTYPE", None)
+
+
 def main(argv: list[str]) -> int:
     words, options = [], {}
     rest = iter(argv)

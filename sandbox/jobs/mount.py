@@ -57,6 +57,7 @@ def is_mounted(directory: Path) -> bool:
 
 def run(command: list[str]) -> int:
     """Run the command in a process group of its own, and kill what is left of it at the end."""
+    fusermount.drop_locale()
     process = subprocess.Popen(
         command, cwd=WORKDIR, start_new_session=True, stdin=subprocess.DEVNULL
     )

@@ -41,7 +41,7 @@ PROVIDERS = Path("/var/run/secrets/providers")
 # The container's memory limit in bytes.
 MEMORY = Path("/sys/fs/cgroup/memory.max")
 BLOCK = 1 << 16
-# The last line of the original, which PyInstaller has packed, when an exception ends it.
+# What PyInstaller, which packs the original, writes when an exception ends it.
 FAILED = "[PYI-{pid}:ERROR] Failed to execute script 'supervisor' due to unhandled exception!"
 STORAGE_SOURCES = ("aws:s3", "minio:s3", "OneTrigger")
 
@@ -61,6 +61,8 @@ class Event:
 
     content: bytes
     stored: StoredObject | None = None
+    problem: str = ""
+    """Why the content cannot be saved; the original notices that only when it saves it."""
 
 
 def parse_event(text: str) -> Event:
@@ -68,7 +70,7 @@ def parse_event(text: str) -> Event:
     try:
         event = json.loads(text)
     except ValueError:
-        return Event(base64.b64decode(text))
+        return _decode(text)
     # On a string these are substring tests, on a number type errors: as in the original.
     if "httpMethod" in event:
         for name, value in (event.get("queryStringParameters") or {}).items():
@@ -78,10 +80,17 @@ def parse_event(text: str) -> Event:
         log.info("Delegated event found.")
         return _find_delegated(event)
     if isinstance(event, str):
-        return Event(base64.b64decode(text))
+        return _decode(text)
     if not isinstance(event, dict):
-        raise TypeError(f"an event cannot be a {type(event).__name__}")
+        return Event(b"", problem=f"the JSON object must be str, not {type(event).__name__}")
     return _read_record(event)
+
+
+def _decode(text: str) -> Event:
+    try:
+        return Event(base64.b64decode(text))
+    except ValueError as error:
+        return Event(b"", problem=str(error))
 
 
 def _find_delegated(event: Any) -> Event:
@@ -128,6 +137,8 @@ def stage_in(event: Event, config: Mapping[str, Any], directory: Path) -> None:
             stored.key, stored.bucket, path,
         )  # fmt: skip
     else:
+        if event.problem:
+            raise ValueError(event.problem)
         path = directory / f"event-file-{uuid.uuid4()}"
         path.write_bytes(event.content)
     os.environ["INPUT_FILE_PATH"] = str(path)
@@ -137,7 +148,7 @@ def stage_in(event: Event, config: Mapping[str, Any], directory: Path) -> None:
 def _copy(client: "Minio", stored: StoredObject, file: io.BufferedWriter) -> None:
     response = client.get_object(stored.bucket, stored.key)
     try:
-        for block in response.stream(1 << 16):
+        for block in response.stream(BLOCK):
             file.write(block)
     finally:
         response.close()
@@ -157,10 +168,12 @@ def run_script(directory: Path, output: IO[bytes], *, live: bool) -> None:
     log.info("Script file found in '%s'", script)
     if live:
         log.debug("CONTAINER OUTPUT:\n ")
+    if b"LC_CTYPE=" not in Path("/proc/self/environ").read_bytes():
+        os.environ.pop("LC_CTYPE", None)  # Python sets it if there is no locale
     process = subprocess.Popen(
         ["/bin/sh", str(script)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    assert process.stdout is not None  # noqa: S101 - for mypy; PIPE was asked for
+    assert process.stdout is not None  # noqa: S101 - for mypy
     limit = int(MEMORY.read_text()) if MEMORY.exists() else sys.maxsize
     while block := process.stdout.readline(BLOCK) if live else process.stdout.read(BLOCK):
         output.write(block)
@@ -215,8 +228,7 @@ def connect(config: Mapping[str, Any], provider: str) -> "Minio | None":
         secret_key = (mounted / "secretKey").read_text()
     elif name in ("", "default"):
         return None
-    # This takes 0.25 s, which a job without storage need not wait.
-    from minio import Minio  # noqa: PLC0415
+    from minio import Minio  # noqa: PLC0415 - 0.25 s, which only jobs with storage take
 
     url = urlsplit(entry["endpoint"])
     return Minio(
@@ -253,10 +265,6 @@ def respond(event: Event, output: IO[bytes], directory: Path) -> None:
     print(flush=True)
 
 
-def _read_user() -> str:
-    return (PROVIDERS / "minio.default/accessKey").read_text()
-
-
 def main() -> int:
     config = yaml.load(CONFIG.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     level = os.environ.get("LOG_LEVEL") or config.get("log_level") or "INFO"
@@ -273,8 +281,8 @@ def main() -> int:
         try:
             event = parse_event(text)
             log.info("Reading storage configuration")
-            if (PROVIDERS / "minio.default").is_dir():
-                log.info("Using MinIO credentials for user: '%s'", _read_user())
+            if (user := PROVIDERS / "minio.default/accessKey").exists():
+                log.info("Using MinIO credentials for user: '%s'", user.read_text())
             log.info("SUPERVISOR: Initializing Binary supervisor")
             stage_in(event, config, Path(inputs))
             run_script(Path(inputs), output, live=level == "DEBUG")

@@ -2,11 +2,13 @@
 """What the supervisor takes an event for, and which outputs it uploads."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox.jobs.supervisor import Event, StoredObject, is_wanted, parse_event
+from sandbox.jobs.supervisor import Event, StoredObject, is_wanted, parse_event, stage_in
 
 
 def record(source: str = "minio:s3") -> dict[str, Any]:
@@ -51,9 +53,7 @@ def test_a_delegated_storage_event() -> None:
         "1234",
         "null",
         "true",
-        "[1]",
         '"an event"',
-        "abc",
         '{"event":1}',
         '{"event":[1]}',
         '{"Records":[1]}',
@@ -64,6 +64,17 @@ def test_a_delegated_storage_event() -> None:
 def test_an_event_of_a_wrong_form_ends_the_supervisor(event: str) -> None:
     with pytest.raises((TypeError, KeyError, AttributeError, ValueError)):
         parse_event(event)
+
+
+@pytest.mark.parametrize("event", ["[1]", "abc", '{"a":"\n"}', '{"event":"x"}'])
+def test_an_event_that_cannot_be_saved_ends_the_supervisor_later(
+    event: str, tmp_path: Path
+) -> None:
+    found = parse_event(event)
+    stage_in(found, {"file_stage_in": True}, tmp_path)
+    with pytest.raises(ValueError, match=re.escape(found.problem)):
+        stage_in(found, {}, tmp_path)
+    assert found.problem
 
 
 @pytest.mark.parametrize(
