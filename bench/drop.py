@@ -22,7 +22,8 @@ from pathlib import Path
 
 from sandbox.handle import CHECKOUT, Sandbox, run_sandbox, wait_until
 
-TARGET = {
+TARGET: dict[str, object] = {
+    "environment": {"variables": {"OSCAR_BATCH_DATA": "data"}},
     "name": "target",
     "image": "i",
     "script": "# oscar-batch worker 1\ntrue",

@@ -23,7 +23,7 @@ from .drive.progress import Progress
 from .drive.submission import Clock, Pace, Post, Steps, submit
 from .index.skip_done import locate_outputs
 from .model.cluster import Capacity
-from .model.errors import ConfigError
+from .model.errors import ClusterError, ConfigError
 from .model.items import Index
 from .model.run import Invocation, Outcome, Plan, Report, Sent, State
 from .model.service import Service
@@ -59,10 +59,9 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
     with progress.stage("service"):
         service = clients.oscar.read_service(config.service)
         repeat_lost = clients.oscar.names_jobs()
-        preflight.refuse_triggers(config.locations, service)
-        decide_mode(config, service, progress)
         selection = locate_outputs(config.selection, service, config.locations.data)
         config = replace(config, selection=selection)
+        check(config, clients, layout, service, progress)
         begin(config, clients, layout, service, progress)
         progress.warn(*preflight.find_warnings(config.locations.data, service))
         progress.warn(*preflight.warn_unverified(config.storage, config.cluster))
@@ -92,6 +91,24 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
         post = make_post(clients.oscar, service)
         outcomes = invoke(clients, post, invocations, progress, repeat_lost=repeat_lost)
     return progress.make_report(*end_with_outcomes(plan, outcomes))
+
+
+def check(
+    config: Config, clients: Clients, layout: RunLayout, service: Service, progress: Progress
+) -> None:
+    """Raises ConfigError if the run may not start, before anything is written."""
+    places = config.locations
+    preflight.refuse_coordinator(places, service)
+    outputs = config.selection.skip_done
+    preflight.refuse_buckets(places, outputs, service, config.allowed_buckets)
+    try:
+        triggers = clients.oscar.read_triggers()
+    except ClusterError as error:
+        triggers = ()
+        known = "the input folders of the target and of this coordinator are checked"
+        progress.warn(f"{error}; only {known}: if the run writes into another's, it starts jobs")
+    preflight.refuse_triggers(places, service, triggers, layout.run_id)
+    decide_mode(config, service, progress)
 
 
 def decide_mode(config: Config, service: Service, progress: Progress) -> None:

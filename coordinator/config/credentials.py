@@ -19,6 +19,7 @@ from ..model.service import Folder
 from .offers import (
     find_ca_problem,
     parse_folders,
+    read_allowed_buckets,
     read_embedded_clusters,
     read_environment_cluster,
     read_environment_storage,
@@ -37,6 +38,8 @@ class Platform:
     clusters: tuple[ClusterAccess, ...] = ()
     own_inputs: tuple[Folder, ...] = ()
     own_outputs: tuple[Folder, ...] = ()
+    allowed_buckets: tuple[str, ...] | None = None
+    """Globs of the deployer; None outside of a service, where the credentials are the user's."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], root: Path = Path("/")) -> Platform:
@@ -47,6 +50,7 @@ class Platform:
             clusters=(*read_environment_cluster(environ), *read_embedded_clusters(function)),
             own_inputs=parse_folders(function.get("input")),
             own_outputs=parse_folders(function.get("output")),
+            allowed_buckets=read_allowed_buckets(environ, root),
         )
 
     @property

@@ -43,6 +43,8 @@ class Config:
     dry_run: bool = False
     run_id: str = ""
     """Set by `submit`; if empty, the run makes its own."""
+    allowed_buckets: tuple[str, ...] | None = None
+    """The globs of the deployer for buckets; None if the credentials for them are the user's."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -98,6 +100,7 @@ def load_config(
         cost=cost,
         dry_run=values["run.dry_run"],
         run_id=values["run.id"],
+        allowed_buckets=None if values["MinIO.access_key"] else platform.allowed_buckets,
     )
 
 

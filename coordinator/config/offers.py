@@ -26,6 +26,17 @@ def parse_folders(raw: object) -> tuple[Folder, ...]:
     return tuple(Folder.parse(str(entry["path"])) for entry in entries if entry.get("path"))
 
 
+def read_allowed_buckets(environ: Mapping[str, str], root: Path) -> tuple[str, ...] | None:
+    """The buckets that a dropped config may use with the service's credentials, as globs.
+
+    None outside of a service: there nobody else drops configs.
+    """
+    if not (root / FUNCTION_CONFIG).exists():
+        return None
+    globs = environ.get("OSCAR_BATCH_BUCKETS", "").split(",")
+    return tuple(glob.strip() for glob in globs if glob.strip())
+
+
 def read_environment_storage(environ: Mapping[str, str]) -> tuple[StorageAccess, ...]:
     given = _read_variables(environ, "MINIO", ("URL", "ACCESS_KEY", "SECRET_KEY", "REGION"))
     if not (given["URL"] and given["ACCESS_KEY"] and given["SECRET_KEY"]):

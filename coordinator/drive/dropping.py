@@ -91,13 +91,15 @@ def drop_until_begun(drop: Drop, patience_s: float, wait: Wait) -> int:
 def follow_run(drop: Drop, say: Callable[[str], None], wait: Wait) -> Report:
     """Waits for the end of a run and returns its report; says each step. Raises ClusterError."""
     say(f"run {drop.layout.run_id} has begun")
-    plan = None
-    while (report := drop.read_report()) is None:
+    plan = report = None
+    while report is None:
+        # In this order, because a report is written after its plan.
+        report = drop.read_report()
         if plan is None and (plan := drop.read_plan()) is not None:
             index, chunks = plan.get("index") or {}, plan.get("chunks") or []
             say(f"planned: {index.get('items')} items in {len(chunks)} chunks")
-        wait(LOOK_S)
-    plan = plan or drop.read_plan()
+        if report is None:
+            wait(LOOK_S)
     try:
         return read_report(report, read_plan(plan) if plan else None)
     except BadDocument as error:

@@ -8,12 +8,14 @@ written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 
 from ..model.access import ClusterAccess, StorageAccess
 from ..model.errors import ConfigError, clean_text
 from ..model.items import Item
-from ..model.service import Folder, Locations, Service
+from ..model.selection import Outputs
+from ..model.service import Folder, Locations, Service, Trigger
 from ..model.units import format_bytes
 from ..plan.simulate import POSTS_PER_S, predict_submission_s
 from ..run.layout import list_written
@@ -22,17 +24,66 @@ from ..run.layout import list_written
 _LONG_S = 1800.0
 
 
-def refuse_triggers(locations: Locations, service: Service) -> None:
-    """Raises ConfigError if something that this run writes would start jobs."""
-    watched = [(folder, f"service {service.name}") for folder in service.inputs]
-    watched += [(folder, "this coordinator") for folder in locations.own_inputs]
+def refuse_coordinator(locations: Locations, service: Service) -> None:
+    """Raises ConfigError if the target starts runs itself: they would start each other forever."""
+    if service.is_coordinator or set(service.inputs) & set(locations.own_inputs):
+        raise ConfigError(
+            [
+                f"service.name: {service.name} is a coordinator, and a run of it would start "
+                "further runs; name the service that processes the files"
+            ]
+        )
+
+
+def refuse_triggers(
+    locations: Locations, service: Service, others: Sequence[Trigger], run_id: str
+) -> None:
+    """Raises ConfigError if something that this run writes would start jobs of any service.
+
+    What the jobs of the target write may start other services: their owners want it so.
+    """
+    own = [Trigger(folder, f"service {service.name}") for folder in service.inputs]
+    own += [Trigger(folder, "this coordinator") for folder in locations.own_inputs]
+    known = {trigger.folder for trigger in own}
+    foreign = [trigger for trigger in others if trigger.folder not in known]
     problems = tuple(
-        f"{each.setting}: writing {each.bucket}/{each.key} would start jobs, because {folder} is "
-        f"an input folder of {owner}; {each.advice}"
-        for each in list_written(locations, service)
-        for folder, owner in watched
-        if folder.holds(each.bucket, each.key)
+        f"{each.setting}: writing {each.bucket}/{each.key} would start jobs, because "
+        f"{trigger.folder} is an input folder of {trigger.owner}; {each.advice}"
+        for each in list_written(locations, service, run_id)
+        for trigger in ([*own, *foreign] if each.of_run else own)
+        if each.may_land_in(trigger.folder)
     )
+    if problems:
+        raise ConfigError(problems)
+
+
+def refuse_buckets(
+    locations: Locations,
+    outputs: Outputs | None,
+    service: Service,
+    allowed: Sequence[str] | None,
+) -> None:
+    """Raises ConfigError if the service's own credentials would be used for another's bucket.
+
+    `allowed` are the globs of the deployer. It is None for credentials that the config gives:
+    these may do what their owner may.
+    """
+    if allowed is None:
+        return
+    folders = [*service.inputs, *service.outputs, *locations.own_inputs, *locations.own_outputs]
+    folders += [service.mount] if service.mount else []
+    named = {*service.data_buckets, *(folder.bucket for folder in folders)}
+    used = {"bucket.name": locations.data.bucket, "state.bucket": locations.state.bucket}
+    used |= {"report.bucket": locations.report.bucket} if locations.report else {}
+    used |= {"bucket.skip_done.bucket": outputs.bucket} if outputs and outputs.bucket else {}
+    problems = [
+        f"{setting}: {bucket} is no bucket of service {service.name} (input, output, mount or its "
+        "variable OSCAR_BATCH_DATA), so the service's own credentials are not used for it: give "
+        "MinIO.url, access_key and secret_key of your own, or ask whoever deployed this to add it "
+        "to OSCAR_BATCH_BUCKETS"
+        for setting, bucket in used.items()
+        if bucket not in named and not any(fnmatchcase(bucket, glob) for glob in allowed)
+    ]
     if problems:
         raise ConfigError(problems)
 

@@ -30,6 +30,29 @@ class Folder:
         return f"{self.bucket}/{self.prefix}"
 
 
+def split_key(key: str) -> tuple[str, ...]:
+    """The folders and the name of a key, as servers that tidy keys up understand it.
+
+    SeaweedFS takes a backslash for a slash and drops empty parts; a file system resolves dots.
+    """
+    parts: list[str] = []
+    for part in key.replace("\\", "/").split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in {"", "."}:
+            parts.append(part)
+    return tuple(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """An input folder of a service: every new object in it starts a job."""
+
+    folder: Folder
+    owner: str
+    """For people: `service resize`, `this coordinator`."""
+
+
 def normalize_prefix(prefix: str) -> str:
     """The prefix of a folder: `input` and `input/` mean the same, and never `input2/`."""
     inner = prefix.strip("/")
@@ -58,6 +81,10 @@ class Service:
     mount: Folder | None = None
     has_kit: bool = False
     """Whether its script has the marker of the worker kit."""
+    is_coordinator: bool = False
+    """Whether its script starts runs, as the coordinator's does."""
+    data_buckets: tuple[str, ...] = ()
+    """The buckets that its owner names for its data, where no mount does (`OSCAR_BATCH_DATA`)."""
     owner: str = ""
     interlink_node: str = ""
     """The virtual node that alone runs its jobs; empty for ordinary services."""

@@ -22,7 +22,7 @@ from ..model.access import ClusterAccess, StorageAccess
 from ..model.cluster import Cluster, Quota
 from ..model.errors import ClusterError, NoStatus
 from ..model.run import Reply, Verdict
-from ..model.service import Service
+from ..model.service import Service, Trigger
 from . import definition, release, status
 from .answers import (
     Refused,
@@ -73,6 +73,14 @@ class OscarClient:
         if not isinstance(raw, dict) or not raw.get("token"):
             raise ClusterError(f"could not {attempt}: the answer is not a service definition")
         return replace(definition.parse_service(raw), name=name)
+
+    def read_triggers(self) -> tuple[Trigger, ...]:
+        """The input folders of all services that this account sees. Raises ClusterError."""
+        attempt = f"list the services on {self._access.url}"
+        raw = self._get("/system/services", attempt)
+        if not isinstance(raw, list | None):
+            raise ClusterError(f"could not {attempt}: the answer is not a list of services")
+        return definition.parse_triggers(raw or ())
 
     def read_quota(self, owner: str) -> Quota | None:
         """What the queue of a service's owner still admits; None if no quota is known.

@@ -8,21 +8,24 @@ OSCAR's own default.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..config.addresses import normalize_address
 from ..config.offers import parse_folders
 from ..model.access import StorageAccess
 from ..model.cluster import Allowance, Quota, Resources
-from ..model.errors import ClusterError
-from ..model.service import Folder, Service
+from ..model.errors import ClusterError, clean_text
+from ..model.service import Folder, Service, Trigger
 from ..model.units import parse_bytes, parse_millicores
 
 # OSCAR's own defaults (its pkg/types/service.go), for definitions that leave them out.
 _DEFAULT_CPU, _DEFAULT_MEMORY = "0.2", "256Mi"
 # What a script with the worker kit has in a line of its own.
 _KIT = re.compile(r"^[ \t]*# oscar-batch worker 1[ \t\r]*$", re.MULTILINE)
+# What starts a run, in a line that is no comment.
+_RUNS = re.compile(r"^[^#\n]*(?:-m (?:coordinator|oscar_batch)|oscar-batch) run\b", re.MULTILINE)
+_DATA_VARIABLE = "OSCAR_BATCH_DATA"
 # A million cores, an exbibyte.
 _MOST_MILLICORES, _MOST_BYTES = 10**9, 2**60
 
@@ -45,21 +48,42 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
         _check_needs(needs)
     except (TypeError, ValueError) as error:
         raise ClusterError(f"service {name} has an unusable cpu or memory: {error}") from error
-    mount = (raw.get("mount") or {}).get("path")
+    mount, script = raw.get("mount"), str(raw.get("script") or "")
+    path = mount.get("path") if isinstance(mount, dict) else None
     return Service(
         name=name,
         needs=needs,
         token=str(raw.get("token") or ""),
         inputs=parse_folders(raw.get("input")),
         outputs=parse_folders(raw.get("output")),
-        mount=Folder.parse(mount) if mount else None,
-        has_kit=_KIT.search(str(raw.get("script") or "")) is not None,
+        mount=Folder.parse(str(path)) if path else None,
+        has_kit=_KIT.search(script) is not None,
+        is_coordinator=_RUNS.search(script) is not None,
+        data_buckets=_read_data_buckets(raw.get("environment")),
         owner=str(raw.get("owner") or ""),
         interlink_node=str(raw.get("interlink_node_name") or ""),
         sgx=bool(raw.get("enable_sgx")),
         scratch_bytes=scratch_bytes,
         total=total,
     )
+
+
+def parse_triggers(raw: Sequence[Any]) -> tuple[Trigger, ...]:
+    """The input folders of all services of a list; what is no definition has none."""
+    return tuple(
+        Trigger(folder, f"service {clean_text(str(each.get('name') or ''), 64)}")
+        for each in raw
+        if isinstance(each, dict)
+        for folder in parse_folders(each.get("input"))
+    )
+
+
+def _read_data_buckets(environment: Any) -> tuple[str, ...]:
+    found = environment if isinstance(environment, dict) else {}
+    # Releases up to 3.3.3 spell the key with a capital letter.
+    variables = found.get("variables") or found.get("Variables")
+    text = variables.get(_DATA_VARIABLE) if isinstance(variables, dict) else None
+    return tuple(name for each in str(text or "").split(",") if (name := each.strip()))
 
 
 def _check_needs(needs: Resources) -> None:

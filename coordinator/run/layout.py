@@ -40,7 +40,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import quote
 
-from ..model.service import Folder, Locations, Service
+from ..model.service import Folder, Locations, Service, split_key
 
 REPORT_JSON, REPORT_HTML = "report.json", "report.html"
 _RESULT = re.compile(r"(\d{5})/(\d{6})(?:\.(\d{3}))?\.json")
@@ -211,15 +211,26 @@ class WrittenObject:
     bucket: str
     key: str
     advice: str
+    of_run: bool = True
+    """Whether the run itself writes it, and not OSCAR after a job."""
+    is_folder: bool = False
+    """Whether objects of many names are written below the key."""
+
+    def may_land_in(self, folder: Folder) -> bool:
+        """Whether it, or an object below it, lies in a folder, however the two are spelled."""
+        key, inner = split_key(self.key), split_key(folder.prefix)
+        above = self.is_folder and inner[: len(key)] == key
+        return self.bucket == folder.bucket and (above or key[: len(inner)] == inner)
 
 
-def list_written(locations: Locations, service: Service) -> Iterator[WrittenObject]:
+def list_written(locations: Locations, service: Service, run_id: str) -> Iterator[WrittenObject]:
     """One object of each kind that a run, its jobs and OSCAR after them write."""
     state, report = locations.state, locations.report
     elsewhere = "name another folder or bucket"
-    yield WrittenObject("state", state.bucket, f"{state.prefix}index.0001.txt", elsewhere)
+    yield WrittenObject("state", state.bucket, state.prefix, elsewhere, is_folder=True)
     if report:
-        yield WrittenObject("report", report.bucket, f"{report.prefix}{REPORT_JSON}", elsewhere)
+        key = make_report_key(report, run_id, REPORT_JSON)
+        yield WrittenObject("report", report.bucket, key, elsewhere)
     if locations.index_copy:
         advice = "leave output.file out: the index is kept in the run's own folder in any case"
         yield WrittenObject("output.file", locations.data.bucket, locations.index_copy, advice)
@@ -229,4 +240,5 @@ def list_written(locations: Locations, service: Service) -> Iterator[WrittenObje
     ):
         advice = f"give {owner} another output folder"
         for output in outputs:
-            yield WrittenObject("service.name", output.bucket, f"{output.prefix}{name}", advice)
+            key = f"{output.prefix}{name}"
+            yield WrittenObject("service.name", output.bucket, key, advice, of_run=False)

@@ -23,6 +23,7 @@ TARGET = {
     "cpu": "2",
     "image": "i",
     "script": RECORDER,
+    "environment": {"variables": {"OSCAR_BATCH_DATA": "data, third"}},
     "output": [{"storage_provider": "minio.default", "path": "target-out/seen"}],
 }
 
@@ -119,6 +120,62 @@ def test_a_config_for_another_address_gets_none_of_the_clusters_credentials(
 
     assert report["ending"] == "bad config"
     assert len([p for p in report["problems"] if "no credentials for http://127.0.0.1:9" in p]) == 2
+
+
+def test_a_dropped_config_reads_no_bucket_that_is_not_the_targets(cluster: Sandbox) -> None:
+    cluster.minio.make_bucket("private")
+    cluster.minio.put_object("private", "secrets.txt", io.BytesIO(b"canary-content\n"), 15)
+    config = {
+        "bucket": {"name": "private", "manifest": "secrets.txt"},
+        "state": {"bucket": "data"},
+        "service": {"name": "target", "mode": "range"},
+    }
+    before = keys_of(cluster, "data")
+
+    report = drop(cluster, "thief.json", json.dumps(config).encode())
+
+    assert report["ending"] == "bad config"
+    assert report["message"].startswith("bucket.name: private is no bucket of service target")
+    assert keys_of(cluster, "data") == before
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"service": {"name": "oscar-batch"}}, "oscar-batch is a coordinator"),
+        (
+            {"state": {"bucket": "oscar-batch", "prefix": "in\\state/"}},
+            "oscar-batch/in/ is an input folder of this coordinator",
+        ),
+        (
+            {
+                "bucket": {"name": "third", "folder_prefix": "in"},
+                "output": {"file": "sub\\index.txt"},
+            },
+            "third/in/sub/ is an input folder of service third",
+        ),
+    ],
+    ids=["itself as target", "its own input", "another service"],
+)
+def test_no_config_starts_jobs_without_end(
+    cluster: Sandbox, sections: dict[str, object], said: str
+) -> None:
+    folder = {"storage_provider": "minio.default", "path": "third/in/sub"}
+    third = {"name": "third", "image": "i", "script": "true", "input": [folder]}
+    config = {
+        "bucket": {"name": "data", "folder_prefix": "input"},
+        "service": {"name": "target", "mode": "range"},
+        **sections,
+    }
+    cluster.deploy(third)
+    try:
+        jobs = len(cluster.list_jobs("oscar-batch"))
+        report = drop(cluster, "endless.json", json.dumps(config).encode())
+        assert (report["ending"], said in report["message"]) == ("bad config", True)
+        assert cluster.list_jobs("third") == {}
+        assert len(cluster.list_jobs("oscar-batch")) == jobs + 1
+    finally:
+        cluster.remove("third")
 
 
 def test_no_credential_is_in_any_output(cluster: Sandbox, seen_arguments: set[str]) -> None:

@@ -105,7 +105,8 @@ def test_the_whole_job_runs_inside_the_container_as_nobody_special(
     sandbox: Sandbox, deploy: Deploy, name: str, image: str, job: Path
 ) -> None:
     output = {"storage_provider": "minio.default", "path": f"{name}-out/seen"}
-    deploy(RECORDER, cpu="2", output=[output])
+    environment = {"variables": {"OSCAR_BATCH_DATA": f"{name}-data"}}
+    deploy(RECORDER, cpu="2", output=[output], environment=environment)
     fill(sandbox, f"{name}-data", [f"input/{i:02}.jpg" for i in range(12)])
     config = {
         "bucket": {"name": f"{name}-data", "folder_prefix": "input"},

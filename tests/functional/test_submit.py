@@ -27,7 +27,9 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         deployed = run(found, tmp_path_factory.mktemp("deploy"), "deploy", "fdl/coordinator.yaml")
         assert deployed.returncode == 0, deployed.stderr
         output = {"storage_provider": "minio.default", "path": "target-out/seen"}
-        found.deploy({"name": "target", "image": "i", "script": RECORDER, "output": [output]})
+        definition = {"name": "target", "image": "i", "script": RECORDER, "output": [output]}
+        environment = {"variables": {"OSCAR_BATCH_DATA": "photos"}}
+        found.deploy({**definition, "environment": environment})
         fill(found, "photos", [f"input/{number}.jpg" for number in range(20)])
         yield found
 

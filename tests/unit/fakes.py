@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from coordinator.model.cluster import Basis, Cluster, Node, Quota, Resources
-from coordinator.model.errors import Conflict, StorageError
+from coordinator.model.errors import ClusterError, Conflict, StorageError
 from coordinator.model.object_columns import ObjectColumns
 from coordinator.model.run import Reply, Verdict
-from coordinator.model.service import Folder, Service
+from coordinator.model.service import Folder, Service, Trigger
 from coordinator.oscar.client import OscarClient
 from coordinator.storage.bucket import Bucket
 from coordinator.storage.pages import ListQuery
@@ -98,6 +98,7 @@ class FakeOscar(OscarClient):
         """Raised where the service is read."""
         self.answer: Callable[[Service, str], Reply] = lambda service, job: Reply(Verdict.ACCEPTED)
         self.named_jobs = True
+        self.triggers: tuple[Trigger, ...] | ClusterError = ()
         self.bodies: list[bytes] = []
         self.jobs: list[str] = []
         self.owners: list[str] = []
@@ -109,6 +110,11 @@ class FakeOscar(OscarClient):
         if self.error:
             raise self.error
         return self.services.pop(0) if len(self.services) > 1 else self.services[0]
+
+    def read_triggers(self) -> tuple[Trigger, ...]:
+        if isinstance(self.triggers, ClusterError):
+            raise self.triggers
+        return self.triggers
 
     def read_cluster(self) -> Cluster:
         return self.cluster

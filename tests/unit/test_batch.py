@@ -21,7 +21,7 @@ from coordinator.model.access import ClusterAccess, StorageAccess
 from coordinator.model.cluster import Allowance, Basis, Cluster, Node, Quota, Resources
 from coordinator.model.errors import AlreadyStarted, ClusterError, ConfigError, Ending, StorageError
 from coordinator.model.run import Reply, Report, State, Verdict
-from coordinator.model.service import Folder, Service
+from coordinator.model.service import Folder, Service, Trigger
 from coordinator.run.plan_document import read_plan
 from tests.unit import make
 from tests.unit.fakes import FakeBucket, FakeOscar
@@ -446,6 +446,36 @@ def test_a_template_that_fails_on_the_plan_is_refused_before_anything_starts(dry
     with pytest.raises(ConfigError, match=r"service\.payload: line 1: division by zero"):
         world.run(service=service, run={"dry_run": dry_run})
     assert world.oscar.bodies == []
+
+
+def test_a_run_that_would_trigger_any_service_of_the_cluster_is_refused() -> None:
+    world = World()
+    world.oscar.triggers = (Trigger(Folder("data", ".oscar-batch/"), "service other"),)
+    with pytest.raises(ConfigError, match="an input folder of service other"):
+        world.run()
+    assert world.data.objects == ITEMS
+
+
+def test_services_that_cannot_be_listed_are_warned_of_first() -> None:
+    world = World(service=replace(TARGET, outputs=(Folder("data", "in/out/"),)))
+    world.oscar.triggers = ClusterError("could not list the services: OSCAR answered HTTP 500")
+    report = world.run()
+    assert report.ending is Ending.SUBMITTED
+    assert report.warnings[0].startswith("could not list the services: OSCAR answered HTTP 500; ")
+
+
+def test_a_coordinator_is_no_target_in_a_dry_run_either() -> None:
+    with pytest.raises(ConfigError, match="target is a coordinator"):
+        World(service=replace(TARGET, is_coordinator=True)).run(run={"dry_run": True})
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_bucket_of_others_is_refused_before_it_is_read(dry_run: bool) -> None:
+    world = World()
+    world.data.broken = {"list", "read"}
+    config = replace(load(bucket={"name": "private"}), allowed_buckets=(), dry_run=dry_run)
+    with pytest.raises(ConfigError, match=r"bucket\.name: private is no bucket of service target"):
+        world.run_config(config)
 
 
 UNSUITED = make.service(outputs=(Folder("data", "out/"),))

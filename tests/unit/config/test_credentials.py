@@ -57,6 +57,29 @@ FUNCTION: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("minio", "in_service", "variable", "allowed"),
+    [
+        ({}, True, "", ()),
+        ({}, True, " a-*, b ,", ("a-*", "b")),
+        ({}, False, "a-*", None),
+        ({"url": "x.org", "access_key": "mine", "secret_key": "canary"}, True, "a-*", None),
+    ],
+)
+def test_buckets_are_bounded_for_the_services_own_credentials_only(
+    tmp_path: Path,
+    minio: dict[str, str],
+    in_service: bool,
+    variable: str,
+    allowed: tuple[str, ...] | None,
+) -> None:
+    root = mounted(tmp_path) if in_service else tmp_path
+    environ = {**ENVIRON, "OSCAR_BATCH_BUCKETS": variable}
+    raw = {"bucket": {"name": "data"}, "service": {"name": "target"}, "MinIO": minio}
+    platform = Platform.from_environment(environ, root)
+    assert load_config(json.dumps(raw).encode(), platform).allowed_buckets == allowed
+
+
 def mounted(root: Path, function: object = FUNCTION, *, secrets: bool = True) -> Path:
     """A root directory as OSCAR prepares it for a job."""
     config = root / FUNCTION_CONFIG

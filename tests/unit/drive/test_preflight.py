@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
 from coordinator.drive.preflight import (
     find_warnings,
+    refuse_buckets,
+    refuse_coordinator,
     refuse_triggers,
     warn_control_characters,
     warn_oversized,
@@ -18,7 +22,8 @@ from coordinator.drive.preflight import (
 from coordinator.model.access import ClusterAccess, StorageAccess
 from coordinator.model.errors import ConfigError
 from coordinator.model.items import Item
-from coordinator.model.service import Folder, Locations
+from coordinator.model.selection import Outputs
+from coordinator.model.service import Folder, Locations, Service, Trigger
 from tests.unit import make
 
 GIB = 2**30
@@ -28,6 +33,10 @@ COPYING = replace(LOCATIONS, index_copy="input/index.txt")
 REPORTING = replace(LOCATIONS, report=Folder("reports", "runs/"))
 STORAGE = StorageAccess("https://minio", "key", "secret")
 CLUSTER = ClusterAccess("https://oscar", "oscar", "secret")
+
+
+def refuse(locations: Locations, service: Service, others: Sequence[Trigger] = ()) -> None:
+    refuse_triggers(locations, service, others, make.RUN_ID)
 
 
 @pytest.mark.parametrize(
@@ -43,24 +52,119 @@ def test_writing_into_an_input_folder_is_refused(
     locations: Locations, watched: Folder, setting: str
 ) -> None:
     with pytest.raises(ConfigError) as of_target:
-        refuse_triggers(locations, make.service(inputs=(watched,)))
+        refuse(locations, make.service(inputs=(watched,)))
+    with pytest.raises(ConfigError) as of_another:
+        refuse(locations, make.service(), [Trigger(watched, "service other")])
+    assert "an input folder of service other" in of_another.value.problems[0]
     with pytest.raises(ConfigError) as of_self:
-        refuse_triggers(replace(locations, own_inputs=(watched,)), make.service())
+        refuse(replace(locations, own_inputs=(watched,)), make.service())
     assert of_target.value.problems[0].startswith(f"{setting}: writing {watched.bucket}/")
     assert "this coordinator" in of_self.value.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("copy", "state", "watched"),
+    [
+        pytest.param("input/sub\\index.txt", ".s/", "input/sub/", id="a backslash"),
+        pytest.param("input//sub/index.txt", ".s/", "input/sub/", id="an empty part"),
+        pytest.param("input/./sub/index.txt", ".s/", "input/sub/", id="a dot"),
+        pytest.param("input/x/../../up/index.txt", ".s/", "up/", id="two dots"),
+        pytest.param("input/index.txt", "in\\state/", "in/", id="the state folder"),
+        pytest.param("input/index.txt", ".s/", "/input//", id="the folder of the service"),
+        pytest.param("input/index.txt", ".s/", ".s/active/", id="below the state folder"),
+    ],
+)
+def test_no_spelling_gets_a_key_into_an_input_folder(copy: str, state: str, watched: str) -> None:
+    locations = replace(LOCATIONS, index_copy=copy, state=Folder("data", state))
+    with pytest.raises(ConfigError, match="would start jobs"):
+        refuse(locations, make.service(), [Trigger(Folder("data", watched), "service other")])
+
+
+def test_an_input_folder_that_is_named_like_the_run_holds_its_report() -> None:
+    locations = replace(LOCATIONS, report=Folder("reports", ""))
+    named = Trigger(Folder("reports", f"{make.RUN_ID}/"), "service other")
+    beside = Trigger(Folder("reports", "in/"), "service other")
+    refuse(locations, make.service(), [beside])
+    with pytest.raises(ConfigError, match="report: writing reports/"):
+        refuse(locations, make.service(), [named])
+
+
+def test_outputs_of_the_target_may_start_other_services() -> None:
+    service = make.service(outputs=(Folder("data", "out/"),))
+    refuse(LOCATIONS, service, [Trigger(Folder("data", "out/"), "service next")])
+
+
+@pytest.mark.parametrize(
+    ("own_inputs", "is_coordinator", "refused"),
+    [
+        ((), True, True),
+        ((Folder("oscar-batch", "in/"),), False, True),
+        ((Folder("another", "in/"),), False, False),
+    ],
+)
+def test_a_coordinator_is_no_target(
+    own_inputs: tuple[Folder, ...], is_coordinator: bool, refused: bool
+) -> None:
+    service = make.service(inputs=(Folder("oscar-batch", "in/"),))
+    locations = replace(LOCATIONS, own_inputs=own_inputs)
+    with pytest.raises(ConfigError, match="is a coordinator") if refused else nullcontext():
+        refuse_coordinator(locations, replace(service, is_coordinator=is_coordinator))
+
+
+ALL = ["bucket.name", "state.bucket", "report.bucket", "bucket.skip_done.bucket"]
+
+
+@pytest.mark.parametrize(
+    ("bucket", "allowed", "settings"),
+    [
+        ("in", (), []),
+        ("out", (), []),
+        ("mounted", (), []),
+        ("listed", (), []),
+        ("own-in", (), []),
+        ("own-out", (), []),
+        ("private", (), ALL),
+        ("private", None, []),
+        ("private", ("pub*", "priv*"), []),
+        ("private", ("pub*", "PRIV*"), ALL),
+        ("inner", ("in",), ALL),
+    ],
+)
+def test_the_services_own_credentials_are_used_for_buckets_of_the_target_only(
+    bucket: str, allowed: tuple[str, ...] | None, settings: list[str]
+) -> None:
+    service = make.service(
+        inputs=(Folder("in", ""),), outputs=(Folder("out", "x/"),), mount=Folder("mounted", "")
+    )
+    service = replace(service, data_buckets=("listed",))
+    own = replace(
+        Locations(data=Folder("in", "x/"), state=Folder("in", "y/"), report=Folder("in", "z/")),
+        own_inputs=(Folder("own-in", ""),),
+        own_outputs=(Folder("own-out", ""),),
+    )
+    found: list[str] = []
+    for setting in ("data", "state", "report", "outputs"):
+        outputs = Outputs("x/", "y/", bucket=bucket) if setting == "outputs" else None
+        places = {} if outputs else {setting: Folder(bucket, "x/")}
+        locations = replace(own, **places)  # type: ignore[arg-type]
+        try:
+            refuse_buckets(locations, outputs, service, allowed)
+        except ConfigError as error:
+            found += [problem.partition(":")[0] for problem in error.problems]
+    assert found == settings
 
 
 def test_a_service_that_would_trigger_itself_is_refused() -> None:
     looping = make.service(inputs=(Folder("out", "all/"),), outputs=(Folder("out", "all/new/"),))
     with pytest.raises(ConfigError, match=r"out/all/new/<output> would start jobs.*another output"):
-        refuse_triggers(LOCATIONS, looping)
+        refuse(LOCATIONS, looping)
 
 
 def test_reports_of_the_coordinator_must_not_trigger_the_service() -> None:
     target = make.service(inputs=(Folder("oscar-batch", "out/"),))
     locations = replace(LOCATIONS, own_outputs=(Folder("oscar-batch", "out/"),))
     with pytest.raises(ConfigError, match="give the coordinator's service another output folder"):
-        refuse_triggers(locations, target)
+        refuse(locations, target)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +173,7 @@ def test_reports_of_the_coordinator_must_not_trigger_the_service() -> None:
     ids=["the data itself", "another bucket", "a name that begins alike"],
 )
 def test_an_input_folder_that_nothing_is_written_to_is_accepted(watched: Folder) -> None:
-    refuse_triggers(LOCATIONS, make.service(inputs=(watched,)))
+    refuse(LOCATIONS, make.service(inputs=(watched,)))
 
 
 @pytest.mark.parametrize(

@@ -189,3 +189,25 @@ def test_a_service_that_fits_nowhere_waits_for_larger_nodes_only_if_asked(
         capacity = capacity_of(cluster.oscar, None, extra_slots=extra, service=service)
     assert capacity.slots == slots
     assert ("even when empty" in capacity.explanation) == (not extra)
+
+
+LIST = "GET /system/services"
+
+
+def test_all_services_are_listed_in_one_request() -> None:
+    text = json.dumps([{"name": "other", "input": [{"path": "data/in"}]}])
+    with manager({LIST: (200, text)}) as cluster:
+        (trigger,) = cluster.oscar.read_triggers()
+        assert [line for line, _ in cluster.requests] == [LIST]
+    assert (str(trigger.folder), trigger.owner) == ("data/in/", "service other")
+
+
+@pytest.mark.parametrize("answer", [(500, ""), (200, "{}"), (200, ""), None])
+def test_services_that_cannot_be_listed_are_an_error(answer: tuple[int, str] | None) -> None:
+    with manager({LIST: answer}) as cluster, pytest.raises(ClusterError, match="list the services"):
+        cluster.oscar.read_triggers()
+
+
+def test_a_cluster_without_services_has_no_triggers() -> None:
+    with manager({LIST: (200, "null")}) as cluster:
+        assert cluster.oscar.read_triggers() == ()

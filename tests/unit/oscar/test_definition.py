@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,3 +118,59 @@ def test_a_quota_of_another_form_is_an_error_or_no_bound(resources: object) -> N
 )
 def test_the_kit_is_known_by_its_marker(script: object, found: bool) -> None:
     assert definition.parse_service({"name": "target", "script": script}).has_kit is found
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        ("exec python3 -u -m coordinator run \\\n  x\n", True),
+        ("python3 -m oscar_batch run x", True),
+        ("  oscar-batch run config.json\n", True),
+        ("# started by oscar-batch run\npython3 -\n", False),
+        ("oscar-batch validate x\n", False),
+    ],
+)
+def test_a_coordinator_is_known_by_what_its_script_does(script: str, found: bool) -> None:
+    assert definition.parse_service({"script": script}).is_coordinator is found
+
+
+def test_the_script_of_the_coordinator_is_known() -> None:
+    script = (Path(__file__).parents[3] / "script.sh").read_text(encoding="utf-8")
+    assert definition.parse_service({"script": script}).is_coordinator
+
+
+@pytest.mark.parametrize(
+    ("environment", "buckets"),
+    [
+        ({"variables": {"OSCAR_BATCH_DATA": "a, b,"}}, ("a", "b")),
+        ({"Variables": {"OSCAR_BATCH_DATA": "a"}}, ("a",)),
+        ({"variables": {"OTHER": "a"}}, ()),
+        ({"variables": "a"}, ()),
+        (None, ()),
+        ("a", ()),
+    ],
+)
+def test_the_buckets_that_an_owner_lists_for_his_data(
+    environment: object, buckets: tuple[str, ...]
+) -> None:
+    assert definition.parse_service({"environment": environment}).data_buckets == buckets
+
+
+@pytest.mark.parametrize("mount", ["data", 7, ["data"], {"path": ""}, {}])
+def test_a_mount_of_another_type_is_none(mount: object) -> None:
+    assert definition.parse_service({"mount": mount}).mount is None
+
+
+def test_the_input_folders_of_all_services_are_found_in_one_list() -> None:
+    services = [
+        {"name": "one", "input": [{"path": "a/in"}, {"path": "/b/"}, {"storage_provider": "x"}]},
+        {"name": "two", "input": None},
+        {"name": "three\n", "input": [{"path": "c"}]},
+        "no definition",
+    ]
+    found = definition.parse_triggers(services)
+    assert [(str(each.folder), each.owner) for each in found] == [
+        ("a/in/", "service one"),
+        ("b/", "service one"),
+        ("c/", "service three"),
+    ]

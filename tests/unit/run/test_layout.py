@@ -108,10 +108,12 @@ def test_every_kind_of_written_object_is_listed_with_its_setting() -> None:
         own_outputs=(Folder("oscar-batch", "out/"),),
     )
     service = make.service(outputs=(Folder("data", "results/"),))
-    found = [(each.setting, each.bucket, each.key) for each in list_written(locations, service)]
+    found = [
+        (each.setting, each.bucket, each.key) for each in list_written(locations, service, "r1")
+    ]
     assert found == [
-        ("state", "data", ".oscar-batch/index.0001.txt"),
-        ("report", "reports", "r/report.json"),
+        ("state", "data", ".oscar-batch/"),
+        ("report", "reports", "r/r1/report.json"),
         ("output.file", "data", "in/index.txt"),
         ("service.name", "data", "results/<output>"),
         ("service.name", "oscar-batch", "out/report.json"),
