@@ -1,32 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
 """The main flow of a run: stage by stage, from the config to the report.
 
-    config ─▶ service ─▶ capacity ─▶ index ─▶ plan ─▶ save ─▶ invoke ─▶ report
+    config ─▶ service ─▶ capacity ─▶ index ─▶ plan ─▶ save ─▶ invoke ─▶ (watch) ─▶ report
 
 Everything is decided before the first invocation is sent. A dry run has the same stages, but counts
-the index lines instead of writing them, and stops after the plan.
+the index lines instead of writing them, and stops after the plan. Only pull mode is watched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from .config.load import Config
 from .drive import preflight
-from .drive.endings import end_with_outcomes, end_without_capacity, end_without_invocations
+from .drive.endings import (
+    end_with_sent,
+    end_without_capacity,
+    end_without_invocations,
+    is_under_way,
+)
 from .drive.indexing import build_index, count_only, refuse_empty_folder
 from .drive.modes import choose_mode
 from .drive.payload import make_range_invocations
 from .drive.posting import make_post
 from .drive.progress import Progress
-from .drive.submission import Clock, Pace, Post, Steps, submit
+from .drive.pull.follow import PullRun
+from .drive.pull.invocations import make_worker_invocations
+from .drive.pull.start import (
+    WITHOUT_STEALING,
+    OpenBucket,
+    draft_lanes,
+    measure_lanes,
+    record_posts,
+    refuse_other_store,
+    save_table,
+)
+from .drive.pull.watch import watch_workers
+from .drive.submission import Clock, Pace, Steps, submit
 from .index.skip_done import locate_outputs
 from .model.cluster import Capacity
 from .model.errors import ClusterError, ConfigError
 from .model.items import Index
-from .model.run import Invocation, Outcome, Plan, Report, Sent, State
-from .model.service import Service
+from .model.pull.lanes import Lanes, Timing
+from .model.run import Invocation, Plan, Report, Sent
+from .model.service import Mode, Service
 from .oscar.client import OscarClient
 from .plan.capacity import find_capacity
 from .plan.choose import make_plan
@@ -51,6 +69,8 @@ class Clients:
     """Where a copy of the report goes."""
     clock: Clock
     pace: Pace = field(default_factory=Pace)
+    timing: Timing = field(default_factory=Timing)
+    open_bucket: OpenBucket = Bucket
 
 
 def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
@@ -58,13 +78,9 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
     layout = RunLayout(config.locations, progress.run_id)
     with progress.stage("service"):
         service = clients.oscar.read_service(config.service)
-        repeat_lost = clients.oscar.names_jobs()
-        selection = locate_outputs(config.selection, service, config.locations.data)
-        config = replace(config, selection=selection)
-        check(config, clients, layout, service, progress)
+        config = find_outputs(config, service)
+        mode = check(config, clients, layout, service, progress)
         begin(config, clients, layout, service, progress)
-        progress.warn(*preflight.find_warnings(config.locations.data, service))
-        progress.warn(*preflight.warn_unverified(config.storage, config.cluster))
     with progress.stage("capacity"):
         oscar, rules = clients.oscar, config.capacity_rules
         progress.capacity = find_capacity(service, rules, oscar.read_cluster, oscar.read_quota)
@@ -76,27 +92,38 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
         refuse_empty_folder(clients.data, config.locations.data, config.selection, index)
         progress.warn(*preflight.warn_control_characters(index.control_keys, service))
     with progress.stage("plan"):
-        draft = draft_plan(config, layout, progress.capacity, index)
-        last = load_last_cost(clients.state, layout.cost(config.service))
-        cost = merge_costs(config.cost, last)
-        plan = progress.plan = make_plan(draft, service, config.chunk_rules, cost)
+        lanes = draft_workers(config, clients, layout, mode, progress)
+        draft = draft_plan(config, layout, progress.capacity, index, lanes)
+        cost = merge_costs(config.cost, load_last_cost(clients.state, layout.cost(config.service)))
+        plan = progress.plan = measure_lanes(make_plan(draft, service, config.chunk_rules, cost))
+        invocations = progress.invocations = make_invocations(plan, config.payload)
         progress.warn(*preflight.warn_oversized(plan.oversized, service))
-        invocations = make_range_invocations(plan, payload=config.payload)
         progress.warn(*preflight.warn_slow_submission(len(invocations)))
     if config.dry_run or not plan.chunks:
         return progress.make_report(*end_without_invocations(plan))
     with progress.stage("save"):
         save(config, clients, layout, plan)
     with progress.stage("invoke"):
-        post = make_post(clients.oscar, service)
-        outcomes = invoke(clients, post, invocations, progress, repeat_lost=repeat_lost)
-    return progress.make_report(*end_with_outcomes(plan, outcomes))
+        invoke = make_invoke(clients, service, layout, progress)
+        sent = invoke(invocations)
+    if not (plan.lanes and config.pull_rules.watch and is_under_way(sent)):
+        return progress.make_report(*end_with_sent(plan, sent))
+    run = PullRun(clients.state, layout, plan, plan.lanes, config.pull_rules, clients.clock)
+    with progress.stage("watch"):
+        ending = watch_workers(run, sent, invoke, progress)
+    return progress.make_report(*ending)
+
+
+def find_outputs(config: Config, service: Service) -> Config:
+    """The config with the folder of `skip_done`, which may be an output path of the service."""
+    selection = locate_outputs(config.selection, service, config.locations.data)
+    return replace(config, selection=selection)
 
 
 def check(
     config: Config, clients: Clients, layout: RunLayout, service: Service, progress: Progress
-) -> None:
-    """Raises ConfigError if the run may not start, before anything is written."""
+) -> Mode | None:
+    """The mode of the run. Raises ConfigError if it may not start, before anything is written."""
     places = config.locations
     preflight.refuse_coordinator(places, service)
     outputs = config.selection.skip_done
@@ -108,11 +135,11 @@ def check(
         known = "the input folders of the target and of this coordinator are checked"
         progress.warn(f"{error}; only {known}: if the run writes into another's, it starts jobs")
     preflight.refuse_triggers(places, service, triggers, layout.run_id)
-    decide_mode(config, service, progress)
+    return decide_mode(config, service, progress)
 
 
-def decide_mode(config: Config, service: Service, progress: Progress) -> None:
-    """Records the mode of the run. Raises ConfigError if there is none; a dry run only warns."""
+def decide_mode(config: Config, service: Service, progress: Progress) -> Mode | None:
+    """The mode of the run; None for a dry run that could not start. Raises ConfigError."""
     choice = choose_mode(config.mode, service, config.locations.data)
     if choice.mode:
         progress.setting["mode"] = f"{choice.mode}, because {choice.reason}"
@@ -120,14 +147,37 @@ def decide_mode(config: Config, service: Service, progress: Progress) -> None:
         progress.warn(f"a run would be refused: {choice.reason}")
     else:
         raise ConfigError([choice.reason])
+    return choice.mode
+
+
+def draft_workers(
+    config: Config, clients: Clients, layout: RunLayout, mode: Mode | None, progress: Progress
+) -> Lanes | None:
+    """The lanes of a run in pull mode, still empty. Raises ConfigError."""
+    if mode is not Mode.PULL:
+        return None
+    exclusive = True
+    if not config.dry_run:
+        refuse_other_store(clients.oscar, clients.open_bucket, clients.state, layout)
+        exclusive = clients.state.honours_condition(layout.probe)
+    progress.warn(*([] if exclusive else [WITHOUT_STEALING]))
+    return draft_lanes(config.pull_rules, config.selection, clients.timing, exclusive=exclusive)
 
 
 def begin(
     config: Config, clients: Clients, layout: RunLayout, service: Service, progress: Progress
 ) -> None:
-    """Writes the first objects of the run; a dry run has none."""
-    if config.dry_run:
-        return
+    """Writes the first objects of the run, if it is no dry run, and warns of its setting."""
+    if not config.dry_run:
+        register(config, clients, layout, service, progress)
+    progress.warn(*preflight.find_warnings(config.locations.data, service))
+    progress.warn(*preflight.warn_unverified(config.storage, config.cluster))
+
+
+def register(
+    config: Config, clients: Clients, layout: RunLayout, service: Service, progress: Progress
+) -> None:
+    """Writes the first objects of the run."""
     claim_run(clients.state, layout.start, layout.run_id)
     progress.begun = True
     state = (config.storage.url, config.locations.state)
@@ -153,7 +203,9 @@ def write_index(config: Config, clients: Clients, layout: RunLayout, progress: P
     )
 
 
-def draft_plan(config: Config, layout: RunLayout, capacity: Capacity, index: Index) -> Plan:
+def draft_plan(
+    config: Config, layout: RunLayout, capacity: Capacity, index: Index, lanes: Lanes | None
+) -> Plan:
     """The plan as far as it is known before the chunks are cut."""
     return Plan(
         run_id=layout.run_id,
@@ -164,48 +216,44 @@ def draft_plan(config: Config, layout: RunLayout, capacity: Capacity, index: Ind
         index=index,
         capacity=capacity,
         chunks=(),
+        lanes=lanes,
     )
 
 
+def make_invocations(plan: Plan, payload: str) -> Sequence[Invocation]:
+    """What is sent to the service: a worker for each lane, or a range for each chunk."""
+    if plan.lanes:
+        lanes = range(1, len(plan.lanes.counts) + 1)
+        return make_worker_invocations(plan, plan.lanes, zip(lanes, lanes, strict=True))
+    return make_range_invocations(plan, payload=payload)
+
+
 def save(config: Config, clients: Clients, layout: RunLayout, plan: Plan) -> None:
-    """Writes the plan, and the index where the first tool's targets expect it."""
+    """Writes the plan, the chunk table, and the index where the first tool's targets expect it."""
     save_plan(clients.state, layout.plan, plan)
+    save_table(clients.state, layout, plan)
     if copy := config.locations.index_copy:
         note_copy(clients.state, layout, clients.data.name, copy)
         clients.data.copy_from(clients.state, layout.index, copy)
 
 
-def invoke(
-    clients: Clients,
-    post: Post,
-    invocations: Sequence[Invocation],
-    progress: Progress,
-    *,
-    repeat_lost: bool,
-) -> tuple[Outcome, ...]:
-    """Invokes the service for every chunk of the plan; records each outcome when it is known."""
-    chunks = {chunk.number: chunk for chunk in progress.plan.chunks} if progress.plan else {}
+def make_invoke(
+    clients: Clients, service: Service, layout: RunLayout, progress: Progress
+) -> Callable[[Sequence[Invocation]], Sequence[Sent]]:
+    """A function that sends invocations and records what became of each when it is known."""
+    post, repeat_lost = make_post(clients.oscar, service), clients.oscar.names_jobs()
+    steps = Steps(before_post=progress.record_request, on_sent=progress.record_sent)
+    if progress.plan and progress.plan.lanes:
+        steps = record_posts(clients.state, layout, progress.clock, steps)
 
-    def settle(sent: Sent) -> Outcome:
-        invocation = sent.invocation
-        job = invocation.job if sent.attempts else ""
-        chunk = chunks[invocation.number]
-        return Outcome(chunk, sent.state, sent.attempts, job, sent.detail)
+    def invoke(invocations: Sequence[Invocation]) -> Sequence[Sent]:
+        return submit(
+            invocations,
+            post,
+            repeat_lost=repeat_lost,
+            pace=clients.pace,
+            clock=clients.clock,
+            steps=steps,
+        )
 
-    def note_request(invocation: Invocation) -> None:
-        # What a report says if the run ends before the answer comes.
-        detail = "the answer was not waited for"
-        progress.record_outcome(settle(Sent(invocation, State.UNCERTAIN, 1, detail)))
-
-    sent = submit(
-        invocations,
-        post,
-        repeat_lost=repeat_lost,
-        pace=clients.pace,
-        clock=clients.clock,
-        steps=Steps(
-            before_post=note_request,
-            on_sent=lambda sent: progress.record_outcome(settle(sent)),
-        ),
-    )
-    return tuple(map(settle, sent))
+    return invoke

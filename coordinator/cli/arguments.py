@@ -11,7 +11,8 @@ from .. import __version__
 
 _DESCRIPTION = "Process a backlog of files on OSCAR: list a bucket, plan, invoke a service."
 _EXIT_CODES = (
-    "Exit codes: 0 submitted or nothing to do, 1 some invocations refused or unproven, "
+    "Exit codes: 0 all done, submitted or nothing to do, 1 items failed or pending, or some "
+    "invocations refused or unproven, "
     "2 bad config or usage, 3 cluster or storage unavailable or nothing proven, 4 no capacity, "
     "130 interrupted."
 )

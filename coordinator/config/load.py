@@ -16,6 +16,7 @@ from ..model.access import ClusterAccess, StorageAccess
 from ..model.cluster import CapacityRules
 from ..model.errors import ConfigError, hide_secrets
 from ..model.planning import ChunkRules, Cost, Strategy
+from ..model.pull.lanes import PullRules
 from ..model.selection import Manifest, Outputs, Rules, Selection
 from ..model.service import Folder, Locations, Mode, normalize_prefix
 from .checks import describe_kind
@@ -40,6 +41,7 @@ class Config:
     chunk_rules: ChunkRules = field(default_factory=ChunkRules)
     cost: Cost = field(default_factory=Cost)
     """The times that the config gives."""
+    pull_rules: PullRules = field(default_factory=PullRules)
     dry_run: bool = False
     run_id: str = ""
     """Set by `submit`; if empty, the run makes its own."""
@@ -98,6 +100,9 @@ def load_config(
         capacity_rules=_read_capacity_rules(values),
         chunk_rules=chunk_rules,
         cost=cost,
+        pull_rules=PullRules(
+            **{spec.name: values[f"run.{spec.name}"] for spec in fields(PullRules)}
+        ),
         dry_run=values["run.dry_run"],
         run_id=values["run.id"],
         allowed_buckets=None if values["MinIO.access_key"] else platform.allowed_buckets,

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ending of a run and its one-line message, from the plan and the outcomes. Pure.
+"""The ending of a run and its one-line message, from its plan and what is known. Pure.
 
-outcomes of the chunks                         ending
+of the invocations, if nobody follows them     ending
 any pending                                    interrupted
 else any uncertain and none invoked            unproven
 else any uncertain or failed                   partly submitted
 else                                           submitted
+
+of the items, if somebody does                 ending
+Ctrl-C                                         interrupted
+any failed or pending                          partly done
+else                                           done
 """
 
 from __future__ import annotations
@@ -13,9 +18,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..model.cluster import Capacity
-from ..model.errors import Ending
+from ..model.errors import Ending, clean_text
 from ..model.items import Index
-from ..model.run import Outcome, Plan, State
+from ..model.pull.findings import Accounts
+from ..model.run import Plan, Sent, State
 
 # More numbers than this make no message.
 _NAMED = 20
@@ -29,14 +35,14 @@ def end_without_invocations(plan: Plan) -> tuple[Ending, str]:
     return Ending.PLANNED, f"{index.items} items planned in {chunks} chunks; nothing was started"
 
 
-def end_with_outcomes(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[Ending, str]:
-    """The ending of a run that invoked the service."""
-    found = {state: [o for o in outcomes if o.state is state] for state in State}
+def end_with_sent(plan: Plan, invocations: Sequence[Sent]) -> tuple[Ending, str]:
+    """The ending of a run that invoked the service and was not followed."""
+    found = {state: [each for each in invocations if each.state is state] for state in State}
     uncertain, failed = found[State.UNCERTAIN], found[State.FAILED]
     sent = len(found[State.INVOKED]) + len(uncertain)
-    text = f"{sent} of {len(outcomes)} invocations sent"
+    text = f"{sent} of {len(invocations)} invocations sent"
     if failed:
-        text += f"; chunk {failed[0].chunk.number}: {failed[0].detail}"
+        text += f"; {failed[0].invocation.name}: {failed[0].detail}"
     if uncertain:
         text = f"{_describe_unproven(uncertain)}; {text}"
     if found[State.PENDING]:
@@ -48,11 +54,39 @@ def end_with_outcomes(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[Ending, 
     return Ending.SUBMITTED, f"{plan.index.items} items submitted: {text}"
 
 
-def end_interrupted(plan: Plan | None, outcomes: Sequence[Outcome]) -> tuple[Ending, str]:
+def end_interrupted(
+    plan: Plan | None, invocations: Sequence[Sent], accounts: Accounts | None
+) -> tuple[Ending, str]:
     """The ending of a run that was interrupted, perhaps before its requests were answered."""
-    if plan is None or not any(outcome.attempts for outcome in outcomes):
+    if plan is None or not any(sent.attempts for sent in invocations):
         return Ending.INTERRUPTED, "before anything was sent"
-    return Ending.INTERRUPTED, end_with_outcomes(plan, outcomes)[1]
+    if accounts:
+        return end_with_accounts(plan, accounts, interrupted=True)
+    return Ending.INTERRUPTED, end_with_sent(plan, invocations)[1]
+
+
+def is_under_way(invocations: Sequence[Sent]) -> bool:
+    """Whether there is something to follow: jobs may exist, and nobody interrupted."""
+    states = {each.state for each in invocations}
+    return State.PENDING not in states and bool(states & {State.INVOKED, State.UNCERTAIN})
+
+
+def end_with_accounts(plan: Plan, accounts: Accounts, *, interrupted: bool) -> tuple[Ending, str]:
+    """The ending of a run that was followed."""
+    items, done, failed = plan.index.items, accounts.done, accounts.failed
+    pending = items - done - failed
+    text = f"{done} of {items} items done" if failed or pending else f"{items} done"
+    text += f", {failed} failed" if failed else ""
+    text += f", {pending} pending" if pending else ""
+    text += "" if accounts.stealing else "; without stealing"
+    if interrupted:
+        return Ending.INTERRUPTED, f"{text}; the workers go on, and this report ends here"
+    if pending and accounts.open_chunks:
+        text += f"; no worker is left for {accounts.open_chunks} chunks"
+    if accounts.failures:
+        first = accounts.failures[0]
+        text += f"; {clean_text(first.key, 80)}: {first.reason}"
+    return (Ending.PARTLY_DONE if failed or pending else Ending.DONE), text
 
 
 def end_without_capacity(capacity: Capacity) -> tuple[Ending, str]:
@@ -74,12 +108,12 @@ def _count_objects(index: Index) -> str:
     return ", ".join(parts)
 
 
-def _describe_unproven(uncertain: Sequence[Outcome]) -> str:
-    """Which chunks have no proof of a job, and the last answer to the first of them."""
-    numbers = [str(outcome.chunk.number) for outcome in uncertain]
+def _describe_unproven(uncertain: Sequence[Sent]) -> str:
+    """Which invocations have no proof of a job, and the last answer to the first of them."""
+    numbers = [each.invocation.name.rpartition(" ")[2] for each in uncertain]
+    kind = uncertain[0].invocation.name.rpartition(" ")[0]
     named = ", ".join(numbers[:_NAMED])
     more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
-    return (
-        f"unproven: chunk{'s' if len(numbers) > 1 else ''} {named}{more}, whose jobs may not exist "
-        f"({uncertain[0].detail or 'no answer'})"
-    )
+    kind += "s" if len(numbers) > 1 else ""
+    detail = uncertain[0].detail or "no answer"
+    return f"unproven: {kind} {named}{more}, whose jobs may not exist ({detail})"

@@ -5,13 +5,16 @@ The service has the kit if its script has the kit's marker. It mounts the data i
 mount is the data bucket; a mount of another bucket counts as none.
 
 service.mode   the kit   mounts the data   input     the mode
-auto           yes       any               any       range
+auto           yes       any               any       pull
 auto           no        yes               no        range
 auto           no        yes               yes       refused: service.mode must say it
 auto           no        no                any       refused
+pull           yes       any               any       pull
+pull           no        any               any       refused
 range          yes       any               any       range
 range          no        yes               any       range
 range          no        no                any       refused
+event          any       any               any       refused: not in this release
 """
 
 from __future__ import annotations
@@ -31,8 +34,17 @@ class ModeChoice:
 
 def choose_mode(asked: Mode, service: Service, data: Folder) -> ModeChoice:
     """The mode for a service, by the table above."""
+    if asked is Mode.EVENT:  # the place of event mode
+        return ModeChoice(None, "service.mode: event is not in this release yet; use pull or range")
     if service.has_kit:
-        return ModeChoice(Mode.RANGE, f"the script of {service.name} has the worker kit")
+        mode = Mode.PULL if asked is Mode.AUTO else asked
+        return ModeChoice(mode, f"the script of {service.name} has the worker kit")
+    if asked is Mode.PULL:
+        return ModeChoice(
+            None,
+            f"service.mode: pull needs the worker kit, and the script of {service.name} does not "
+            "have its marker, the line `# oscar-batch worker 1`",
+        )
     mounts = service.mount is not None and service.mount.bucket == data.bucket
     if mounts and asked is Mode.AUTO and service.inputs:
         return ModeChoice(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,7 +23,10 @@ from ..model.errors import (
     escape_text,
     hide_secrets,
 )
-from ..model.run import Outcome, Plan, Report, Stage
+from ..model.items import Chunk
+from ..model.pull.findings import Accounts, Worker
+from ..model.pull.lanes import name_worker
+from ..model.run import Invocation, Outcome, Plan, Report, Sent, Stage, State
 from .endings import end_interrupted
 
 log = logging.getLogger(__name__)
@@ -53,8 +56,16 @@ class Progress:
     stages: list[Stage] = field(default_factory=list)
     capacity: Capacity | None = None
     plan: Plan | None = None
+    invocations: Sequence[Invocation] = ()
+    """What is to be sent."""
+    sent: dict[int, Sent] = field(default_factory=dict)
+    """What became of the invocations, by number; those that are missing were not sent."""
     outcomes: dict[int, Outcome] = field(default_factory=dict)
-    """By the number of the chunk; those that are missing are pending."""
+    """Chunks that have a result, by number."""
+    workers: tuple[Worker, ...] = ()
+    """What their beats say, where the run was followed."""
+    accounts: Accounts | None = None
+    """What the results say, where the run was followed."""
 
     def __post_init__(self) -> None:
         self.started_at = self.clock()
@@ -83,9 +94,13 @@ class Progress:
     def _hide(self, text: str) -> str:
         return escape_text(hide_secrets(text, self.secrets, SHORTEST_HIDDEN))
 
-    def record_outcome(self, outcome: Outcome) -> None:
-        """Records the outcome of a chunk; called from several threads."""
-        self.outcomes[outcome.chunk.number] = outcome
+    def record_request(self, invocation: Invocation) -> None:
+        """Records a request before it is sent: what is known if the run ends before its answer."""
+        self.record_sent(Sent(invocation, State.UNCERTAIN, 1, "the answer was not waited for"))
+
+    def record_sent(self, sent: Sent) -> None:
+        """Records what became of an invocation; called from several threads."""
+        self.sent[sent.invocation.number] = sent
 
     def make_report(self, ending: Ending, message: str, problems: tuple[str, ...] = ()) -> Report:
         """The report of the run, which ends now."""
@@ -101,16 +116,45 @@ class Progress:
             stages=tuple(self.stages),
             capacity=self.capacity,
             plan=self.plan,
+            workers=self._list_workers(),
+            accounts=self.accounts,
             outcomes=self._list_outcomes(),
         )
 
     def make_interrupted_report(self) -> Report:
         """The report of a run that was interrupted, with the outcomes known so far."""
-        return self.make_report(*end_interrupted(self.plan, self._list_outcomes()))
+        return self.make_report(*end_interrupted(self.plan, self._list_sent(), self.accounts))
+
+    def _list_sent(self) -> list[Sent]:
+        return [self.sent.get(each.number, Sent(each)) for each in self.invocations]
 
     def _list_outcomes(self) -> tuple[Outcome, ...]:
-        chunks = self.plan.chunks if self.plan else ()
-        return tuple(self.outcomes.get(chunk.number, Outcome(chunk)) for chunk in chunks)
+        """Every chunk: by its result in pull mode, by its invocation in range mode."""
+        if self.plan is None:
+            return ()
+        found = dict(self.outcomes)
+        if self.plan.lanes is None:
+            chunks = {chunk.number: chunk for chunk in self.plan.chunks}
+            found = {n: _settle(chunks[n], sent) for n, sent in self.sent.items()}
+        return tuple(found.get(chunk.number, Outcome(chunk)) for chunk in self.plan.chunks)
+
+    def _list_workers(self) -> tuple[Worker, ...]:
+        if self.workers or self.plan is None or self.plan.lanes is None:
+            return self.workers
+        return tuple(describe_sent(self.plan.lanes.epoch, sent) for sent in self._list_sent())
+
+
+def describe_sent(epoch: int, sent: Sent) -> Worker:
+    """A worker of which only the answer to its invocation is known."""
+    invocation = sent.invocation
+    name = name_worker(epoch, invocation.number)
+    return Worker(name, invocation.lane, invocation.job, str(sent.state), detail=sent.detail)
+
+
+def _settle(chunk: Chunk, sent: Sent) -> Outcome:
+    """A chunk of range mode."""
+    job = sent.invocation.job if sent.attempts else ""
+    return Outcome(chunk, sent.state, sent.attempts, job, sent.detail)
 
 
 def make_run_id(moment: datetime) -> str:

@@ -62,6 +62,10 @@ class Ending(StrEnum):
     NOTHING_TO_DO = "nothing to do", 0
     PLANNED = "planned", 0
     PARTLY_SUBMITTED = "partly submitted", 1
+    DONE = "done", 0
+    """A result says of every item that it is done."""
+    PARTLY_DONE = "partly done", 1
+    """The run was followed to its end, and items failed or are pending."""
     BAD_CONFIG = "bad config", 2
     UNAVAILABLE = "unavailable", 3
     BROKEN = "internal error", 3

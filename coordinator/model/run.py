@@ -11,6 +11,7 @@ from .cluster import Capacity
 from .errors import Ending
 from .items import Chunk, Index, Item
 from .planning import Choice
+from .pull.findings import Accounts, Worker
 from .pull.lanes import Lanes
 from .service import Folder
 
@@ -32,6 +33,11 @@ class Plan:
     """In pull mode: how the chunks are given to workers."""
     oversized: tuple[Item, ...] = ()
     """Items that are larger than the memory or the disk of one invocation."""
+
+    @property
+    def folder(self) -> Folder:
+        """The folder of the run: what its index lies in."""
+        return Folder(self.index_bucket, self.index_key.rpartition("/")[0] + "/")
 
 
 class Verdict(StrEnum):
@@ -67,6 +73,8 @@ class State(StrEnum):
     """The invocation was sent and its answer lost: the job may exist."""
     FAILED = "failed"
     """OSCAR refused the invocation: nothing was started."""
+    SETTLED = "settled"
+    """A result says what became of each of its items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,8 @@ class Invocation:
     job: str
     """The name of its job, where OSCAR honours it."""
     body: bytes = field(repr=False)
+    lane: int = 0
+    """The lane of a worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +141,10 @@ class Report:
     stages: tuple[Stage, ...] = ()
     capacity: Capacity | None = None
     plan: Plan | None = None
+    workers: tuple[Worker, ...] = ()
+    """The invocations of pull mode."""
+    accounts: Accounts | None = None
+    """What the results say of the items, where a run was followed."""
     outcomes: tuple[Outcome, ...] = ()
     """One for every chunk of the plan; those that were not invoked are pending."""
 
@@ -138,11 +152,13 @@ class Report:
         """Items by state; `listed` is always the sum of the others."""
         failed = sum(o.chunk.items for o in self.outcomes if o.state is State.FAILED)
         index = self.plan.index if self.plan else Index(0, 0)
+        done = self.accounts.done if self.accounts else 0
+        failed = self.accounts.failed if self.accounts else failed
         return {
             "listed": index.listed,
-            "done": 0,
+            "done": done,
             "failed": failed,
-            "pending": index.items - failed,
+            "pending": index.items - done - failed,
             "skipped": index.skipped_count,
             "left_out": sum(index.left_out.values()),
         }

@@ -64,8 +64,12 @@ class Mode(StrEnum):
 
     AUTO = "auto"
     """The definition of the service decides."""
+    PULL = "pull"
+    """Workers with the kit, one per slot, take chunk after chunk from the run folder."""
     RANGE = "range"
     """An invocation gets the numbers of its first and last index line."""
+    EVENT = "event"
+    """An invocation gets the storage event of one item."""
 
 
 @dataclass(frozen=True, slots=True)

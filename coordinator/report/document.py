@@ -16,6 +16,7 @@ from ..model.cluster import Capacity
 from ..model.errors import clean_text
 from ..model.items import Chunk
 from ..model.planning import Choice
+from ..model.pull.findings import Accounts
 from ..model.run import Outcome, Plan, Report
 from .values import BadDocument, check_schema, read_value
 
@@ -39,12 +40,14 @@ def write_report(report: Report) -> dict[str, Any]:
         "stages": [asdict(stage) for stage in report.stages],
         "counts": report.count_items(),
         "size_bytes": plan.index.size_bytes if plan else 0,
-        "confirmed": False,
+        "confirmed": report.accounts is not None,
+        "accounts": _write_accounts(report.accounts) if report.accounts else None,
         "capacity": write_capacity(report.capacity) if report.capacity else None,
         "index": write_index(plan) if plan else None,
         "strategy": write_choice(plan.choice) if plan and plan.choice else None,
         "oversized": [asdict(item) for item in plan.oversized] if plan else [],
         "chunks": [_write_outcome(outcome) for outcome in report.outcomes],
+        "workers": [asdict(worker) for worker in report.workers],
         "skipped": [asdict(skipped) for skipped in plan.index.skipped] if plan else [],
     }
 
@@ -57,6 +60,10 @@ def read_report(raw: object, plan: Plan | None) -> Report:
     chunks = {chunk.number: chunk for chunk in plan.chunks} if plan else {}
     rows = read_value(list[dict[str, Any]], members.get("chunks"), "chunks")
     return replace(report, plan=plan, outcomes=tuple(_read_outcome(row, chunks) for row in rows))
+
+
+def _write_accounts(accounts: Accounts) -> dict[str, Any]:
+    return {**asdict(accounts), "failures": [asdict(failure) for failure in accounts.failures]}
 
 
 def write_capacity(capacity: Capacity) -> dict[str, Any]:

@@ -6,13 +6,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..model.cluster import Capacity, Resources
+from ..model.errors import clean_text
 from ..model.items import Chunk
 from ..model.planning import Choice, Estimate
+from ..model.pull.findings import Accounts
 from ..model.run import Report
 from ..model.units import format_bytes, format_cores, format_duration
 
 # Nodes that are listed; the JSON has all of them.
 MAX_NODES = 200
+# Failed items that are listed; failed.jsonl has all of them.
+MAX_FAILURES = 10
 
 
 def render_summary(report: Report) -> str:
@@ -31,10 +35,25 @@ def render_summary(report: Report) -> str:
         if index.left_out:
             rules = ", ".join(f"{count} by {rule}" for rule, count in index.left_out.items())
             lines.append(f"  left out: {rules}")
-    if any(outcome.attempts for outcome in report.outcomes):
+    lines += _render_failures(report.accounts) if report.accounts else []
+    sent = any(each.attempts for each in report.outcomes) or bool(report.workers)
+    if sent and not report.accounts:
         lines.append("  done: unconfirmed, because a run does not watch the jobs it starts")
     lines += [f"  warning: {warning}" for warning in report.warnings]
     return "\n".join(lines)
+
+
+def _render_failures(accounts: Accounts) -> list[str]:
+    """The first failed items, each with the reason and the last line that its program wrote."""
+    lines = []
+    for failure in accounts.failures[:MAX_FAILURES]:
+        said = clean_text(failure.stderr.strip().rpartition("\n")[2], 120)
+        lines.append(
+            f"  failed: {clean_text(failure.key, 120)}: {failure.reason}"
+            + (f" ({said})" if said else "")
+        )
+    hidden = accounts.failed - len(lines)
+    return [*lines, f"  … {hidden} more failed items, see failed.jsonl …"] if hidden > 0 else lines
 
 
 def render_capacity(capacity: Capacity) -> str:

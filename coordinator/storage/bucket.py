@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -83,6 +85,22 @@ class Bucket:
                     return False
                 raise
             return True
+
+    def read_clock(self, key: str) -> datetime:
+        """The server's clock, from its answer about an object that exists."""
+        with self._client.translate_errors("read", key):
+            headers, _ = self._client.request("HEAD", key)
+            return parsedate_to_datetime(headers["Date"])
+
+    def shows(self, key: str, content: bytes) -> bool:
+        """Whether an object has this content; without the object or its bucket it has not."""
+        with self._client.translate_errors("read", key):
+            try:
+                return self._read_small(key, PIECE_BYTES) == content
+            except S3Error as error:
+                if error.code != "NoSuchBucket":
+                    raise
+                return False
 
     def write(self, key: str, content: bytes, content_type: str) -> None:
         """Writes one small object, over an older one too."""

@@ -6,7 +6,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 
+from coordinator.model.access import StorageAccess
 from coordinator.model.cluster import Basis, Cluster, Node, Quota, Resources
 from coordinator.model.errors import ClusterError, Conflict, StorageError
 from coordinator.model.object_columns import ObjectColumns
@@ -18,6 +20,7 @@ from coordinator.storage.pages import ListQuery
 from coordinator.storage.upload import Written
 from tests.unit import make
 
+NOW = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
 ROOMY = Cluster((Node("wn-1", Resources(4_000, 64 * 2**30)),), Basis.REQUESTS)
 
 
@@ -30,6 +33,8 @@ class FakeBucket(Bucket):
         self.broken: set[str] = set()
         self.times: dict[str, str] = {}
         """When objects were written, where a test cares for that."""
+        self.exclusive = True
+        self.now = NOW
         self.others: dict[str, FakeBucket] = {}
 
     def beside(self, name: str) -> FakeBucket:
@@ -41,7 +46,7 @@ class FakeBucket(Bucket):
         keys = sorted(key for key in self.objects if key.startswith(query.prefix))
         if not query.recursive:
             keys = [key for key in keys if "/" not in key[len(query.prefix) :]]
-        times = [self.times.get(key, "2026-11-22T10:15:00Z") for key in keys]
+        times = [self.times.get(key, NOW.isoformat()) for key in keys]
         sizes = [len(self.objects[key]) for key in keys]
         yield ObjectColumns([key.encode() for key in keys], sizes, times if query.times else None)
 
@@ -49,6 +54,18 @@ class FakeBucket(Bucket):
         self._check("list")
         below = [key[len(prefix) :] for key in self.objects if key.startswith(prefix)]
         return sorted({f"{prefix}{key.partition('/')[0]}/" for key in below if "/" in key})
+
+    def read_clock(self, key: str) -> datetime:
+        self._check("read")
+        return self.now
+
+    def shows(self, key: str, content: bytes) -> bool:
+        self._check("read")
+        return self.objects.get(key) == content
+
+    def honours_condition(self, key: str) -> bool:
+        self._check("write")
+        return self.exclusive
 
     def read_pieces(self, key: str) -> Iterator[bytes]:
         self._check("read")
@@ -66,6 +83,7 @@ class FakeBucket(Bucket):
     def write(self, key: str, content: bytes, content_type: str) -> None:
         self._check("write")
         self.objects[key] = content
+        self.times[key] = self.now.isoformat()
 
     def put_new(self, key: str, content: bytes, content_type: str) -> None:
         self._check("write")
@@ -122,6 +140,9 @@ class FakeOscar(OscarClient):
     def read_quota(self, owner: str) -> Quota | None:
         self.owners.append(owner)
         return self.quota
+
+    def read_storage(self) -> StorageAccess:
+        return StorageAccess("http://minio.minio:9000", "key", "canary")
 
     def names_jobs(self) -> bool:
         return self.named_jobs

@@ -49,9 +49,9 @@ EFFECTS = {
 # Standard modules that touch nothing; `logging` is written to everywhere but in pure packages.
 HARMLESS = {
     "__future__", "array", "base64", "bisect", "collections", "contextlib", "csv", "dataclasses",
-    "datetime", "decimal", "difflib", "enum", "fnmatch", "fractions", "functools", "hashlib",
-    "heapq", "http", "io", "itertools", "json", "logging", "math", "operator", "random", "re",
-    "shlex", "statistics", "string", "types", "typing", "urllib", "xml", "zlib",
+    "datetime", "decimal", "difflib", "email", "enum", "fnmatch", "fractions", "functools",
+    "hashlib", "heapq", "http", "io", "itertools", "json", "logging", "math", "operator", "random",
+    "re", "shlex", "statistics", "string", "types", "typing", "urllib", "xml", "zlib",
 }  # fmt: skip
 PURE = {"index", "model", "plan", "report"}
 # `datetime` is in pure packages as a value; these calls would read the clock.

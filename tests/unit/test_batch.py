@@ -612,7 +612,7 @@ def test_outcomes_are_known_to_the_progress_as_they_happen() -> None:
     seen: list[int] = []
 
     def answer(_service: Service, _job: str) -> Reply:
-        known = world.progress.outcomes.values()
+        known = list(world.progress.sent.values())
         seen.append(sum(outcome.state is State.INVOKED for outcome in known))
         return Reply(Verdict.ACCEPTED)
 

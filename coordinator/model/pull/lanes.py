@@ -67,6 +67,19 @@ class Lanes:
         return sum(self.counts[: lane - 1]) + chunk
 
 
+@dataclass(frozen=True, slots=True)
+class PullRules:
+    """What the config says about workers."""
+
+    watch: bool = True
+    """Whether the run is followed to the end of its work."""
+    poll_s: float = 15
+    """How often its folder is listed."""
+    pending_timeout_s: float = 900
+    """A worker that gives no sign of life for so long is taken for one that never started."""
+    item_timeout_s: float = 86_400
+
+
 def name_worker(epoch: int, number: int) -> str:
     """The name of one invocation of a worker: `0001-00003`."""
     return f"{epoch:04}-{number:05}"

@@ -20,8 +20,12 @@ NONE = None
 @pytest.mark.parametrize(
     ("asked", "kit", "mount", "has_input", "mode"),
     [
-        ("auto", True, NONE, False, "range"),
-        ("auto", True, BUCKET, True, "range"),
+        ("auto", True, NONE, False, "pull"),
+        ("auto", True, BUCKET, True, "pull"),
+        ("pull", True, NONE, False, "pull"),
+        ("pull", True, BUCKET, True, "pull"),
+        ("pull", False, BUCKET, False, NONE),
+        ("pull", False, NONE, True, NONE),
         ("auto", False, BUCKET, False, "range"),
         ("auto", False, INNER, False, "range"),
         ("auto", False, BUCKET, True, NONE),
@@ -42,6 +46,13 @@ def test_the_definition_and_the_config_decide_the_mode(
     choice = choose_mode(Mode(asked), replace(service, has_kit=kit), DATA)
     assert choice.mode == mode
     assert "target" in choice.reason
+
+
+@pytest.mark.parametrize("kit", [True, False])
+def test_events_are_refused_until_there_are_any(kit: bool) -> None:
+    choice = choose_mode(Mode.EVENT, replace(make.service(inputs=(INPUT,)), has_kit=kit), DATA)
+    assert choice.mode is None
+    assert "event is not in this release yet" in choice.reason
 
 
 def test_a_refusal_names_the_key_to_change_and_what_to_do() -> None:

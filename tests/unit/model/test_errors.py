@@ -148,6 +148,8 @@ def test_the_exit_codes() -> None:
         "nothing to do": 0,
         "planned": 0,
         "partly submitted": 1,
+        "done": 0,
+        "partly done": 1,
         "bad config": 2,
         "unavailable": 3,
         "unproven": 3,

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks at the folder of a run: the beats that changed and the results that are new.
+
+Every result is read once. Beats are read before results, so that a process that is seen to have
+ended has no result that the same look does not see.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ...model.pull.documents import Beat, ChunkResult
+from ...model.pull.lanes import Timing
+from ...model.selection import parse_time
+from ...report.values import BadDocument
+from ...run.layout import ResultKey, RunLayout
+from ...run.pull_documents import decode_document
+from ...storage.bucket import Bucket
+from ...storage.pages import ListQuery
+from .judge import Sighting
+from .ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+MOST_BEAT_BYTES = 64 * 1024
+# A thousand failed items, each with its key and 2 KB of stderr in the longest escapes of JSON.
+MOST_RESULT_BYTES = 32 * 1024 * 1024
+
+
+class Looks:
+    """What the looks at one run showed so far."""
+
+    def __init__(
+        self,
+        state: Bucket,
+        layout: RunLayout,
+        ledger: Ledger,
+        timing: Timing,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._state, self._layout, self._ledger = state, layout, ledger
+        self._timing, self._warn = timing, warn
+        self._blind = False
+        """Whether the last look failed."""
+        self.sightings: dict[str, Sighting] = {}
+        """By process."""
+
+    def look(self) -> datetime:
+        """Reads what is new; the storage's clock before that. Raises StorageError."""
+        blind, self._blind = self._blind, True
+        now = self._state.read_clock(self._layout.start)
+        if blind:  # what was seen before a failed call proves nothing
+            later = now + timedelta(seconds=self._timing.look_gap_s)
+            self.sightings = {
+                process: replace(each, first_look=later) for process, each in self.sightings.items()
+            }
+        self._look_at_beats(now)
+        self._look_at_results()
+        self._blind = False
+        return now
+
+    def _look_at_beats(self, now: datetime) -> None:
+        for page in self._state.list_objects(ListQuery(self._layout.beats, times=True)):
+            for key, time in zip(page.keys, page.times or (), strict=True):
+                name, modified = key.decode(), parse_time(time)
+                known = self.sightings.get(self._layout.parse_beat(name))
+                if known is None or known.modified != modified:
+                    self._read_beat(name, modified, now)
+
+    def _read_beat(self, key: str, modified: datetime, now: datetime) -> None:
+        content = self._state.read_small(key, MOST_BEAT_BYTES)
+        try:
+            beat = decode_document(Beat, content or b"")
+        except BadDocument as error:
+            log.warning("%s/%s is no beat: %s", self._state.name, key, error)
+            return
+        self.sightings[self._layout.parse_beat(key)] = Sighting(beat, modified, now)
+
+    def _look_at_results(self) -> None:
+        folder = self._layout.results(1)
+        for page in self._state.list_objects(ListQuery(folder)):
+            for raw in page.keys:
+                key = self._layout.parse_result(1, raw.decode(errors="replace"))
+                if key and self._ledger.is_new(key):
+                    self._read_result(key)
+
+    def _read_result(self, key: ResultKey) -> None:
+        name = self._layout.result(1, key)
+        content = self._state.read_small(name, MOST_RESULT_BYTES)
+        try:
+            self._ledger.add(key, decode_document(ChunkResult, content or b""))
+        except BadDocument as error:
+            # Nobody processes a chunk again that has a result.
+            self._ledger.close(key)
+            self._warn(
+                f"{self._state.name}/{name} cannot be read ({error}): the items of its chunk "
+                "count as pending"
+            )
