@@ -17,12 +17,14 @@ class Latencies:
     """From the deletion of a job or the eviction of its pod to SIGKILL; the script runs on."""
     finish_s: float = 0.0
     """How long a job whose container has ended is still shown as running."""
+    sidecar_s: float = 0.0
+    """How much longer the sidecar of a mount takes before OSCAR 4.1 than the time between looks."""
     pod_s: float = 0.0
     """Until a new job has a pod; it is shown as suspended before."""
 
 
 NONE = Latencies()
-REAL = Latencies(service_s=6.5, grace_s=30.0, finish_s=1.5, pod_s=0.3)
+REAL = Latencies(service_s=6.5, grace_s=30.0, finish_s=1.5, sidecar_s=10.0, pod_s=0.3)
 
 
 def parse_latencies(text: str) -> Latencies:

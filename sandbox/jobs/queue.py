@@ -251,7 +251,7 @@ class Jobs:
         lag_s = self._latencies.finish_s
         if job.lag_s:
             age_s = (read_clock() - job.created_at).total_seconds()
-            lag_s += job.lag_s - age_s % job.lag_s
+            lag_s += job.lag_s - age_s % job.lag_s + self._latencies.sidecar_s
         if lag_s:
             await asyncio.sleep(lag_s)
         self._change(job, Phase.SUCCEEDED if status == 0 else Phase.FAILED)

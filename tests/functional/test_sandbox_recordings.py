@@ -11,12 +11,14 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from sandbox.handle import Sandbox, run_sandbox
 from tests.functional.recordings import FOLDER, Exchange, read_exchanges
-from tests.functional.replay import Replay
+from tests.functional.replay import FOLDER_SEEN, IMAGE, Replay
 
 pytestmark = [pytest.mark.any_storage, pytest.mark.timeout(300)]
 
@@ -86,11 +88,16 @@ def is_meant(difference: str) -> bool:
     return any(re.search(a, where) and re.search(b, what) for a, b in DIFFERENT)
 
 
-def take_room(box: Sandbox) -> None:
+def take_room(box: Sandbox, _: Path) -> None:
     """What the system's own pods had requested of the two machines."""
     box.deploy({"name": "system", "image": "i", "script": "sleep 300", "cpu": "0.3"})
-    for _ in range(2):
-        box.invoke("system", "{}").raise_for_status()
+    for job in ("system-1", "system-2"):
+        box.invoke("system", "{}", **{"X-Delegated-Job-ID": job}).raise_for_status()
+
+
+def end_jobs(box: Sandbox, folder: Path) -> None:
+    (folder / "end").touch()
+    box.chaos("POST", "nodes/node-2/uncordon")
 
 
 def fill_observatory(box: Sandbox, *keys: str) -> None:
@@ -122,31 +129,37 @@ WEIRD = (
     "weird/émoji😀.jpg",
     "weird/ünï-日本.jpg",
 )
-# What was done beside the API, by the number of the request before which it was done.
-BEFORE: dict[str, dict[int, Callable[[Sandbox], object]]] = {
+# What was done beside the API, by the number of the request before which it was done. Jobs that
+# slept when they were recorded wait here for the file `end` of a folder.
+BEFORE: dict[str, dict[int, Callable[[Sandbox, Path], object]]] = {
     "b-system-status": {
         0: take_room,
-        17: lambda box: box.chaos("POST", "nodes/node-2/cordon"),
+        17: lambda box, _: box.chaos("POST", "nodes/node-2/cordon"),
     },
-    "b-system-status-notready": {0: lambda box: box.kill_node("node-2", unnoticed_s=300)},
-    "c-delete": {0: lambda box: box.chaos("POST", "nodes/node-2/uncordon")},
-    "c-pod-deleted": {6: lambda box: box.evict("hold", "hold-evict")},
-    "d-services": {6: lambda box: box.minio.make_bucket("manual-bucket")},
-    "f-supervisor-and-mount": {0: lambda box: fill_observatory(box, "input/photo.jpg")},
-    "6-mount-names": {0: lambda box: fill_observatory(box, *WEIRD)},
+    "b-system-status-notready": {0: lambda box, _: box.kill_node("node-2", unnoticed_s=300)},
+    "c-delete": {0: end_jobs},
+    "c-pod-deleted": {
+        0: lambda _, seen: (seen / "end").unlink(),
+        6: lambda box, _: box.evict("hold", "hold-evict"),
+    },
+    "d-services": {6: lambda box, _: box.minio.make_bucket("manual-bucket")},
+    "f-supervisor-and-mount": {0: lambda box, _: fill_observatory(box, "input/photo.jpg")},
+    "6-mount-names": {0: lambda box, _: fill_observatory(box, *WEIRD)},
 }
 
 
 @pytest.mark.parametrize("scene", SCENES)
-def test_the_sandbox_answers_as_a_real_oscar_did(
-    scene: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_the_sandbox_answers_as_a_real_oscar_did(scene: str, tmp_path: Path) -> None:
     release = "v3.7" if scene.endswith("3.7.1") else "v4.1"
+    folder = tmp_path / "seen"
+    folder.mkdir()
     arguments = ["--profile", release, "--chaos", "--nodes", NODES]
-    with run_sandbox(tmp_path_factory.mktemp("recordings"), arguments) as box:
+    arguments += ["--image", f"{IMAGE}={folder}:{FOLDER_SEEN}"]
+    with run_sandbox(tmp_path, arguments) as box:
         replay = Replay(box, release, is_skipped, "|".join(DIFFERENT_LINES))
         for file in SCENES[scene]:
-            replay.play(file, BEFORE.get(file, {}))
+            actions = BEFORE.get(file, {})
+            replay.play(file, {n: partial(act, box, folder) for n, act in actions.items()})
     found = [each for each in replay.differences if not is_meant(each)]
     assert not found, "\n".join(found)
     assert replay.played

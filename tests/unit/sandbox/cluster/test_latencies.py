@@ -10,7 +10,7 @@ from sandbox.cluster.latencies import Latencies, parse_latencies
     ("text", "latencies"),
     [
         ("none", Latencies()),
-        ("real", Latencies(service_s=6.5, grace_s=30.0, finish_s=1.5, pod_s=0.3)),
+        ("real", Latencies(6.5, 30.0, 1.5, 10.0, 0.3)),
         ("grace_s=5,pod_s=1", Latencies(grace_s=5, pod_s=1)),
     ],
 )
@@ -20,5 +20,5 @@ def test_latencies(text: str, latencies: Latencies) -> None:
 
 @pytest.mark.parametrize("text", ["", "fast", "grace_s", "grace_s=x", "grace_s=-1", "nan=1"])
 def test_other_latencies_are_refused_with_the_known_ones(text: str) -> None:
-    with pytest.raises(ValueError, match="service_s, grace_s, finish_s, pod_s"):
+    with pytest.raises(ValueError, match="service_s, grace_s, finish_s, sidecar_s, pod_s"):
         parse_latencies(text)
