@@ -12,7 +12,7 @@ COMPILE := --quiet --upgrade --strip-extras --generate-hashes --no-annotate --no
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-minio test-kit test-live record check examples lint minio oscar-cli bench-drop bench-index bench-plan image sbom requirements deploy clean
+.PHONY: help venv demo test coverage test-minio test-kit test-live record check examples lint minio oscar-cli bench-drop bench-index bench-kit bench-plan image sbom requirements deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -78,6 +78,9 @@ build/bin/.oscar-cli-%:
 
 bench-drop: $(VENV)/.ready ## seconds from the drop of a config to the first invocation
 	$(BIN)/python -m bench.drop
+
+bench-kit: $(VENV)/.ready ## what the worker kit adds to an item, its memory, its writes (2 minutes)
+	$(BIN)/python -m bench.kit
 
 bench-plan: $(VENV)/.ready ## make-span of every strategy over its lower bound, simulated (2 minutes)
 	$(BIN)/python -m bench.plan --write docs/benchmarks.md

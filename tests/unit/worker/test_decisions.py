@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -14,7 +15,9 @@ from worker.oscar_batch_worker import (
     Death,
     Failure,
     LaneView,
+    Listing,
     Look,
+    Outcomes,
     Timing,
     choose_own,
     choose_theft,
@@ -251,6 +254,28 @@ def test_only_the_five_names_are_replaced() -> None:
     given_ = ["prog", "{input}", "-o={output_dir}/{stem}.{}", "{other}{name}", "{{key}}"]
     filled = fill_placeholders(given_, values)
     assert filled == ["prog", "/in/{key} b", "-o=/out/s.{}", "{other}n", "{k}"]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 70_000), st.floats(0, 9_999)), max_size=9))
+def test_outcomes_are_kept_whole_and_in_order(drawn: list[tuple[bool, int, float]]) -> None:
+    settled = Outcomes(11, 11 + len(drawn) - 1)
+    made = [
+        make_outcome(line, seconds, min(tries, 65_535), Failure("exit", "x") if bad else None, "k")
+        for line, (bad, tries, seconds) in enumerate(drawn, 11)
+    ]
+    for outcome in reversed(made):
+        assert outcome["line"] not in settled
+        assert not settled.is_whole
+        settled.add(outcome)
+    assert settled.is_whole
+    found = list(settled.copy())
+    assert [each["line"] for each in found] == [each["line"] for each in made]
+    for each, expected in zip(found, made, strict=True):
+        assert each["seconds"] == pytest.approx(expected["seconds"], abs=0.002)
+        assert {**each, "seconds": 0} == {**expected, "seconds": 0}
+    body = b"".join(Listing({"a": 1}, settled).read_pieces())
+    assert json.loads(body) == {"a": 1, "items": found}
+    assert Listing({"a": 1}, settled).length == len(body)
 
 
 def test_a_reason_is_one_short_line() -> None:

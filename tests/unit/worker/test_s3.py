@@ -58,7 +58,7 @@ def test_backoff_has_a_limit_and_patience_ends() -> None:
         StorageError, match="GET bucket/key: 503 SlowDown later; the storage was away"
     ):
         s3.call("GET", "bucket/key")
-    assert 500 < s3.now <= 600
+    assert 500 < s3.now <= 605  # the last wait may be a fifth longer
     # Beats are at most 15 s apart while the storage is away; jitter is a fifth.
     assert max(s3.slept) <= 18
 
