@@ -9,7 +9,7 @@ the index lines instead of writing them, and stops after the plan. Only pull mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from .config.load import Config
@@ -20,10 +20,12 @@ from .drive.endings import (
     end_without_invocations,
     is_under_way,
 )
+from .drive.events.watch import JobRun, Proof, watch_items, watch_ranges
+from .drive.events.window import Pauses
 from .drive.indexing import build_index, count_only, refuse_empty_folder
 from .drive.modes import choose_mode
 from .drive.payload import make_range_invocations
-from .drive.posting import make_post
+from .drive.posting import make_invoke
 from .drive.progress import Progress
 from .drive.pull.follow import PullRun
 from .drive.pull.invocations import make_worker_invocations
@@ -32,18 +34,17 @@ from .drive.pull.start import (
     OpenBucket,
     draft_lanes,
     measure_lanes,
-    record_posts,
     refuse_other_store,
     save_table,
 )
 from .drive.pull.watch import watch_workers
-from .drive.submission import Clock, Pace, Steps, submit
+from .drive.submission import Clock, Pace
 from .index.skip_done import locate_outputs
 from .model.cluster import Capacity
-from .model.errors import ClusterError, ConfigError
+from .model.errors import ClusterError, ConfigError, Ending
 from .model.items import Index
 from .model.pull.lanes import Lanes, Timing
-from .model.run import Invocation, Plan, Report, Sent
+from .model.run import Invocation, Plan, Report
 from .model.service import Mode, Service
 from .oscar.client import OscarClient
 from .plan.capacity import find_capacity
@@ -93,31 +94,47 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
         progress.warn(*preflight.warn_control_characters(index.control_keys, service))
     with progress.stage("plan"):
         lanes = draft_workers(config, clients, layout, mode, progress)
-        draft = draft_plan(config, layout, progress.capacity, index, lanes)
+        draft = draft_plan(config, layout, progress.capacity, index)
+        draft = replace(draft, mode=mode or Mode.RANGE, lanes=lanes)
         cost = merge_costs(config.cost, load_last_cost(clients.state, layout.cost(config.service)))
         plan = progress.plan = measure_lanes(make_plan(draft, service, config.chunk_rules, cost))
         invocations = progress.invocations = make_invocations(plan, config.payload)
         progress.warn(*preflight.warn_oversized(plan.oversized, service))
-        progress.warn(*preflight.warn_slow_submission(len(invocations)))
+        progress.warn(*preflight.warn_slow_submission(len(invocations) or index.items))
     if config.dry_run or not plan.chunks:
         return progress.make_report(*end_without_invocations(plan))
     with progress.stage("save"):
         save(config, clients, layout, plan)
+    run = make_job_run(config, clients, service, layout, plan)
+    return progress.make_report(*carry_out(config, clients, run, progress))
+
+
+def carry_out(
+    config: Config, clients: Clients, run: JobRun, progress: Progress
+) -> tuple[Ending, str]:
+    """Sends what the plan says and follows it, as far as the mode and the config allow."""
+    plan, rules = run.plan, config.pull_rules
+    invoke = make_invoke(run, clients.pace, progress)
+    if plan.mode is Mode.EVENT:
+        with progress.stage("watch"):
+            return watch_items(run, invoke, progress)
     with progress.stage("invoke"):
-        invoke = make_invoke(clients, service, layout, progress)
-        sent = invoke(invocations)
-    if not (plan.lanes and config.pull_rules.watch and is_under_way(sent)):
-        return progress.make_report(*end_with_sent(plan, sent))
-    run = PullRun(clients.state, layout, plan, plan.lanes, config.pull_rules, clients.clock)
+        sent = invoke(progress.invocations)
+    if not (rules.watch and is_under_way(sent) and (plan.lanes or run.proof)):
+        return end_with_sent(plan, sent)
     with progress.stage("watch"):
-        ending = watch_workers(run, sent, invoke, progress)
-    return progress.make_report(*ending)
+        if plan.lanes is None:
+            return watch_ranges(run, sent, progress)
+        workers = PullRun(run.state, run.layout, plan, plan.lanes, rules, run.clock)
+        return watch_workers(workers, sent, invoke, progress)
 
 
 def find_outputs(config: Config, service: Service) -> Config:
-    """The config with the folder of `skip_done`, which may be an output path of the service."""
-    selection = locate_outputs(config.selection, service, config.locations.data)
-    return replace(config, selection=selection)
+    """The config with the places of outputs, which may be an output path of the service."""
+    data, done = config.locations.data, config.selection.skip_done
+    done = locate_outputs(done, service, data, "bucket.skip_done")
+    verify = locate_outputs(config.verify, service, data, "run.verify")
+    return replace(config, selection=replace(config.selection, skip_done=done), verify=verify)
 
 
 def check(
@@ -126,7 +143,7 @@ def check(
     """The mode of the run. Raises ConfigError if it may not start, before anything is written."""
     places = config.locations
     preflight.refuse_coordinator(places, service)
-    outputs = config.selection.skip_done
+    outputs = {"bucket.skip_done": config.selection.skip_done, "run.verify": config.verify}
     preflight.refuse_buckets(places, outputs, service, config.allowed_buckets)
     try:
         triggers = clients.oscar.read_triggers()
@@ -147,6 +164,8 @@ def decide_mode(config: Config, service: Service, progress: Progress) -> Mode | 
         progress.warn(f"a run would be refused: {choice.reason}")
     else:
         raise ConfigError([choice.reason])
+    payload, watch = bool(config.payload), config.pull_rules.watch
+    preflight.refuse_unsuited_keys(choice.mode, payload=payload, watch=watch)
     return choice.mode
 
 
@@ -161,7 +180,8 @@ def draft_workers(
         refuse_other_store(clients.oscar, clients.open_bucket, clients.state, layout)
         exclusive = clients.state.honours_condition(layout.probe)
     progress.warn(*([] if exclusive else [WITHOUT_STEALING]))
-    return draft_lanes(config.pull_rules, config.selection, clients.timing, exclusive=exclusive)
+    proof = config.verify or config.selection.skip_done
+    return draft_lanes(config.pull_rules, proof, clients.timing, exclusive=exclusive)
 
 
 def begin(
@@ -203,9 +223,7 @@ def write_index(config: Config, clients: Clients, layout: RunLayout, progress: P
     )
 
 
-def draft_plan(
-    config: Config, layout: RunLayout, capacity: Capacity, index: Index, lanes: Lanes | None
-) -> Plan:
+def draft_plan(config: Config, layout: RunLayout, capacity: Capacity, index: Index) -> Plan:
     """The plan as far as it is known before the chunks are cut."""
     return Plan(
         run_id=layout.run_id,
@@ -216,12 +234,16 @@ def draft_plan(
         index=index,
         capacity=capacity,
         chunks=(),
-        lanes=lanes,
     )
 
 
 def make_invocations(plan: Plan, payload: str) -> Sequence[Invocation]:
-    """What is sent to the service: a worker for each lane, or a range for each chunk."""
+    """What is sent to the service at once: a worker for each lane, or a range for each chunk.
+
+    Events are made when their turn comes, because there may be millions.
+    """
+    if plan.mode is Mode.EVENT:
+        return ()
     if plan.lanes:
         lanes = range(1, len(plan.lanes.counts) + 1)
         return make_worker_invocations(plan, plan.lanes, zip(lanes, lanes, strict=True))
@@ -237,23 +259,20 @@ def save(config: Config, clients: Clients, layout: RunLayout, plan: Plan) -> Non
         clients.data.copy_from(clients.state, layout.index, copy)
 
 
-def make_invoke(
-    clients: Clients, service: Service, layout: RunLayout, progress: Progress
-) -> Callable[[Sequence[Invocation]], Sequence[Sent]]:
-    """A function that sends invocations and records what became of each when it is known."""
-    post, repeat_lost = make_post(clients.oscar, service), clients.oscar.names_jobs()
-    steps = Steps(before_post=progress.record_request, on_sent=progress.record_sent)
-    if progress.plan and progress.plan.lanes:
-        steps = record_posts(clients.state, layout, progress.clock, steps)
-
-    def invoke(invocations: Sequence[Invocation]) -> Sequence[Sent]:
-        return submit(
-            invocations,
-            post,
-            repeat_lost=repeat_lost,
-            pace=clients.pace,
-            clock=clients.clock,
-            steps=steps,
-        )
-
-    return invoke
+def make_job_run(
+    config: Config, clients: Clients, service: Service, layout: RunLayout, plan: Plan
+) -> JobRun:
+    """The run with all that following its jobs needs."""
+    rules, verify = config.pull_rules, config.verify
+    return JobRun(
+        plan=plan,
+        service=service,
+        state=clients.state,
+        layout=layout,
+        oscar=clients.oscar,
+        named=clients.oscar.names_jobs(),
+        proof=Proof(verify, clients.data.beside(verify.bucket)) if verify else None,
+        clock=clients.clock,
+        # Two calls a minute, unless the config asks for more.
+        pauses=Pauses(min(2.0, rules.poll_s), 2 * rules.poll_s, rules.pending_timeout_s),
+    )

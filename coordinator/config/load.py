@@ -42,6 +42,8 @@ class Config:
     cost: Cost = field(default_factory=Cost)
     """The times that the config gives."""
     pull_rules: PullRules = field(default_factory=PullRules)
+    verify: Outputs | None = None
+    """Where the output of an item is, which proves that the item is done."""
     dry_run: bool = False
     run_id: str = ""
     """Set by `submit`; if empty, the run makes its own."""
@@ -100,9 +102,8 @@ def load_config(
         capacity_rules=_read_capacity_rules(values),
         chunk_rules=chunk_rules,
         cost=cost,
-        pull_rules=PullRules(
-            **{spec.name: values[f"run.{spec.name}"] for spec in fields(PullRules)}
-        ),
+        pull_rules=_read_pull_rules(values),
+        verify=_read_outputs(values, "run.verify", locations.data.prefix),
         dry_run=values["run.dry_run"],
         run_id=values["run.id"],
         allowed_buckets=None if values["MinIO.access_key"] else platform.allowed_buckets,
@@ -134,6 +135,10 @@ def _read_capacity_rules(values: Mapping[str, Any]) -> CapacityRules:
     )
 
 
+def _read_pull_rules(values: Mapping[str, Any]) -> PullRules:
+    return PullRules(**{spec.name: values[f"run.{spec.name}"] for spec in fields(PullRules)})
+
+
 def _read_selection(values: Mapping[str, Any], prefix: str) -> Selection:
     key, column = values["bucket.manifest"], values["bucket.manifest_column"]
     filters = [spec.name for spec in fields(Rules) if spec.name != "prefix"]
@@ -141,13 +146,15 @@ def _read_selection(values: Mapping[str, Any], prefix: str) -> Selection:
         rules=Rules(prefix, **{name: values[f"bucket.{name}"] for name in filters}),
         recursive=values["bucket.recursive"],
         manifest=Manifest(key, column) if key else None,
-        skip_done=_read_outputs(values, prefix) if values["bucket.skip_done"] else None,
+        skip_done=_read_outputs(values, "bucket.skip_done", prefix),
     )
 
 
-def _read_outputs(values: Mapping[str, Any], folder: str) -> Outputs:
-    asked = {name: values[f"bucket.skip_done.{name}"] for name in ("strip", "suffix", "bucket")}
-    prefix = normalize_prefix(values["bucket.skip_done.prefix"])
+def _read_outputs(values: Mapping[str, Any], section: str, folder: str) -> Outputs | None:
+    if not values[section]:
+        return None
+    asked = {name: values[f"{section}.{name}"] for name in ("strip", "suffix", "bucket")}
+    prefix = normalize_prefix(values[f"{section}.prefix"])
     return Outputs(folder, prefix, **asked, of_service=not (prefix or asked["bucket"]))
 
 

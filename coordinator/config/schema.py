@@ -95,7 +95,7 @@ class _Key:
 
 
 # Pulling is a mode of the service's workers, not a way to cut ranges for invocations.
-_check_strategy = make_choice_check(Strategy, without=frozenset({Strategy.PULL}))
+_check_strategy = make_choice_check(Strategy, without=frozenset({Strategy.PULL, Strategy.EVENT}))
 
 KEYS: Mapping[str, _Key] = {
     "MinIO.url": _Key(checks.check_storage_url),
@@ -144,6 +144,11 @@ KEYS: Mapping[str, _Key] = {
     "plan.seconds_per_mb": _Key(make_number_check(least=0, below=checks.DAY_S), None),
     "plan.speeds": _Key(checks.check_speeds, ()),
     "plan.extra_slots": _Key(checks.check_extra_slots, 0),
+    "run.verify": _Key(checks.check_done, False),
+    "run.verify.bucket": _Key(checks.check_bucket),
+    "run.verify.prefix": _Key(checks.check_key),
+    "run.verify.strip": _Key(checks.check_key),
+    "run.verify.suffix": _Key(checks.check_key),
     "run.dry_run": _Key(checks.check_flag, False),
     "run.watch": _Key(checks.check_flag, True),
     "run.poll_s": _Key(make_number_check(least=1, below=checks.DAY_S), 15.0),

@@ -10,6 +10,7 @@ else                                           submitted
 of the items, if somebody does                 ending
 Ctrl-C                                         interrupted
 any failed or pending                          partly done
+any unconfirmed                                submitted
 else                                           done
 """
 
@@ -23,6 +24,7 @@ from ..model.items import Index
 from ..model.pull.findings import Accounts
 from ..model.run import Plan, Sent, State
 
+_ADVICE = "and only run.verify, which names the outputs, could prove what they did"
 # More numbers than this make no message.
 _NAMED = 20
 
@@ -74,19 +76,26 @@ def is_under_way(invocations: Sequence[Sent]) -> bool:
 def end_with_accounts(plan: Plan, accounts: Accounts, *, interrupted: bool) -> tuple[Ending, str]:
     """The ending of a run that was followed."""
     items, done, failed = plan.index.items, accounts.done, accounts.failed
-    pending = items - done - failed
-    text = f"{done} of {items} items done" if failed or pending else f"{items} done"
+    unconfirmed = accounts.unconfirmed
+    pending = items - done - failed - unconfirmed
+    text = f"{done} of {items} items done" if items - done else f"{items} done"
+    text += f", {unconfirmed} unconfirmed" if unconfirmed else ""
     text += f", {failed} failed" if failed else ""
     text += f", {pending} pending" if pending else ""
     text += "" if accounts.stealing else "; without stealing"
     if interrupted:
-        return Ending.INTERRUPTED, f"{text}; the workers go on, and this report ends here"
-    if pending and accounts.open_chunks:
+        left = "the workers go on" if plan.lanes else "the jobs that were started go on"
+        return Ending.INTERRUPTED, f"{text}; {left}, and this report ends here"
+    if pending and accounts.open_chunks and plan.lanes:
         text += f"; no worker is left for {accounts.open_chunks} chunks"
     if accounts.failures:
         first = accounts.failures[0]
         text += f"; {clean_text(first.key, 80)}: {first.reason}"
-    return (Ending.PARTLY_DONE if failed or pending else Ending.DONE), text
+    if failed or pending:
+        return Ending.PARTLY_DONE, text
+    if unconfirmed:
+        return Ending.SUBMITTED, f"unconfirmed: the jobs have ended, {_ADVICE}; {text}"
+    return Ending.DONE, text
 
 
 def end_without_capacity(capacity: Capacity) -> tuple[Ending, str]:

@@ -8,13 +8,14 @@ service.mode   the kit   mounts the data   input     the mode
 auto           yes       any               any       pull
 auto           no        yes               no        range
 auto           no        yes               yes       refused: service.mode must say it
-auto           no        no                any       refused
+auto           no        no                yes       event
+auto           no        no                no        refused
 pull           yes       any               any       pull
 pull           no        any               any       refused
 range          yes       any               any       range
 range          no        yes               any       range
 range          no        no                any       refused
-event          any       any               any       refused: not in this release
+event          any       any               any       event
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class ModeChoice:
 
 def choose_mode(asked: Mode, service: Service, data: Folder) -> ModeChoice:
     """The mode for a service, by the table above."""
-    if asked is Mode.EVENT:  # the place of event mode
-        return ModeChoice(None, "service.mode: event is not in this release yet; use pull or range")
+    if asked is Mode.EVENT:
+        return ModeChoice(Mode.EVENT, f"service.mode says so of {service.name}")
     if service.has_kit:
         mode = Mode.PULL if asked is Mode.AUTO else asked
         return ModeChoice(mode, f"the script of {service.name} has the worker kit")
@@ -51,14 +52,18 @@ def choose_mode(asked: Mode, service: Service, data: Folder) -> ModeChoice:
             None,
             f"service.mode: {service.name} mounts bucket {data.bucket} and has an input folder, so "
             "it may read ranges of index lines or single files; if its script reads start and end "
-            "from the invocation, say service.mode: range",
+            "from the invocation, say service.mode: range; if it processes one uploaded file, say "
+            "service.mode: event",
         )
     if mounts:
         return ModeChoice(Mode.RANGE, f"{service.name} mounts {service.mount}")
+    if asked is Mode.AUTO and service.inputs:
+        reason = f"{service.name} has an input folder and no mount of bucket {data.bucket}"
+        return ModeChoice(Mode.EVENT, reason)
     return ModeChoice(
         None,
         f"service.name: {service.name} neither mounts bucket {data.bucket} nor has the worker kit "
         "in its script, so its jobs would process the text of their invocation and no file of the "
         f"bucket; give the service a mount of {data.bucket} and a script that reads start and end, "
-        "or a script with the kit",
+        "or a script with the kit; if it processes uploaded files, say service.mode: event",
     )

@@ -8,14 +8,14 @@ written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from ..model.access import ClusterAccess, StorageAccess
 from ..model.errors import ConfigError, clean_text
 from ..model.items import Item
 from ..model.selection import Outputs
-from ..model.service import Folder, Locations, Service, Trigger
+from ..model.service import Folder, Locations, Mode, Service, Trigger
 from ..model.units import format_bytes
 from ..plan.simulate import POSTS_PER_S, predict_submission_s
 from ..run.layout import list_written
@@ -59,14 +59,14 @@ def refuse_triggers(
 
 def refuse_buckets(
     locations: Locations,
-    outputs: Outputs | None,
+    outputs: Mapping[str, Outputs | None],
     service: Service,
     allowed: Sequence[str] | None,
 ) -> None:
     """Raises ConfigError if the service's own credentials would be used for another's bucket.
 
-    `allowed` are the globs of the deployer. It is None for credentials that the config gives:
-    these may do what their owner may.
+    `outputs` are output mappings by the config key that has them. `allowed` are the globs of the
+    deployer; None for credentials that the config gives: these may do what their owner may.
     """
     if allowed is None:
         return
@@ -75,7 +75,9 @@ def refuse_buckets(
     named = {*service.data_buckets, *(folder.bucket for folder in folders)}
     used = {"bucket.name": locations.data.bucket, "state.bucket": locations.state.bucket}
     used |= {"report.bucket": locations.report.bucket} if locations.report else {}
-    used |= {"bucket.skip_done.bucket": outputs.bucket} if outputs and outputs.bucket else {}
+    used |= {
+        f"{name}.bucket": each.bucket for name, each in outputs.items() if each and each.bucket
+    }
     problems = [
         f"{setting}: {bucket} is no bucket of service {service.name} (input, output, mount or its "
         "variable OSCAR_BATCH_DATA), so the service's own credentials are not used for it: give "
@@ -84,6 +86,23 @@ def refuse_buckets(
         for setting, bucket in used.items()
         if bucket not in named and not any(fnmatchcase(bucket, glob) for glob in allowed)
     ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def refuse_unsuited_keys(mode: Mode | None, *, payload: bool, watch: bool) -> None:
+    """Raises ConfigError for keys that the mode of the run cannot follow."""
+    problems = []
+    if payload and mode not in {Mode.RANGE, None}:
+        problems.append(
+            f"service.payload: is for range mode, and this run has the mode {mode}; leave it out, "
+            "or say service.mode: range"
+        )
+    if not watch and mode is Mode.EVENT:
+        problems.append(
+            "run.watch: event mode never has more jobs in flight than fit, so it must watch them; "
+            "leave it out"
+        )
     if problems:
         raise ConfigError(problems)
 

@@ -129,13 +129,13 @@ class Progress:
         return [self.sent.get(each.number, Sent(each)) for each in self.invocations]
 
     def _list_outcomes(self) -> tuple[Outcome, ...]:
-        """Every chunk: by its result in pull mode, by its invocation in range mode."""
+        """Every chunk: by what became of its items if that is known, else by its invocation."""
         if self.plan is None:
             return ()
         found = dict(self.outcomes)
         if self.plan.lanes is None:
             chunks = {chunk.number: chunk for chunk in self.plan.chunks}
-            found = {n: _settle(chunks[n], sent) for n, sent in self.sent.items()}
+            found = {n: _settle(chunks[n], sent) for n, sent in self.sent.items()} | found
         return tuple(found.get(chunk.number, Outcome(chunk)) for chunk in self.plan.chunks)
 
     def _list_workers(self) -> tuple[Worker, ...]:

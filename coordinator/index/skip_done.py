@@ -18,23 +18,27 @@ from dataclasses import replace
 
 from ..model.errors import ConfigError
 from ..model.object_columns import ObjectColumns
-from ..model.selection import Outputs, Selection
+from ..model.selection import Outputs
 from ..model.service import Folder, Service
 
 PIECES = 4096
 REASON = "its output exists already (bucket.skip_done)"
 
 
-def locate_outputs(selection: Selection, service: Service, data: Folder) -> Selection:
-    """The selection with the place of the outputs. Raises ConfigError if they have none."""
-    outputs = selection.skip_done
+def locate_outputs(
+    outputs: Outputs | None, service: Service, data: Folder, setting: str
+) -> Outputs | None:
+    """The mapping with the place of the outputs. Raises ConfigError if they have none.
+
+    `setting` is the config key that has the mapping.
+    """
     if outputs is None:
-        return selection
+        return None
     if outputs.of_service:
         if len(service.outputs) != 1:
             has = f"{len(service.outputs) or 'no'} output folders"
             raise ConfigError(
-                [f"bucket.skip_done: {service.name} has {has}; name the bucket and the prefix"]
+                [f"{setting}: {service.name} has {has}; name the bucket and the prefix"]
             )
         (folder,) = service.outputs
         outputs = replace(outputs, bucket=folder.bucket, prefix=folder.prefix, of_service=False)
@@ -42,9 +46,9 @@ def locate_outputs(selection: Selection, service: Service, data: Folder) -> Sele
     own = (outputs.bucket, outputs.prefix) == (data.bucket, outputs.folder)
     if own and outputs.strip == outputs.suffix:
         raise ConfigError(
-            [f"bucket.skip_done: {data} would make every item its own output; give a suffix"]
+            [f"{setting}: {data} would make every item its own output; give a suffix"]
         )
-    return replace(selection, skip_done=outputs)
+    return outputs
 
 
 class KeySet:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes, resources, and the capacity for invocations with the reasons that limit it."""
+"""Nodes, resources, jobs, and the capacity for invocations with the reasons that limit it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -119,3 +120,30 @@ class Capacity:
     warnings: tuple[str, ...] = ()
     extra_slots: int = 0
     """Asked for beyond what fits now, for clusters that grow while pods are pending."""
+
+
+class Phase(StrEnum):
+    """The state of a job in OSCAR's list. A hint: a script's exit code reaches nobody."""
+
+    PENDING = "pending"
+    """No node runs it yet; or it has no pod, or what OSCAR says is unknown."""
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+    @property
+    def final(self) -> bool:
+        return self in {Phase.SUCCEEDED, Phase.FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """The jobs of a service at one moment, and how many calls it took to list them."""
+
+    phases: Mapping[str, Phase]
+    """By the name of the job."""
+    calls: int
+
+    def count_active(self) -> int:
+        """How many jobs have not ended."""
+        return sum(not phase.final for phase in self.phases.values())

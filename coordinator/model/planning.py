@@ -23,6 +23,8 @@ class Strategy(StrEnum):
     """As many items or bytes to a chunk as the config says."""
     PULL = "pull"
     """Many small chunks, heaviest first, which long-lived workers claim."""
+    EVENT = "event"
+    """An invocation for every item, the parts of the listing with the larger files first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from .items import Chunk, Index, Item
 from .planning import Choice
 from .pull.findings import Accounts, Worker
 from .pull.lanes import Lanes
-from .service import Folder
+from .service import Folder, Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,9 @@ class Plan:
     capacity: Capacity
     chunks: tuple[Chunk, ...]
     choice: Choice | None = None
+    mode: Mode = Mode.RANGE
+    """How the items reach the service. In event mode every item has an invocation of its own, and
+    the chunks are the parts of the index that are read and accounted for together."""
     lanes: Lanes | None = None
     """In pull mode: how the chunks are given to workers."""
     oversized: tuple[Item, ...] = ()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import count
 from typing import Any
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ import urllib3
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from ..model.access import ClusterAccess, StorageAccess
-from ..model.cluster import Cluster, Quota
+from ..model.cluster import Cluster, JobList, Phase, Quota
 from ..model.errors import ClusterError, NoStatus
 from ..model.run import Reply, Verdict
 from ..model.service import Service, Trigger
@@ -32,6 +33,7 @@ from .answers import (
     judge_reply,
     was_never_sent,
 )
+from .job_list import parse_page
 
 log = logging.getLogger(__name__)
 
@@ -159,6 +161,27 @@ class OscarClient:
         raw = self._get(f"/system/services/{quote(name, safe='')}", f"read service {name}")
         environment = raw.get("environment") if isinstance(raw, dict) else None
         return frozenset((environment or {}).get("secrets") or {})
+
+    def list_jobs(self, name: str) -> JobList:
+        """The jobs of a service; a call for every 70 of them. Raises ClusterError.
+
+        Each call takes OSCAR many seconds, in which a `POST /job` waits: never while submitting.
+        """
+        path, token, phases = f"/system/logs/{quote(name, safe='')}", "", dict[str, Phase]()
+        for calls in count(1):
+            query = f"?page={quote(token, safe='')}" if token else ""
+            raw = self._get(f"{path}{query}", f"list the jobs of {name} on {self._access.url}")
+            before, (found, token) = token, parse_page(raw)
+            phases |= found
+            if not token or token == before:
+                return JobList(phases, calls)
+        raise AssertionError  # the loop has no end of its own
+
+    def read_log(self, name: str, job: str) -> str:
+        """The log of a job so far. Raises ClusterError if it has none."""
+        path = f"/system/logs/{quote(name, safe='')}/{quote(job, safe='')}"
+        attempt = f"read the log of job {job} on {self._access.url}"
+        return check_status(self._send("GET", path, attempt), attempt).text
 
     def invoke(self, service: Service, body: bytes, *, job: str) -> Reply:
         """One `POST /job/<service>`; never raises for what the cluster answers.

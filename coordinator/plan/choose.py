@@ -12,9 +12,10 @@ from dataclasses import replace
 from ..model.items import Chunk, Index, Item
 from ..model.planning import Choice, ChunkRules, Cost, Strategy
 from ..model.run import Plan
-from ..model.service import Service
+from ..model.service import Mode, Service
 from . import auto, strategies
 from .capacity import cap_capacity
+from .parts import cut_parts
 from .simulate import simulate_pull, simulate_queue
 from .workload import Workload
 
@@ -56,7 +57,10 @@ def make_plan(draft: Plan, service: Service, rules: ChunkRules, cost: Cost) -> P
     index = draft.index
     capacity = cap_capacity(draft.capacity, "items", index.items, "the number of items")
     lanes = draft.lanes
-    if lanes:
+    if draft.mode is Mode.EVENT:
+        reason = "an invocation for every item, the larger files first"
+        chunks, choice = cut_parts(index), Choice(Strategy.EVENT, reason, cost)
+    elif lanes:
         counts, chunks, choice = choose_lanes(index, capacity.slots, rules, cost)
         lanes = replace(lanes, counts=counts)
     else:

@@ -40,7 +40,7 @@ def write_report(report: Report) -> dict[str, Any]:
         "stages": [asdict(stage) for stage in report.stages],
         "counts": report.count_items(),
         "size_bytes": plan.index.size_bytes if plan else 0,
-        "confirmed": report.accounts is not None,
+        "confirmed": report.accounts is not None and not report.accounts.unconfirmed,
         "accounts": _write_accounts(report.accounts) if report.accounts else None,
         "capacity": write_capacity(report.capacity) if report.capacity else None,
         "index": write_index(plan) if plan else None,

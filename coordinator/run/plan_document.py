@@ -16,7 +16,7 @@ from ..model.items import Chunk, Index, Item, Skipped
 from ..model.planning import Choice
 from ..model.pull.lanes import Lanes
 from ..model.run import Plan
-from ..model.service import Folder
+from ..model.service import Folder, Mode
 from ..report.document import (
     read_choice,
     write_capacity,
@@ -36,6 +36,7 @@ def write_plan(plan: Plan) -> dict[str, Any]:
         "schema": SCHEMA,
         "run": plan.run_id,
         "service": plan.service,
+        "mode": str(plan.mode),
         "data": str(plan.data),
         "index": {**write_index(plan), **sums},
         "capacity": write_capacity(plan.capacity),
@@ -57,6 +58,7 @@ def read_plan(raw: object) -> Plan:
     return Plan(
         run_id=read_value(str, members.get("run"), "run"),
         service=read_value(str, members.get("service"), "service"),
+        mode=read_value(Mode, members.get("mode"), "mode"),
         data=Folder.parse(read_value(str, members.get("data"), "data")),
         index_bucket=read_value(str, index.get("bucket"), "index.bucket"),
         index_key=read_value(str, index.get("key"), "index.key"),

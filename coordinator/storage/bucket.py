@@ -77,14 +77,29 @@ class Bucket:
 
     def exists(self, key: str) -> bool:
         """Whether there is an object of that key."""
+        return self.read_stamp(key) is not None
+
+    def read_range(self, key: str, offset: int, length: int) -> bytes:
+        """A part of an object. Raises StorageError if it has no such part."""
+        if not length:
+            return b""
+        with self._client.translate_errors("read", key):
+            asked = {"Range": f"bytes={offset}-{offset + length - 1}"}
+            _, content = self._client.request("GET", key, headers=asked)
+            if len(content) != length:
+                raise IncompleteWrite("a piece of it has a wrong length")
+            return content
+
+    def read_stamp(self, key: str) -> str | None:
+        """A text that changes whenever an object is written; None if there is no object."""
         with self._client.translate_errors("look for", key):
             try:
-                self._client.request("HEAD", key)
+                headers, _ = self._client.request("HEAD", key)
             except S3Error as error:
                 if get_status(error) == HTTPStatus.NOT_FOUND:
-                    return False
+                    return None
                 raise
-            return True
+            return f"{headers.get('ETag')} {headers.get('Last-Modified')}"
 
     def read_clock(self, key: str) -> datetime:
         """The server's clock, from its answer about an object that exists."""

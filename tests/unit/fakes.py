@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
 from coordinator.model.access import StorageAccess
-from coordinator.model.cluster import Basis, Cluster, Node, Quota, Resources
+from coordinator.model.cluster import Basis, Cluster, JobList, Node, Phase, Quota, Resources
 from coordinator.model.errors import ClusterError, Conflict, StorageError
 from coordinator.model.object_columns import ObjectColumns
 from coordinator.model.run import Reply, Verdict
@@ -67,6 +67,14 @@ class FakeBucket(Bucket):
         self._check("write")
         return self.exclusive
 
+    def read_range(self, key: str, offset: int, length: int) -> bytes:
+        self._check("read")
+        return self.objects[key][offset : offset + length]
+
+    def read_stamp(self, key: str) -> str | None:
+        self._check("read")
+        return hashlib.sha256(self.objects[key]).hexdigest() if key in self.objects else None
+
     def read_pieces(self, key: str) -> Iterator[bytes]:
         self._check("read")
         yield self.objects[key]
@@ -117,6 +125,9 @@ class FakeOscar(OscarClient):
         self.answer: Callable[[Service, str], Reply] = lambda service, job: Reply(Verdict.ACCEPTED)
         self.named_jobs = True
         self.triggers: tuple[Trigger, ...] | ClusterError = ()
+        self.phase = Phase.SUCCEEDED
+        """What the job list says of every job."""
+        self.lists = 0
         self.bodies: list[bytes] = []
         self.jobs: list[str] = []
         self.owners: list[str] = []
@@ -146,6 +157,10 @@ class FakeOscar(OscarClient):
 
     def names_jobs(self) -> bool:
         return self.named_jobs
+
+    def list_jobs(self, name: str) -> JobList:
+        self.lists += 1
+        return JobList(dict.fromkeys(self.jobs, self.phase), 1)
 
     def invoke(self, service: Service, body: bytes, *, job: str) -> Reply:
         with self._lock:

@@ -50,13 +50,14 @@ class World:
         self.data = FakeBucket("data", ITEMS if objects is None else objects)
         self.oscar = FakeOscar(service)
         self.progress = Progress(run_id=make.RUN_ID)
+        self.clock = CLOCK
 
     def run(self, **sections: Any) -> Report:
         return self.run_config(load(**sections))
 
     def run_config(self, config: Config) -> Report:
         pace = Pace(delays_s=(0.0,))
-        clients = Clients(self.oscar, self.data, self.data, None, CLOCK, pace)
+        clients = Clients(self.oscar, self.data, self.data, None, self.clock, pace)
         return run_batch(config, clients, self.progress)
 
     @property
@@ -641,3 +642,94 @@ def test_an_error_of_the_storage_ends_the_run_and_the_progress_keeps_what_was_kn
         world.run()
     assert world.progress.capacity
     assert world.oscar.bodies == []
+
+
+class Uploads(World):
+    """A service for uploads, whose jobs write their output at once."""
+
+    def __init__(self, *, broken: frozenset[str] = frozenset()) -> None:
+        service = make.service(inputs=(Folder("in", "a/"),), outputs=(Folder("data", "out/"),))
+        super().__init__(service=service)
+        self.now_s = 0.0
+        self.clock = Clock(lambda: self.now_s, self._wait)
+        self.broken = broken
+        self.oscar.answer = self._answer
+
+    def _wait(self, _: threading.Event, seconds: float) -> bool:
+        self.now_s += seconds
+        return False
+
+    @property
+    def items(self) -> list[str]:
+        return [json.loads(body)["Key"].removeprefix("data/") for body in self.oscar.bodies]
+
+    def _answer(self, service: Service, job: str) -> Reply:
+        number = int(job.rsplit("-", 2)[1])
+        key = sorted(ITEMS)[number - 1].removeprefix("in/")
+        if key not in self.broken:
+            self.data.objects[f"out/{key}.x"] = b"x"
+        return Reply(Verdict.ACCEPTED)
+
+
+VERIFY = {"prefix": "out/", "suffix": ".x"}
+
+
+def test_a_service_for_uploads_gets_an_event_for_every_item_the_largest_first() -> None:
+    world = Uploads()
+    report = world.run(run={"verify": VERIFY})
+    assert report.setting["mode"].startswith("event, because target has an input folder")
+    assert (report.ending, report.message) == (Ending.DONE, "8 done")
+    assert sorted(world.items) == sorted(ITEMS)
+    assert world.items[0] == "in/h"
+    assert {outcome.state for outcome in report.outcomes} == {State.SETTLED}
+    assert {"done.txt", "failed.jsonl", "pending.jsonl", "plan.json"} <= world.written
+    assert world.oscar.lists == 0
+
+
+def test_an_item_without_its_output_is_failed_and_named() -> None:
+    world = Uploads(broken=frozenset("c"))
+    report = world.run(run={"verify": {**VERIFY, "bucket": "data"}})
+    assert (report.ending, report.count_items()["failed"]) == (Ending.PARTLY_DONE, 1)
+    (failure,) = report.accounts.failures  # type: ignore[union-attr]
+    assert failure.key == "in/c"
+    folder = f".oscar-batch/{make.RUN_ID}/"
+    assert json.loads(world.data.objects[f"{folder}failed.jsonl"])["key"] == "in/c"
+    assert world.data.objects[f"{folder}done.txt"].count(b"\n") == 7
+
+
+def test_without_verify_nothing_is_called_done() -> None:
+    report = Uploads().run()
+    assert report.ending is Ending.SUBMITTED
+    assert report.message.startswith("unconfirmed: ")
+    assert (report.count_items()["done"], report.accounts.unconfirmed) == (0, 8)  # type: ignore[union-attr]
+
+
+def test_a_refused_event_ends_the_run_with_the_reason() -> None:
+    world = Uploads()
+    world.oscar.answer = lambda service, job: Reply(Verdict.REFUSED, "HTTP 403")
+    report = world.run(run={"verify": VERIFY})
+    assert report.ending is Ending.PARTLY_DONE
+    assert report.message == "0 of 8 items done, 8 pending; OSCAR refused an invocation: HTTP 403"
+
+
+def test_an_interrupted_event_run_says_what_is_known() -> None:
+    world = Uploads()
+
+    def interrupt(_: threading.Event, seconds: float) -> bool:
+        raise KeyboardInterrupt
+
+    world.clock = Clock(lambda: 0.0, interrupt)
+    report = world.run(run={"verify": VERIFY})
+    assert report.ending is Ending.INTERRUPTED
+    assert report.accounts is not None
+
+
+def test_ranges_with_verify_are_followed_and_proven() -> None:
+    world = Uploads()
+    world.oscar.services = [replace(TARGET, outputs=(Folder("data", "out/"),))]
+    world.oscar.answer = lambda service, job: Reply(Verdict.ACCEPTED)
+    world.data.objects |= {f"out/{key}.x": b"" for key in "abcdefg"}
+    report = world.run(run={"verify": VERIFY})
+    assert (report.ending, report.count_items()["done"]) == (Ending.PARTLY_DONE, 7)
+    assert [failure.key for failure in report.accounts.failures] == ["in/h"]  # type: ignore[union-attr]
+    assert world.oscar.lists == 1

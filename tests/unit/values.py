@@ -14,7 +14,7 @@ from coordinator.model.items import Chunk, Index, Item, Skipped
 from coordinator.model.planning import Candidate, Choice, Cost, Estimate, Strategy
 from coordinator.model.pull.lanes import Lanes, Proof, Table, Timing
 from coordinator.model.run import Outcome, Plan, Report, Stage, State
-from coordinator.model.service import Folder, normalize_prefix
+from coordinator.model.service import Folder, Mode, normalize_prefix
 
 # Keys and messages have no surrogates: no file and no terminal takes them.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -100,6 +100,7 @@ PLANS = st.builds(
     capacity=CAPACITIES,
     chunks=chunks(),
     choice=st.one_of(st.none(), CHOICES),
+    mode=st.sampled_from(Mode),
     lanes=st.none() | LANES,
     oversized=many(st.builds(Item, TEXT, COUNT)),
 )

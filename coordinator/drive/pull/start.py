@@ -13,7 +13,7 @@ from ...model.errors import ClusterError, ConfigError, StorageError
 from ...model.pull.documents import Post
 from ...model.pull.lanes import Lanes, Proof, PullRules, Table, Timing, name_worker
 from ...model.run import Invocation, Plan, Reply
-from ...model.selection import Selection
+from ...model.selection import Outputs
 from ...oscar.client import OscarClient
 from ...run.chunk_table import IndexObject, measure_table, write_table
 from ...run.layout import RunLayout
@@ -32,17 +32,16 @@ _JSON = "application/json"
 
 
 def draft_lanes(
-    rules: PullRules, selection: Selection, timing: Timing, *, exclusive: bool
+    rules: PullRules, proof: Outputs | None, timing: Timing, *, exclusive: bool
 ) -> Lanes:
     """The lanes of a plan before its chunks are cut."""
-    done = selection.skip_done
     return Lanes(
         counts=(),
         table=Table(0, 0),
         timing=timing,
         exclusive=exclusive,
         item_timeout_s=rules.item_timeout_s,
-        proof=Proof(done.strip, done.suffix) if done else None,
+        proof=Proof(proof.strip, proof.suffix) if proof else None,
     )
 
 

@@ -65,6 +65,8 @@ class Accounts:
     failed: int
     open_chunks: int
     """Chunks without a result."""
+    unconfirmed: int = 0
+    """Items whose job has ended, and nothing proves what it did."""
     failures: tuple[ItemFailure, ...] = ()
     """The first failures; `failed` counts them all."""
     stealing: bool = True

@@ -14,6 +14,7 @@ from coordinator.drive.preflight import (
     refuse_buckets,
     refuse_coordinator,
     refuse_triggers,
+    refuse_unsuited_keys,
     warn_control_characters,
     warn_oversized,
     warn_slow_submission,
@@ -23,7 +24,7 @@ from coordinator.model.access import ClusterAccess, StorageAccess
 from coordinator.model.errors import ConfigError
 from coordinator.model.items import Item
 from coordinator.model.selection import Outputs
-from coordinator.model.service import Folder, Locations, Service, Trigger
+from coordinator.model.service import Folder, Locations, Mode, Service, Trigger
 from tests.unit import make
 
 GIB = 2**30
@@ -148,7 +149,7 @@ def test_the_services_own_credentials_are_used_for_buckets_of_the_target_only(
         places = {} if outputs else {setting: Folder(bucket, "x/")}
         locations = replace(own, **places)  # type: ignore[arg-type]
         try:
-            refuse_buckets(locations, outputs, service, allowed)
+            refuse_buckets(locations, {"bucket.skip_done": outputs}, service, allowed)
         except ConfigError as error:
             found += [problem.partition(":")[0] for problem in error.problems]
     assert found == settings
@@ -238,3 +239,20 @@ def test_keys_that_a_mount_shows_differently_are_counted(
 ) -> None:
     found = warn_control_characters(keys, make.service(mount=mount))
     assert [text.split(" contain")[0] for text in found] == ["2 of the keys"] * warned
+
+
+@pytest.mark.parametrize("mode", [Mode.PULL, Mode.EVENT])
+def test_a_template_is_for_range_mode(mode: Mode) -> None:
+    with pytest.raises(ConfigError, match=rf"service\.payload: .* has the mode {mode}"):
+        refuse_unsuited_keys(mode, payload=True, watch=True)
+
+
+def test_event_mode_must_be_watched() -> None:
+    with pytest.raises(ConfigError, match=r"run\.watch: event mode"):
+        refuse_unsuited_keys(Mode.EVENT, payload=False, watch=False)
+
+
+@pytest.mark.parametrize("mode", [Mode.RANGE, None])
+def test_range_mode_takes_both_keys(mode: Mode | None) -> None:
+    refuse_unsuited_keys(mode, payload=True, watch=False)
+    refuse_unsuited_keys(Mode.PULL, payload=False, watch=False)

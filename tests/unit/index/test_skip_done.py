@@ -19,7 +19,7 @@ from coordinator.index.skip_done import (
 )
 from coordinator.model.errors import ConfigError
 from coordinator.model.object_columns import ObjectColumns
-from coordinator.model.selection import Outputs, Selection
+from coordinator.model.selection import Outputs
 from coordinator.model.service import Folder
 from tests.unit import make
 
@@ -92,14 +92,14 @@ RESULTS = Folder("results", "out/")
 )
 def test_the_place_of_the_outputs(given: Outputs, located: Outputs) -> None:
     service = make.service(outputs=(RESULTS,))
-    assert locate_outputs(Selection(skip_done=given), service, DATA).skip_done == located
+    assert locate_outputs(given, service, DATA, "run.verify") == located
 
 
 @pytest.mark.parametrize("outputs", [(), (RESULTS, Folder("more", ""))], ids=len)
 def test_outputs_of_a_service_that_has_not_one_folder_for_them(outputs: tuple[Folder, ...]) -> None:
-    asked = Selection(skip_done=Outputs("in/", "", of_service=True))
-    with pytest.raises(ConfigError, match="name the bucket and the prefix"):
-        locate_outputs(asked, make.service(outputs=outputs), DATA)
+    asked = Outputs("in/", "", of_service=True)
+    with pytest.raises(ConfigError, match=r"run\.verify: .*name the bucket and the prefix"):
+        locate_outputs(asked, make.service(outputs=outputs), DATA, "run.verify")
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_outputs_of_a_service_that_has_not_one_folder_for_them(outputs: tuple[Fo
 )
 def test_an_item_is_not_taken_for_its_own_output(asked: Outputs) -> None:
     with pytest.raises(ConfigError, match="would make every item its own output"):
-        locate_outputs(Selection(skip_done=asked), make.service(outputs=(DATA,)), DATA)
+        locate_outputs(asked, make.service(outputs=(DATA,)), DATA, "bucket.skip_done")
 
 
 def test_without_skip_done_there_is_nothing_to_locate() -> None:
-    assert locate_outputs(Selection(), make.service(), DATA) == Selection()
+    assert locate_outputs(None, make.service(), DATA, "run.verify") is None

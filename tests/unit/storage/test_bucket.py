@@ -96,6 +96,15 @@ def test_an_object_exists_or_not_and_a_refusal_is_an_error() -> None:
             s3.bucket().exists("in/a")
 
 
+def test_a_part_of_an_object_is_read_or_it_is_an_error() -> None:
+    with s3_server() as s3:
+        s3.objects["in/a"] = b"0123456789"
+        assert s3.bucket().read_range("in/a", 2, 3) == b"234"
+        assert s3.bucket().read_range("in/gone", 2, 0) == b""
+        with pytest.raises(StorageError, match="could not read data/in/a"):
+            s3.bucket().read_range("in/a", 8, 3)
+
+
 def test_the_folders_of_a_bucket_are_listed_from_one_page() -> None:
     prefixes = "".join(f"<CommonPrefixes><Prefix>{n}/</Prefix></CommonPrefixes>" for n in "ab")
     page = body(["file"], "").replace(b"</ListBucketResult>", prefixes.encode())

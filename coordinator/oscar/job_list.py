@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads pages of OSCAR's job list: before release 3.6.4 all jobs at once, later 70 a page. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..model.cluster import Phase
+from ..model.errors import ClusterError
+
+_PHASES = {"Running": Phase.RUNNING, "Succeeded": Phase.SUCCEEDED, "Failed": Phase.FAILED}
+
+
+def parse_page(raw: Any) -> tuple[dict[str, Phase], str]:
+    """The jobs of a page, and the token of the next one; empty after the last.
+
+    `Suspended`, no state at all and everything unknown may still become something else.
+    Raises ClusterError if the answer is none of OSCAR's.
+    """
+    try:
+        jobs, token = (
+            (raw["jobs"] or {}, raw.get("next_page") or "") if "jobs" in raw else (raw, "")
+        )
+        phases = {
+            str(name): _PHASES.get(str(job.get("status")), Phase.PENDING)
+            for name, job in jobs.items()
+        }
+    except (AttributeError, TypeError) as error:
+        raise ClusterError("the list of jobs has another form than OSCAR's") from error
+    return phases, str(token)
