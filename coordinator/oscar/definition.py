@@ -58,7 +58,8 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
         outputs=parse_folders(raw.get("output")),
         mount=Folder.parse(str(path)) if path else None,
         has_kit=_KIT.search(script) is not None,
-        is_coordinator=_RUNS.search(script) is not None,
+        # The worker itself names the command in a message.
+        is_coordinator=_KIT.search(script) is None and _RUNS.search(script) is not None,
         data_buckets=_read_data_buckets(raw.get("environment")),
         owner=str(raw.get("owner") or ""),
         interlink_node=str(raw.get("interlink_node_name") or ""),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from coordinator.cli.kit import find_worker, write_script
 from coordinator.model.cluster import Allowance, Quota, Resources
 from coordinator.model.errors import ClusterError
 from coordinator.model.service import Folder
@@ -132,6 +133,15 @@ def test_the_kit_is_known_by_its_marker(script: object, found: bool) -> None:
 )
 def test_a_coordinator_is_known_by_what_its_script_does(script: str, found: bool) -> None:
     assert definition.parse_service({"script": script}).is_coordinator is found
+
+
+def test_a_script_with_the_kit_is_no_coordinator() -> None:
+    """The worker names the command in a message."""
+    script = write_script(
+        find_worker().read_text("utf-8"), command="x", stdin=None, module=None, jobs=1
+    )
+    service = definition.parse_service({"script": script})
+    assert (service.has_kit, service.is_coordinator) == (True, False)
 
 
 def test_the_script_of_the_coordinator_is_known() -> None:
