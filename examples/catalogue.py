@@ -69,7 +69,8 @@ EXAMPLES: Mapping[str, Example] = {
             data="observatory",
             make=make_photos,
             count=120,
-            output="grayify-out/thumbs/{key}.gray.jpg",
+            output="grayify-out/thumbs/{folder}{name}.gray.jpg",
+            kit=("--module", "/opt/grayify/grayify.py"),
             programs=("grayify.py",),
         ),
         Example(
@@ -116,7 +117,7 @@ EXAMPLES: Mapping[str, Example] = {
         ),
         Example(
             name="words",
-            data="logs",
+            data="words",
             make=make_texts,
             count=24,
             output="words/out/{name}.words",

@@ -13,6 +13,7 @@ from pathlib import Path
 import joblib
 import numpy
 
+PROCESS = {"node": os.environ.get("RESOURCE_ID"), "pid": os.getpid()}
 model = joblib.load(os.environ.get("MODEL", "/opt/digits/model.joblib"))
 
 for line in sys.stdin:
@@ -23,7 +24,7 @@ for line in sys.stdin:
         if header != b"P5 8 8 16" or len(levels) != 64:
             raise ValueError("not a picture of 8 x 8 grey levels")
         chances = model.predict_proba(numpy.frombuffer(levels, numpy.uint8).reshape(1, -1))[0]
-        found = {"digit": int(chances.argmax()), "chance": float(chances.max()), "pid": os.getpid()}
+        found = {"digit": int(chances.argmax()), "chance": float(chances.max()), **PROCESS}
         Path(item["output_dir"], picture.name + ".json").write_text(json.dumps(found))
         answer: dict[str, object] = {"ok": True}
     except Exception as error:  # a picture that cannot be read fails alone

@@ -543,3 +543,24 @@ def test_a_job_of_the_sandbox_works_off_its_lane(
     assert keys_of(sandbox, bucket, f"{prefix}/") == [
         f"{prefix}/{key.removeprefix('input/')}" for key in sorted(keys)
     ]
+
+
+def test_a_storage_that_is_away_for_seconds_is_waited_for(
+    chaotic: Sandbox, name: str, tmp_path: Path
+) -> None:
+    server = Server("any", chaotic)
+    server.client.make_bucket(name)
+    setting = Setting(server, name, tmp_path)
+    keys = [f"input/{number}" for number in range(4)]
+    for key in keys:
+        setting.add_item(key)
+    setting.write_run([[keys[:2], keys[2:]]])
+    begun = tmp_path / "begun"
+    worker = setting.start("dash", f"sh -c 'touch {begun}; cp $0 $1' {{input}} {{output_dir}}")
+    wait_until(lambda: begun.exists() or None, 30, lambda: "no item began")
+
+    chaotic.chaos("POST", "storage/gap", seconds=3)
+
+    _, said = worker.communicate(timeout=60)
+    assert worker.returncode == 0, said
+    assert [item["state"] for item in setting.outcomes().values()] == ["done"] * 4

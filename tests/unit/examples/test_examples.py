@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import wave
 from pathlib import Path
 
@@ -37,9 +38,9 @@ def test_an_example_is_complete(example: Example) -> None:
 @EACH
 def test_a_readme_is_short_and_names_the_demo(example: Example) -> None:
     text = (example.folder / "README.md").read_text("utf-8")
-    if example.name != "grayify":
-        assert len(text.splitlines()) <= 40
-        assert f"-m examples.demo {example.name}" in text
+    assert len(text.splitlines()) <= 40
+    command = "make demo" if example.name == "grayify" else f"-m examples.demo {example.name}"
+    assert command in text
 
 
 def test_the_same_seed_makes_the_same_texts_and_recordings(tmp_path: Path) -> None:
@@ -50,3 +51,41 @@ def test_the_same_seed_makes_the_same_texts_and_recordings(tmp_path: Path) -> No
         assert len(set(first)) == 3
     with wave.open(str(first[0])) as file:
         assert 1 <= file.getnframes() / file.getframerate() <= 3
+
+
+def count_lines(example: Example) -> int:
+    """The lines of code that the example's author wrote."""
+    programs = [example.folder / name for name in example.programs]
+    if not example.kit:
+        programs.append(example.folder / "script.sh")
+    shown = 1 if example.kit else 0  # the command that makes the script
+    return shown + sum(count_code(path) for path in programs)
+
+
+def count_code(path: Path) -> int:
+    text = path.read_text("utf-8")
+    lines = {
+        number
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and not line.strip().startswith("#")
+    }
+    if path.suffix == ".py":
+        tree = ast.parse(text)
+        owners = (ast.Module, ast.FunctionDef, ast.ClassDef)
+        for node in ast.walk(tree):
+            if isinstance(node, owners) and ast.get_docstring(node) is not None:
+                docstring = node.body[0]
+                lines -= set(range(docstring.lineno, (docstring.end_lineno or 0) + 1))
+    return len(lines)
+
+
+@EACH
+def test_the_table_of_examples_has_the_lines_of_each(example: Example) -> None:
+    (row,) = [
+        line
+        for line in (HERE / "README.md").read_text("utf-8").splitlines()
+        if line.startswith(f"| [{example.name}]({example.name})")
+    ]
+    code, definition = (cell.strip() for cell in row.split("|")[-3:-1])
+    assert int(code) == count_lines(example)
+    assert int(definition) == count_code(example.folder / f"{example.name}.yaml")
