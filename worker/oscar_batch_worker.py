@@ -1330,26 +1330,29 @@ class Supervision:
         self._running: dict[int, float] = {}
         self._lock = threading.Lock()
         self._checked = 0.0
-        self.groups_file: Path | None = None
+        self._note: int | None = None  # a file that names the groups that run
         self.kill_at: float | None = None  # when the worker ends, whatever runs
 
     def add(self, child: Child) -> None:
         with self._lock:
             self._running[child.pid] = self._clock()
-            self._note()
+            self._write_note()
 
     def remove(self, child: Child) -> None:
         with self._lock:
             self._running.pop(child.pid, None)
-            self._note()
+            self._write_note()
 
-    def _note(self) -> None:
-        """For the process that follows this one if it is killed."""
-        if self.groups_file is not None:
-            try:
-                self.groups_file.write_text("".join(f"{pid}\n" for pid in self._running))
-            except OSError:
-                return
+    def note_in(self, path: Path) -> None:
+        """From now on a file names what runs, for the process that follows if this one dies."""
+        self._note = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+
+    def _write_note(self) -> None:
+        if self._note is not None:
+            content = "".join(f"{pid}\n" for pid in self._running).encode()
+            with suppress(OSError):
+                os.pwrite(self._note, content, 0)
+                os.ftruncate(self._note, len(content))
 
     def check(self, child: Child, began: float) -> Failure | None:
         """Why the child must end now, or None. Raises Interrupted."""
@@ -1399,6 +1402,9 @@ class CommandRunner:
             child.finish()
             self._supervision.remove(child)
 
+    def start(self) -> None:
+        """Nothing runs between items."""
+
     def close(self) -> None:
         """Nothing runs between items."""
 
@@ -1412,18 +1418,20 @@ class StdinRunner:
 
     def start(self) -> None:
         """Starts the process, so that it loads its model while the worker reads its table."""
+        with suppress(OSError):  # which the first item will tell
+            self._begin()
+
+    def _begin(self) -> Child:
         self._child = Child(self._arguments, talks=True)
         self._supervision.add(self._child)
+        return self._child
 
     def run(self, item: Item) -> Failure | None:
         """Why the item failed, or None. Raises Interrupted."""
         try:
-            if self._child is None:
-                self.start()
-        except OSError as error:
+            child = self._child or self._begin()
+        except (OSError, ValueError) as error:
             return Failure("exit", f"{self._arguments[0]} cannot be started: {error}")
-        child = self._child
-        assert child is not None  # noqa: S101
         done = False
         try:
             failure, done = self._ask(child, item)
@@ -2032,7 +2040,6 @@ class Session:
         self.files = Files(stores, definition, invocation, root)
         self.worker = Worker(invocation, folder, self.files, self.home, jobs=jobs)
         self.supervision = Supervision(invocation.item_timeout_s, Memory(root), time.monotonic)
-        self.supervision.groups_file = self.home / "groups"
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._stop)
 
@@ -2040,11 +2047,13 @@ class Session:
         self.worker.ending = self.worker.ending or "SIGTERM"
         self.supervision.kill_at = time.monotonic() + 20
 
-    def attempts(self) -> Iterator[Attempt]:
+    def attempts(self, prepare: Callable[[], None] = lambda: None) -> Iterator[Attempt]:
         """The worker's chunks, between its first and its last beat."""
         why = "left early"
         try:
             self.worker.start()
+            self.supervision.note_in(self.home / "groups")
+            prepare()
             self.files.await_mount(60.0)
             yield from self.worker.attempts()
             why = self.worker.ending or "no work left"
@@ -2097,8 +2106,13 @@ def run(jobs: int, make_runner: Callable[[Supervision], Runner]) -> None:
     """The forms with a command: `jobs` items at a time."""
     session = Session(jobs)
     runners = [make_runner(session.supervision) for _ in range(jobs)]
+
+    def start_all() -> None:
+        for runner in runners:
+            runner.start()
+
     try:
-        for attempt in session.attempts():
+        for attempt in session.attempts(start_all):
             slots = 1 if attempt.cautious else jobs
             coming, lock = session.worker.items(attempt), threading.Lock()
             problems: list[BaseException] = []

@@ -152,6 +152,43 @@ def test_an_item_that_vanishes_with_its_worker_four_times_fails(make: Make) -> N
     assert setting.outcomes()[2]["reason"] == "its worker vanished 4 times with it"
 
 
+def test_what_a_long_chunk_has_settled_is_not_done_again(make: Make) -> None:
+    setting = make()
+    log = setting.root / "log"
+    keys = fill(setting, 12, {}, default=f"echo $$ >> {log}; sleep 1")
+    setting.write_run(split(keys, 1, 12), timing={**TIMING, "beat_s": 3, "mark_after_s": 3})
+    job = setting.start_kit("--command", COMMAND)
+    setting.wait_for("marks/")
+    settled = len(setting.document("marks/001/00001/000001.001.json")["items"])
+    job.kill_kit()
+
+    job.wait()
+
+    assert setting.states() == dict.fromkeys(range(1, 13), "done")
+    assert settled >= 3
+    assert len(log.read_text().splitlines()) <= 12 + 1 + 12 - settled
+    check_outputs(setting, keys)
+
+
+def test_a_program_that_hangs_in_its_own_process_is_killed_past_its_time(make: Make) -> None:
+    """A minute past the time of an item; a negative time makes the minute pass sooner."""
+    setting = make()
+    program = setting.root / "program.py"
+    program.write_text(
+        "import time, oscar_batch_worker\n"
+        "for item in oscar_batch_worker.items():\n"
+        "    with item:\n"
+        "        time.sleep(1000 if item.line == 2 else 0)\n"
+    )
+    keys = fill(setting, 3, {})
+    setting.write_run(split(keys, 1, 3), item_timeout_s=-58)
+
+    said = setting.run_kit("--module", str(program))
+
+    assert setting.states() == {1: "done", 2: "killed its worker", 3: "done"}
+    assert said.count("60 s past its time") == 3
+
+
 def test_workers_are_killed_at_any_moment_and_every_item_has_one_outcome(make: Make) -> None:
     dice = random.Random(20261124)
     setting = make()
