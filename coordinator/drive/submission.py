@@ -106,16 +106,17 @@ class _Submission:
         self._posting, self._changed = 0, Condition()
 
     def run(self, invocations: Sequence[Invocation]) -> tuple[Sent, ...]:
-        with ThreadPoolExecutor(self._pace.workers) as pool:
-            try:
-                list(pool.map(self._submit, invocations[:1]))
-                if not self._is_refused(invocations):
-                    list(pool.map(self._submit, invocations[1:]))
-            except KeyboardInterrupt:
-                log.warning("interrupted: waiting for the answers to the requests that were sent")
-                self._stop.set()
-        with self._changed:
-            self._changed.wait_for(lambda: not self._posting)
+        pool = ThreadPoolExecutor(self._pace.workers)
+        try:
+            self._submit_all(pool, invocations)
+            pool.shutdown()
+            with self._changed:
+                self._changed.wait_for(lambda: not self._posting)
+        except BaseException:
+            # A second Ctrl-C: what was sent is not waited for, and nothing more is sent.
+            self._stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
         if self._is_refused(invocations):
             self._settle_unsent(invocations, "not sent, because the first invocation was refused")
         elif self._silent.is_set() and not self._stop.is_set():
@@ -123,6 +124,15 @@ class _Submission:
             detail = f"not sent, because OSCAR proved no invocation for {waited_s:.0f} s"
             self._settle_unsent(invocations, detail)
         return tuple(self._settled.get(each.number, Sent(each)) for each in invocations)
+
+    def _submit_all(self, pool: ThreadPoolExecutor, invocations: Sequence[Invocation]) -> None:
+        try:
+            list(pool.map(self._submit, invocations[:1]))
+            if not self._is_refused(invocations):
+                list(pool.map(self._submit, invocations[1:]))
+        except KeyboardInterrupt:
+            self._stop.set()
+            log.warning("interrupted: waiting for the answers to the requests that were sent")
 
     def _is_refused(self, invocations: Sequence[Invocation]) -> bool:
         """Whether the first invocation was refused, and so no other was sent."""

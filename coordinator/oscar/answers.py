@@ -9,17 +9,45 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-import requests
-import urllib3
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    SSLError,
+)
+from urllib3.exceptions import TimeoutError as SocketTimeout
 
 from ..model.errors import ClusterError, clean_foreign
 from ..model.run import Reply, Verdict
+from ..storage.connections import AnswerTimeout, AnswerTooLarge, explain_tls
 
 # OSCAR 4.1.2 on a service that 3.7.1 stored: 500, for reading, updating, deleting and invoking it.
 _UNREADABLE = re.compile(r'the FDL of the service "([^"]+)" cannot be read')
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the manager. Bodies are taken as UTF-8, which OSCAR writes."""
+
+    code: int
+    text: str
+    location: str = ""
+    """Where a redirect leads."""
+    secrets: tuple[str, ...] = ()
+    """The credentials of the request, which a server may echo."""
+
+    @property
+    def is_success(self) -> bool:
+        return HTTPStatus.OK <= self.code < HTTPStatus.MULTIPLE_CHOICES
+
+    def quote(self) -> str:
+        """The body for a message."""
+        return clean_foreign(self.text, self.secrets)
 
 
 class Refused(ClusterError):
@@ -30,22 +58,21 @@ class Refused(ClusterError):
         self.code = code
 
 
-def check_status(answer: requests.Response, attempt: str) -> requests.Response:
+def check_status(answer: Answer, attempt: str) -> Answer:
     """The answer itself if it is a success; else raises Refused, which says what to do."""
-    code = answer.status_code
-    if requests.codes.ok <= code < requests.codes.multiple_choices:
+    code = answer.code
+    if answer.is_success:
         return answer
-    said = f" ({_quote(answer)})" if answer.text.strip() else ""
+    said = f" ({answer.quote()})" if answer.text.strip() else ""
     advice = {
         401: "OSCAR refused the credentials; check oscar_cluster.auth_basic or auth_token",
         403: "these credentials may not do that; ask the service's owner",
         404: "nothing there has that name; check service.name and oscar_cluster.url",
     }.get(code, f"OSCAR answered HTTP {code}")
     advice = _explain_unreadable(answer.text) or advice
-    if answer.is_redirect:
-        advice = (
-            f"it redirects to {clean_foreign(answer.headers['Location'])}; give that as the url"
-        )
+    if answer.location:
+        where = clean_foreign(answer.location, answer.secrets)
+        advice = f"it redirects to {where}; give that as the url"
     raise Refused(f"could not {attempt}: {advice}{said}", code)
 
 
@@ -62,7 +89,7 @@ def _explain_unreadable(text: str) -> str:
     )
 
 
-def decode_json(answer: requests.Response, attempt: str) -> Any:
+def decode_json(answer: Answer, attempt: str) -> Any:
     """The first JSON document of a body; OSCAR may append a second one."""
     text = answer.text.lstrip()
     if not text:
@@ -78,57 +105,45 @@ def decode_json(answer: requests.Response, attempt: str) -> Any:
         ) from error
 
 
-def judge_reply(answer: requests.Response, job: str) -> Reply:
+def judge_reply(answer: Answer, job: str) -> Reply:
     """What an answer to `POST /job` proves."""
-    code, said = answer.status_code, _quote(answer)
+    code, said = answer.code, answer.quote()
     detail = f"HTTP {code}" + (f": {said}" if said else "")
-    if requests.codes.ok <= code < requests.codes.multiple_choices:
+    if answer.is_success:
         # Every release answers an invocation with 201. Anything else, such as the login page of a
         # proxy, proves nothing.
-        if code == requests.codes.created:
+        if code == HTTPStatus.CREATED:
             return Reply(Verdict.ACCEPTED)
         return Reply(Verdict.UNCERTAIN, f"{detail}: OSCAR answers 201; is this its address?")
     # The exact text of OSCAR 4.1.2: an earlier request for this very job came through. Other things
     # that exist already (a secret, a job of another name) are refusals.
     if said == f'jobs.batch "{job}" already exists':
         return Reply(Verdict.ACCEPTED, detail)
-    if code == requests.codes.unauthorized:
+    if code == HTTPStatus.UNAUTHORIZED:
         return Reply(Verdict.STALE_TOKEN, f"{detail}: OSCAR refused the service's token")
-    if code in {requests.codes.too_many_requests, requests.codes.service_unavailable}:
+    if code in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
         return Reply(Verdict.BUSY, detail)
     timed_out = any(word in said for word in ("timeout", "timed out", "deadline"))
-    if code in {502, 504} or (code == requests.codes.server_error and (timed_out or not said)):
+    if code in {502, 504} or (code == HTTPStatus.INTERNAL_SERVER_ERROR and (timed_out or not said)):
         return Reply(Verdict.UNCERTAIN, detail)
     return Reply(Verdict.REFUSED, _explain_unreadable(said) or detail)
 
 
-def _quote(answer: requests.Response) -> str:
-    """The body for a message."""
-    return clean_foreign(answer.text, _find_sent_secrets(answer))
-
-
-def _find_sent_secrets(answer: requests.Response) -> tuple[str, ...]:
-    """The credentials of the request, which a server may echo."""
-    scheme, _, sent = str(answer.request.headers.get("Authorization", "")).partition(" ")
-    pair = b64decode(sent).decode(errors="replace") if scheme == "Basic" else ""
-    return sent, pair, pair.partition(":")[2]
-
-
-def was_never_sent(error: requests.ConnectionError) -> bool:
+def was_never_sent(error: HTTPError) -> bool:
     """Whether the connection itself failed, so that the request cannot have arrived."""
-    if isinstance(error, requests.ConnectTimeout):
-        return True
-    cause = error.args[0] if error.args else None
-    reason = getattr(cause, "reason", cause)
-    return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.SSLError)
+    return isinstance(error, NewConnectionError | ConnectTimeoutError | SSLError)
 
 
-def explain_unanswered(error: requests.RequestException) -> str:
+def explain_unanswered(error: HTTPError) -> str:
     """Why a request has no answer, and what to do."""
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its TLS certificate is not trusted; give oscar_cluster.ca_file, or verify false"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time; check oscar_cluster.url or raise oscar_cluster.timeout_s"
-    if isinstance(error, requests.ConnectionError) and was_never_sent(error):
+    if isinstance(error, SSLError):
+        return explain_tls(error, "oscar_cluster")
+    if isinstance(error, NameResolutionError):
+        return "its host name is not known; check oscar_cluster.url"
+    if isinstance(error, NewConnectionError):
         return "nothing accepts connections there; check oscar_cluster.url"
+    if isinstance(error, AnswerTooLarge):
+        return f"{error}; is this the address of OSCAR?"
+    if isinstance(error, AnswerTimeout | SocketTimeout):
+        return "no answer in time; check oscar_cluster.url or raise oscar_cluster.timeout_s"
     return f"the connection broke ({type(error).__name__})"

@@ -8,24 +8,29 @@ two texts in a row.
 
 from __future__ import annotations
 
+import json
 import logging
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
+from http import HTTPStatus
 from itertools import count
 from typing import Any
 from urllib.parse import quote
 
-import requests
 import urllib3
-from requests.auth import AuthBase, HTTPBasicAuth
+from urllib3.exceptions import HTTPError
 
 from ..model.access import ClusterAccess, StorageAccess
 from ..model.cluster import Cluster, JobList, Phase, Quota
 from ..model.errors import ClusterError, NoStatus
 from ..model.run import Reply, Verdict
 from ..model.service import Service, Trigger
+from ..storage.connections import Connections
+from ..storage.retry import SLEEP, Sleep, retry
 from . import definition, release, status
 from .answers import (
+    Answer,
     Refused,
     check_status,
     decode_json,
@@ -39,34 +44,44 @@ log = logging.getLogger(__name__)
 
 # The owner that OSCAR writes into a service that was created with basic credentials.
 _ADMINISTRATOR = "cluster_admin"
+# Of an answer; the longest are lists of services with their scripts.
+_MOST_BYTES = 16 * 1024**2
+_CREATION_S = 60.0
+# No socket waits longer; what is allowed in all is less.
+_SLOWEST_S = 86_400.0
+# Before a question is asked again that a proxy or a busy manager did not answer.
+_DELAYS_S = (1.0, 2.0, 4.0, 8.0)
+_TEMPORARY = {
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+}
 
 
-class _Bearer(AuthBase):
-    """A token for requests; a header alone would be replaced by credentials of a netrc file."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
+class _Temporary(Exception):
+    """An answer that may be another one in a moment."""
 
 
 class OscarClient:
     """One OSCAR cluster, seen with one account."""
 
-    def __init__(self, access: ClusterAccess) -> None:
+    def __init__(self, access: ClusterAccess, *, sleep: Sleep = SLEEP) -> None:
         """Opens no connection."""
-        self._access = access
-        self._auth: AuthBase = (
-            HTTPBasicAuth(access.username.encode(), access.password.encode())
+        self._access, self._sleep = access, sleep
+        pair = f"{access.username}:{access.password}"
+        self._authorization = (
+            f"Basic {b64encode(pair.encode()).decode()}"
             if access.password
-            else _Bearer(access.token)
+            else f"Bearer {access.token}"
         )
-        self._session = requests.Session()
-        self._session.verify = (access.ca_file or True) if access.verify else False
-        if not access.verify:  # asked for in the config; the report says so
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        self._secrets = tuple(filter(None, (pair, access.password, access.token)))
+        self._connections = Connections(
+            verify=access.verify,
+            ca_file=access.ca_file,
+            allow=self._allow_answer,
+            timeout=urllib3.Timeout(connect=access.timeout_s, read=_SLOWEST_S),
+            most=4,  # as many requests as a submission sends at the same time, and one to spare
+        )
 
     def read_service(self, name: str) -> Service:
         """The target service. Raises ClusterError if it is missing, hidden or unusable."""
@@ -146,12 +161,12 @@ class OscarClient:
         name = str(definition["name"])
         attempt = f"deploy service {name} on {self._access.url}"
         known = self._send("GET", f"/system/services/{quote(name, safe='')}", attempt)
-        if known.status_code == requests.codes.ok:
+        if known.code == HTTPStatus.OK:
             owner = (decode_json(known, attempt) or {}).get("owner", "")
             body = {**definition, "owner": owner}
             check_status(self._send("PUT", "/system/services", attempt, body), attempt)
             return False
-        if known.status_code not in {400, 404}:
+        if known.code not in {400, 404}:
             check_status(known, attempt)
         check_status(self._send("POST", "/system/services", attempt, dict(definition)), attempt)
         return True
@@ -189,39 +204,59 @@ class OscarClient:
         `job` is the name that OSCAR 4.1+ gives to the Kubernetes job, which makes a repeated
         request harmless there; earlier releases ignore it.
         """
-        url = f"{self._access.url}/job/{quote(service.name, safe='')}"
+        headers = {"Authorization": f"Bearer {service.token}", "X-Delegated-Job-ID": job}
         try:
-            answer = self._session.post(
-                url,
-                data=body,
-                auth=_Bearer(service.token),
-                headers={"Content-Type": "application/json", "X-Delegated-Job-ID": job},
-                timeout=self._access.timeout_s,
-                allow_redirects=False,
-            )
-        except requests.ConnectionError as error:
+            answer = self._exchange("POST", f"/job/{quote(service.name, safe='')}", headers, body)
+        except HTTPError as error:
             verdict = Verdict.BUSY if was_never_sent(error) else Verdict.UNCERTAIN
             return Reply(verdict, explain_unanswered(error))
-        except requests.RequestException as error:
-            return Reply(Verdict.UNCERTAIN, explain_unanswered(error))
-        return judge_reply(answer, job)
+        return judge_reply(replace(answer, secrets=(service.token,)), job)
 
     def _get(self, path: str, attempt: str) -> Any:
         return decode_json(check_status(self._send("GET", path, attempt), attempt), attempt)
 
     def _send(
         self, method: str, path: str, attempt: str, body: Mapping[str, Any] | None = None
-    ) -> requests.Response:
-        # Creating a service restarts MinIO and takes six seconds at the least.
-        timeout_s = max(self._access.timeout_s, 60.0) if body else self._access.timeout_s
-        try:
-            return self._session.request(
-                method,
-                f"{self._access.url}{path}",
-                json=body,
-                auth=self._auth,
-                timeout=timeout_s,
-                allow_redirects=False,
+    ) -> Answer:
+        headers = {"Authorization": self._authorization}
+
+        def send(number: int) -> Answer:
+            answer = self._exchange(
+                method, path, headers, json.dumps(body).encode() if body else None
             )
-        except requests.RequestException as error:
+            if method == "GET" and answer.code in _TEMPORARY and number <= len(_DELAYS_S):
+                raise _Temporary
+            return answer
+
+        try:
+            return retry(
+                send,
+                delays_s=_DELAYS_S,
+                repeatable=lambda error: isinstance(error, _Temporary),
+                sleep=self._sleep,
+            )
+        except HTTPError as error:
             raise ClusterError(f"could not {attempt}: {explain_unanswered(error)}") from error
+
+    def _exchange(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Answer:
+        """One request and its answer. Raises errors of urllib3."""
+        kind = {"Content-Type": "application/json"} if body is not None else {}
+        response = self._connections.urlopen(
+            method, f"{self._access.url}{path}", headers={**headers, **kind}, body=body
+        )
+        return Answer(
+            response.status,
+            response.data.decode(errors="replace"),
+            location=str(response.headers.get("Location", ""))
+            if response.get_redirect_location()
+            else "",
+            secrets=self._secrets,
+        )
+
+    def _allow_answer(self, body: Any, headers: Mapping[str, str]) -> tuple[float, int]:
+        # Creating a service restarts MinIO and takes six seconds at the least.
+        creates = body and "X-Delegated-Job-ID" not in headers
+        timeout_s = self._access.timeout_s
+        return (max(timeout_s, _CREATION_S) if creates else timeout_s), _MOST_BYTES

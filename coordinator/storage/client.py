@@ -7,14 +7,14 @@ gap of 30 s. An answer that says what is wrong (404, 403, 412) is never repeated
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
 
-import certifi
 import urllib3
 from minio import Minio
 from minio.commonconfig import CopySource
@@ -22,6 +22,13 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 
 from ..model.access import StorageAccess
 from ..model.errors import StorageError, clean_foreign, clean_text
+from .connections import (
+    AnswerTimeout,
+    AnswerTooLarge,
+    Connections,
+    explain_tls,
+    is_lasting,
+)
 from .retry import Sleep, retry
 
 T = TypeVar("T")
@@ -29,13 +36,23 @@ T = TypeVar("T")
 # Longer than a restart of MinIO (6 s asleep, then a probe).
 DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _REPEATABLE = {
+    HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.INTERNAL_SERVER_ERROR,
     HTTPStatus.BAD_GATEWAY,
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 }
+# Of answers. The largest pages that are asked for have 1.5 MB, of the longest keys 20 MB.
+_MOST_BYTES, _USUAL_BYTES, _ERROR_BYTES = 64 * 1024**2, 4 * 1024**2, 64 * 1024
+_FIRST_S, _LEAST_RATE = 60.0, 64 * 1024
+_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 # Amazon S3 answers 409 with these while another conditional write to the same key goes on.
 _REPEATABLE_CODES = {"ConditionalRequestConflict", "OperationAborted"}
+
+
+_REDIRECTS = (
+    "it redirects to another address, which is never followed; give the right one as MinIO.url"
+)
 
 
 class S3Client:
@@ -61,7 +78,13 @@ class S3Client:
             secret_key=access.secret_key,
             secure=parts.scheme == "https",
             region=access.region or None,
-            http_client=_make_pool(access),
+            http_client=Connections(
+                verify=access.verify,
+                ca_file=access.ca_file,
+                allow=allow_answer,
+                timeout=urllib3.Timeout(connect=5, read=60),
+                most=4,  # a page, a part of the index, and two to spare
+            ),
         )
 
     def request(
@@ -125,8 +148,12 @@ class S3Client:
         except S3Error as error:
             raise StorageError(f"{what}: {_advise(error)}") from error
         except ServerError as error:
+            if 300 <= error.status_code < 400:
+                raise StorageError(f"{what}: {_REDIRECTS}") from error
             raise StorageError(f"{what}: it answered HTTP {error.status_code}") from error
         except (InvalidResponseError, ParseError) as error:
+            if 300 <= get_status(error) < 400:
+                raise StorageError(f"{what}: {_REDIRECTS}") from error
             raise StorageError(f"{what}: that address does not answer as S3 does") from error
         except (MinioException, ValueError) as error:
             raise StorageError(f"{what}: {clean_foreign(str(error))}") from error
@@ -144,6 +171,8 @@ def get_status(error: Exception) -> int:
 
 
 def _is_repeatable(error: Exception) -> bool:
+    if is_lasting(error):
+        return False
     # minio raises ParseError for an error answer whose XML is cut short.
     if isinstance(error, urllib3.exceptions.HTTPError | ParseError):
         return True
@@ -152,20 +181,17 @@ def _is_repeatable(error: Exception) -> bool:
     return get_status(error) in _REPEATABLE
 
 
-def _make_pool(access: StorageAccess) -> urllib3.PoolManager:
-    """minio's default pool gives up after seconds and takes no CA file."""
-    if not access.verify:  # asked for in the config; the report says so
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    return urllib3.PoolManager(
-        maxsize=4,  # a page, a part of the index, and two to spare
-        timeout=urllib3.Timeout(connect=5, read=60),
-        retries=False,
-        cert_reqs="CERT_REQUIRED" if access.verify else "CERT_NONE",
-        ca_certs=access.ca_file or certifi.where(),
-    )
+def allow_answer(body: Any, headers: Mapping[str, str]) -> tuple[float, int]:
+    """Seconds and bytes for an answer: after a minute, a server must have moved 64 KiB a second."""
+    asked = _RANGE.fullmatch(headers.get("Range", ""))
+    span = int(asked[2]) - int(asked[1]) + 1 if asked else 0
+    size = len(body or b"") + (span or _USUAL_BYTES)
+    return _FIRST_S + size / _LEAST_RATE, (span + _ERROR_BYTES if asked else _MOST_BYTES)
 
 
 def _advise(error: S3Error) -> str:
+    if 300 <= get_status(error) < 400:
+        return _REDIRECTS
     if error.code == "NoSuchBucket":
         return "there is no such bucket; check its name in the config"
     if error.code == "RequestTimeTooSkewed":
@@ -182,7 +208,9 @@ def _advise(error: S3Error) -> str:
 
 def _explain_unreachable(error: Exception) -> str:
     if isinstance(error, urllib3.exceptions.SSLError):
-        return "its TLS certificate is not trusted; give MinIO.ca_file, or MinIO.verify false"
+        return explain_tls(error, "MinIO")
+    if isinstance(error, AnswerTooLarge | AnswerTimeout):
+        return str(error)
     if isinstance(error, urllib3.exceptions.NameResolutionError):
         return "its host name is not known; check MinIO.url"
     if isinstance(error, urllib3.exceptions.NewConnectionError):

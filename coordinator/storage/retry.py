@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
 
 Sleep = Callable[[float], object]
+SLEEP: Sleep = time.sleep
+"""The usual one; tests pass another."""
 
 
 def retry(

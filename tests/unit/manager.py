@@ -23,6 +23,8 @@ class Manager:
     requests: list[tuple[str, Any]] = field(default_factory=list)
     on_request: Callable[[], None] = lambda: None
     """Called for every request, before it is answered."""
+    slept: list[float] = field(default_factory=list)
+    """How long the client waited between requests."""
     oscar: OscarClient = field(init=False)
 
 
@@ -57,11 +59,13 @@ def manager(answers: dict[str, tuple[int, str] | None]) -> Iterator[Manager]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     url = f"http://127.0.0.1:{server.server_address[1]}"
-    running.oscar = OscarClient(ClusterAccess(url, "oscar", "canary-oscar", timeout_s=10))
+    running.oscar = OscarClient(
+        ClusterAccess(url, "oscar", "canary-oscar", timeout_s=10), sleep=running.slept.append
+    )
     try:
         yield running
     finally:
-        running.oscar._session.close()
+        running.oscar._connections.clear()
         server.shutdown()
         thread.join()
         server.server_close()

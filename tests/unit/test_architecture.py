@@ -29,7 +29,6 @@ LIBRARIES = {
     "certifi": {"storage"},
     "jinja2": {"drive", "report"},
     "minio": {"storage"},
-    "requests": {"oscar"},
     "urllib3": {"storage", "oscar"},
     "yaml": {"config"},
 }
@@ -42,6 +41,7 @@ EFFECTS = {
     "pathlib": {"cli", "config"},
     "secrets": {"drive", "run"},
     "signal": {"cli"},
+    "socket": {"storage"},
     "sys": {"__main__", "cli"},
     "threading": {"cli", "drive", "storage"},
     "time": {"cli", "storage"},
@@ -192,4 +192,4 @@ def test_a_function_fits_on_a_screen(module: str) -> None:
 def test_the_runtime_dependencies() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = {requirement.partition(">")[0] for requirement in project["dependencies"]}
-    assert names == {"requests", "minio", "pyyaml", "jinja2"}
+    assert names == {"urllib3", "minio", "pyyaml", "jinja2"}

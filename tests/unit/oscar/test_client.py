@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.model.access import ClusterAccess
 from coordinator.model.cluster import Capacity, CapacityRules, Resources
 from coordinator.model.errors import ClusterError, NoStatus
 from coordinator.model.run import Verdict
@@ -17,6 +18,7 @@ from coordinator.oscar.client import OscarClient
 from coordinator.plan.capacity import find_capacity
 from tests.unit import make
 from tests.unit.manager import manager
+from tests.unit.sockets import answering
 
 DATA = Path(__file__).parents[2] / "data"
 STATUS = "GET /system/status"
@@ -211,3 +213,69 @@ def test_services_that_cannot_be_listed_are_an_error(answer: tuple[int, str] | N
 def test_a_cluster_without_services_has_no_triggers() -> None:
     with manager({LIST: (200, "null")}) as cluster:
         assert cluster.oscar.read_triggers() == ()
+
+
+@pytest.mark.parametrize("code", [429, 502, 503])
+def test_a_question_that_was_not_answered_is_asked_again(code: int) -> None:
+    with manager({STATUS: (code, "")}) as cluster:
+        with pytest.raises(NoStatus, match=f"HTTP {code}"):
+            cluster.oscar.read_cluster()
+        assert cluster.slept == [1.0, 2.0, 4.0, 8.0]
+        assert len(cluster.requests) == 5
+
+
+@pytest.mark.parametrize("code", [400, 404, 500])
+def test_an_answer_that_would_come_again_is_not_asked_for_again(code: int) -> None:
+    with manager({STATUS: (code, "")}) as cluster:
+        with pytest.raises(ClusterError):
+            cluster.oscar.read_cluster()
+        assert (cluster.slept, len(cluster.requests)) == ([], 1)
+
+
+def test_a_question_that_is_answered_at_last_is_answered() -> None:
+    recorded = (DATA / "status_f.json").read_text()
+    with manager({STATUS: (503, "")}) as cluster:
+
+        def recover() -> None:
+            if len(cluster.requests) == 3:
+                cluster.answers[STATUS] = (200, recorded)
+
+        cluster.on_request = recover
+        assert cluster.oscar.read_cluster().nodes
+        assert cluster.slept == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("code", [429, 502, 503])
+def test_an_invocation_is_sent_once(code: int) -> None:
+    with manager({"POST /job/target": (code, "")}) as cluster:
+        cluster.oscar.invoke(make.service(), b"{}", job="job")
+        assert (cluster.slept, len(cluster.requests)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("tls", "said"),
+    [(True, "not trusted; give oscar_cluster.ca_file"), (False, "plain HTTP and not HTTPS")],
+)
+def test_a_wrong_certificate_and_plain_http_are_told_apart(tls: bool, said: str) -> None:
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", tls=tls) as (address, seen):
+        oscar = OscarClient(ClusterAccess(f"https://{address}", token="canary"))
+        with pytest.raises(ClusterError, match=said):
+            oscar.read_service("target")
+        assert len(seen) == 1
+
+
+def test_a_body_in_another_encoding_is_read_without_guessing() -> None:
+    text = "n\u00e4chster Versuch".encode("latin-1")
+    head = f"HTTP/1.1 500 No\r\nContent-Type: text/plain\r\nContent-Length: {len(text)}\r\n\r\n"
+    with answering(head.encode() + text) as (address, _):
+        oscar = OscarClient(ClusterAccess(f"http://{address}", token="canary"))
+        with pytest.raises(ClusterError, match="n\ufffdchster Versuch"):
+            oscar.read_service("target")
+
+
+def test_an_answer_that_is_too_large_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coordinator.oscar.client._MOST_BYTES", 1000)
+    with manager({STATUS: (200, "x" * 5000)}) as cluster:
+        with pytest.raises(NoStatus, match="more than 1000 bytes"):
+            cluster.oscar.read_cluster()
+        assert len(cluster.requests) == 1

@@ -32,6 +32,8 @@ class S3:
     after: Fault = lambda method, key: None
     """After it was done."""
     honours_condition: bool = True
+    redirects: tuple[int, str, bytes] | None = None
+    """The status, the address and the body that every answer has."""
     slept: list[float] = field(default_factory=list)
 
     def bucket(self) -> Bucket:
@@ -52,6 +54,9 @@ def s3_server() -> Iterator[S3]:
             key = unquote(urlsplit(self.path).path).removeprefix("/data/")
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             s3.requests.append(f"{self.command} {key}")
+            if s3.redirects:
+                code, where, content = s3.redirects
+                return self._answer(code, {"Location": where}, content)
             status = s3.before(self.command, key)
             if status is None:
                 answer = self._do(key, body)

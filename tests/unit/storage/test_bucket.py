@@ -17,9 +17,10 @@ from minio import Minio
 from coordinator.model.access import StorageAccess
 from coordinator.model.errors import StorageError
 from coordinator.storage.bucket import PIECE_BYTES, Bucket
-from coordinator.storage.client import DELAYS_S
+from coordinator.storage.client import DELAYS_S, allow_answer
 from coordinator.storage.pages import ListQuery
 from coordinator.storage.upload import PART_BYTES
+from tests.unit.sockets import answering
 from tests.unit.storage.s3 import S3, s3_server
 from tests.unit.storage.test_pages import body
 
@@ -268,12 +269,54 @@ def test_an_address_that_does_not_answer_says_what_to_check(address: str, said: 
         keys(address, delays_s=())
 
 
-def test_a_server_without_tls_is_no_trusted_https() -> None:
-    with (
-        server(lambda query: (200, b"")) as (url, _),
-        pytest.raises(StorageError, match="TLS certificate is not trusted"),
-    ):
-        keys(url.replace("http:", "https:"), delays_s=())
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("content", [b"", error("TemporaryRedirect")])
+def test_a_redirect_is_not_followed(code: int, content: bytes) -> None:
+    with s3_server() as other, s3_server() as s3:
+        s3.redirects = (code, f"{other.url}/data/in/a", content)
+        for write in (s3.bucket().write, s3.bucket().put_new):
+            with pytest.raises(StorageError, match="redirects to another address"):
+                write("in/a", b"canary", "text/plain")
+        with pytest.raises(StorageError, match="redirects to another address"):
+            keys(s3.url)
+        assert other.requests == []
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_what_may_pass_is_asked_again(status: int) -> None:
+    answers = [(status, error("SlowDown")), (200, body(["in/a"]))]
+    with server(lambda query: answers.pop(0)) as (url, _):
+        assert keys(url, delays_s=(0.0,)) == [b"in/a"]
+
+
+@pytest.mark.parametrize(
+    ("tls", "said"),
+    [(True, "certificate is not trusted; give MinIO.ca_file"), (False, "plain HTTP and not HTTPS")],
+)
+def test_a_server_with_a_wrong_certificate_or_none_is_not_asked_again(tls: bool, said: str) -> None:
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", tls=tls) as (address, seen):
+        slept: list[float] = []
+        access = StorageAccess(f"https://{address}", "key", "secret", region="us-east-1")
+        bucket = Bucket(access, "data", sleep=slept.append)
+        with pytest.raises(StorageError, match=said):
+            bucket.write("in/a", b"x", "text/plain")
+    assert (slept, len(seen)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "seconds", "most"),
+    [
+        (None, {}, 124, 64 * 2**20),
+        (b"x" * 2**20, {}, 140, 64 * 2**20),
+        (None, {"Range": "bytes=0-1048575"}, 76, 2**20 + 2**16),
+        (None, {"Range": "bytes=5-5"}, 60, 1 + 2**16),
+    ],
+)
+def test_an_answer_is_bounded_by_what_was_asked(
+    body: bytes | None, headers: dict[str, str], seconds: int, most: int
+) -> None:
+    found_s, found = allow_answer(body, headers)
+    assert (round(found_s), found) == (seconds, most)
 
 
 def test_a_proxy_that_answers_for_a_restarting_server_is_asked_again() -> None:
