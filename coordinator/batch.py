@@ -120,7 +120,8 @@ def carry_out(
             return watch_items(run, invoke, progress)
     with progress.stage("invoke"):
         sent = invoke(progress.invocations)
-    if not (rules.watch and is_under_way(sent) and (plan.lanes or run.proof)):
+    known = plan.lanes or run.proof or config.selection.sample
+    if not (rules.watch and is_under_way(sent) and known):
         return end_with_sent(plan, sent)
     with progress.stage("watch"):
         if plan.lanes is None:

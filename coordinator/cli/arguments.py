@@ -29,6 +29,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_submit(
         verbs.add_parser("submit", help="drop a config for the coordinator; follow its run")
     )
+    _add_try(verbs.add_parser("try", help="run a few files, and show what became of each"))
     _add_plan(verbs.add_parser("plan", help="show what a run would do, without any side effect"))
     _add_capacity(verbs.add_parser("capacity", help="show how many invocations fit now, and why"))
     validate = verbs.add_parser("validate", help="check a config without contacting anything")
@@ -83,6 +84,14 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for the report; every run gets its own folder in it (default: here)",
     )
+
+
+def _add_try(trial: argparse.ArgumentParser) -> None:
+    _add_config(trial)
+    trial.add_argument(
+        "-n", dest="count", type=int, choices=range(1, 101), default=3, metavar="N",
+        help="how many, spread over the listing: 1 to 100 (default: 3)",
+    )  # fmt: skip
 
 
 def _add_submit(submit: argparse.ArgumentParser) -> None:

@@ -64,19 +64,17 @@ def make_clients(config: Config) -> Clients:
 def run_config(
     path: Path | None,
     *,
-    dry_run: bool,
+    dry_run: bool = False,
     slots: int | None = None,
+    adapt: Callable[[Config], Config] = lambda config: config,
     connect: Callable[[Config], Clients] = make_clients,
 ) -> tuple[Report, Files]:
-    """The report of a run, however it ends, and its files.
-
-    If `slots` are given, the cluster is not asked for its capacity.
-    """
+    """The report of a run, however it ends, and its files; `slots` replace its capacity."""
     progress = Progress()
     publish: Callable[[Report], Report] | None = None
     name_run(progress.run_id)
     try:
-        config = read_config(path)
+        config = adapt(read_config(path))
         rules = replace(config.capacity_rules, slots=slots)
         config = replace(config, dry_run=config.dry_run or dry_run, capacity_rules=rules)
         progress.run_id = config.run_id or progress.run_id

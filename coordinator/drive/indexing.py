@@ -9,6 +9,8 @@ from itertools import chain
 
 from ..index.builder import IndexBuilder
 from ..index.manifest import read_inventory, read_objects
+from ..index.sample import NAME as NOT_CHOSEN
+from ..index.sample import Sample
 from ..index.selection import MARKERS, ItemFilter
 from ..index.skip_done import DoneFilter
 from ..model.errors import ConfigError, clean_text
@@ -40,8 +42,12 @@ def build_index(
     if outputs := selection.skip_done:
         existing = data.beside(outputs.bucket).list_objects(ListQuery(outputs.prefix))
         items = DoneFilter(outputs, existing, builder.skip).drop_done(items)
-    sha256 = write(builder.build_lines(items))
-    return builder.index(item_filter.left_out, sha256=sha256)
+    if selection.sample is None:
+        sha256 = write(builder.build_lines(items))
+        return builder.index(item_filter.left_out, sha256=sha256)
+    sample = Sample(selection.sample)
+    sha256 = write(builder.build_lines(sample.choose(items)))
+    return builder.index({**item_filter.left_out, NOT_CHOSEN: sample.left_out}, sha256=sha256)
 
 
 def refuse_empty_folder(data: Bucket, folder: Folder, selection: Selection, index: Index) -> None:

@@ -74,6 +74,8 @@ class Selection:
     """The object that names the items, where they are not listed."""
     skip_done: Outputs | None = None
     """Where the outputs are whose items are left out."""
+    sample: int | None = None
+    """Only so many items, spread over the listing."""
 
 
 def parse_time(text: str) -> datetime:

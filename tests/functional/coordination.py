@@ -39,7 +39,9 @@ class Ran:
         return dict(json.loads(path.read_text()))
 
 
-def coordinate(verb: str, config: object, folder: Path, *arguments: str) -> Ran:
+def coordinate(
+    verb: str, config: object, folder: Path, *arguments: str, within_s: float = 90
+) -> Ran:
     """`oscar-batch VERB config.json` in a process of its own; bytes are written as they are."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.json"
@@ -48,7 +50,9 @@ def coordinate(verb: str, config: object, folder: Path, *arguments: str) -> Ran:
     if verb == "run":
         command += ["--output", str(folder / "out")]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OSCAR_BATCH_")}
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=90)
+    ended = subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=within_s
+    )
     return Ran(ended.returncode, ended.stdout, ended.stderr, folder / "out")
 
 

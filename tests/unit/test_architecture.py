@@ -57,6 +57,8 @@ PURE = {"index", "model", "plan", "report"}
 # `datetime` is in pure packages as a value; these calls would read the clock.
 CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 MOST_LINES, MOST_FUNCTION_LINES, MOST_MODULES = 300, 40, 12
+# Every verb of the command line is a file of its own, and their names say all.
+MOST_VERBS = 20
 
 
 def package_of(module: str) -> str:
@@ -171,7 +173,8 @@ def test_a_package_says_what_belongs_in_it_and_stays_small(package: str) -> None
     text = ast.get_docstring(TREES[f"{package}.__init__"]) or ""
     assert "\n\n" in text
     assert len(text.splitlines()) <= 5
-    assert len(list((PACKAGE / package).glob("*.py"))) <= MOST_MODULES
+    most = MOST_VERBS if package == "cli" else MOST_MODULES
+    assert len(list((PACKAGE / package).glob("*.py"))) <= most
 
 
 @pytest.mark.parametrize("module", MODULES)
