@@ -35,6 +35,8 @@ class Example:
     programs: tuple[str, ...] = ()
     """What its image holds in /opt/<name>."""
     model: str = ""
+    verify: Mapping[str, str] | None = None
+    """`run.verify`: what proves an item of a service without the kit."""
 
     @property
     def folder(self) -> Path:
@@ -114,6 +116,7 @@ EXAMPLES: Mapping[str, Example] = {
             count=24,
             output="turbidity-out/values/{key}.json",
             programs=("turbidity.py",),
+            verify={"bucket": "turbidity-out", "prefix": "values/input/", "suffix": ".json"},
         ),
         Example(
             name="words",

@@ -21,6 +21,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -95,11 +96,13 @@ class Demo:
 
     def submit(self) -> None:
         """The one thing that a user does. The config has no credentials: the job has its own."""
-        config = {
+        config: dict[str, dict[str, Any]] = {
             "bucket": {"name": self.example.data, "folder_prefix": self.example.prefix},
             "service": {"name": self.example.name},
             "run": {"poll_s": 1},  # a run here is over in seconds
         }
+        if self.example.verify:
+            config["run"]["verify"] = self.example.verify
         path = self.build / "config.json"
         path.write_text(json.dumps(config, indent=2))
         say(f"submitting config.json to {BATCH} …")

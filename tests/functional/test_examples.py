@@ -54,10 +54,22 @@ def run(box: Sandbox, tmp_path: Path) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("grayify", 12), ("spectrograms", 4), ("turbidity", 12)]
+    ("name", "count", "confirmed"),
+    [
+        ("grayify", 12, True),
+        ("spectrograms", 4, True),
+        ("turbidity", 12, True),
+        ("words", 8, False),
+    ],
 )
-def test_every_item_of_an_example_gets_its_output(run: Run, name: str, count: int) -> None:
+def test_every_item_of_an_example_gets_its_output(
+    run: Run, tmp_path: Path, name: str, count: int, confirmed: bool
+) -> None:
     run(name, count)
+
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["confirmed"] == confirmed
+    assert report["counts"]["done"] == (count if confirmed else 0)
 
 
 def test_the_checksums_are_those_of_the_files(run: Run, tmp_path: Path) -> None:
