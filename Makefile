@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BASE ?= python:3.13-slim
+CASES ?= 100000
 IMAGE ?= oscar-batch:0.1.0
 # What the tests use beside PyPI's packages; Go builds them into build/bin.
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
@@ -12,7 +13,7 @@ COMPILE := --quiet --upgrade --strip-extras --generate-hashes --no-annotate --no
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-minio test-kit test-live record check examples lint minio oscar-cli bench-drop bench-index bench-kit bench-plan image sbom requirements deploy clean
+.PHONY: help venv demo test fuzz coverage test-minio test-kit test-live record check examples lint minio oscar-cli bench-drop bench-index bench-kit bench-plan image sbom requirements deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +39,9 @@ test: $(VENV)/.ready ## all tests
 coverage: $(VENV)/.ready ## fails if unit tests reach less than 90 % of the spine's and storage's statements
 	$(BIN)/python -m pytest -q tests/unit/test_batch.py tests/unit/drive tests/unit/storage \
 		--cov coordinator.batch --cov coordinator.storage --cov-fail-under 90 --cov-report term-missing
+
+fuzz: $(VENV)/.ready ## 100,000 hostile configs, manifests and answers (half an hour; CASES=… for fewer)
+	OSCAR_BATCH_FUZZ=$(CASES) $(BIN)/python -m pytest -n 2 --timeout 7200 tests/unit/fuzz
 
 test-minio: $(VENV)/.ready ## the functional tests on a real MinIO; skipped without one, see `make minio`
 	OSCAR_SANDBOX_STORAGE=minio $(BIN)/python -m pytest -n 2 tests/functional

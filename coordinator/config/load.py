@@ -90,7 +90,8 @@ def load_config(
     reader.problems += problems
     reader.problems += find_template_problems(values["service.payload"])
     if reader.problems or storage is None or cluster is None:
-        raise ConfigError(hide_secrets(each, reader.secrets) for each in reader.problems)
+        secrets = {*reader.secrets, *platform.secrets}
+        raise ConfigError(hide_secrets(each, secrets) for each in reader.problems)
     return Config(
         storage=storage,
         cluster=cluster,

@@ -38,7 +38,7 @@ _CREDENTIALS = (
         re.compile(r"(?i)(authorization)[\"']?\s*[:=]?\s*[\"']?[^\s\"',;<>]+(?:\s+[^\s\"'<>]+)*"),
         r"\1…",
     ),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9+/=._~-]{8,}"), r"\1 …"),
+    (re.compile(r"(?i)(bearer|basic)\s+[a-z0-9+/=._~-]{8,}"), r"\1 …"),
     (
         re.compile(
             r"(?i)((?:access_?key|secret|passw(?:or)?d|token|credential|signature)[a-z_-]*)"

@@ -185,7 +185,10 @@ class Bucket:
 
     def _read_pieces(self, key: str) -> Iterator[bytes]:
         headers, _ = self._client.request("HEAD", key)
-        size, tag = int(headers["Content-Length"]), headers["ETag"]
+        try:
+            size, tag = int(headers["Content-Length"]), headers["ETag"]
+        except (KeyError, ValueError) as error:
+            raise IncompleteWrite("its headers do not say how large it is") from error
         for start in range(0, size, PIECE_BYTES):
             stop = min(start + PIECE_BYTES, size)
             asked = {"Range": f"bytes={start}-{stop - 1}", "If-Match": tag}

@@ -70,7 +70,7 @@ class S3Client:
         parts = urlsplit(access.url)
         if parts.path:
             raise StorageError(f"cannot use MinIO at {access.url}: its address must have no path")
-        self.bucket, self._address = bucket, access.url
+        self.bucket, self._address, self._secret_key = bucket, access.url, access.secret_key
         self._delays_s, self._sleep = delays_s, sleep
         self._minio = Minio(
             parts.netloc,
@@ -136,7 +136,13 @@ class S3Client:
         )
 
     def _retry(self, action: Callable[[int], T]) -> T:
-        return retry(action, delays_s=self._delays_s, repeatable=_is_repeatable, sleep=self._sleep)
+        def attempt(number: int) -> T:
+            try:
+                return action(number)
+            except LookupError as error:  # minio reads XML in whatever encoding it names
+                raise ParseError("the answer is XML in an unknown encoding") from error
+
+        return retry(attempt, delays_s=self._delays_s, repeatable=_is_repeatable, sleep=self._sleep)
 
     @contextmanager
     def translate_errors(self, verb: str, key: str) -> Iterator[None]:
@@ -146,7 +152,7 @@ class S3Client:
         try:
             yield
         except S3Error as error:
-            raise StorageError(f"{what}: {_advise(error)}") from error
+            raise StorageError(f"{what}: {_advise(error, self._secret_key)}") from error
         except ServerError as error:
             if 300 <= error.status_code < 400:
                 raise StorageError(f"{what}: {_REDIRECTS}") from error
@@ -156,7 +162,9 @@ class S3Client:
                 raise StorageError(f"{what}: {_REDIRECTS}") from error
             raise StorageError(f"{what}: that address does not answer as S3 does") from error
         except (MinioException, ValueError) as error:
-            raise StorageError(f"{what}: {clean_foreign(str(error))}") from error
+            raise StorageError(
+                f"{what}: {clean_foreign(str(error), [self._secret_key])}"
+            ) from error
         except urllib3.exceptions.HTTPError as error:
             raise StorageError(f"{what}: {_explain_unreachable(error)}") from error
 
@@ -189,7 +197,7 @@ def allow_answer(body: Any, headers: Mapping[str, str]) -> tuple[float, int]:
     return _FIRST_S + size / _LEAST_RATE, (span + _ERROR_BYTES if asked else _MOST_BYTES)
 
 
-def _advise(error: S3Error) -> str:
+def _advise(error: S3Error, secret_key: str) -> str:
     if 300 <= get_status(error) < 400:
         return _REDIRECTS
     if error.code == "NoSuchBucket":
@@ -203,7 +211,7 @@ def _advise(error: S3Error) -> str:
     if error.code in {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}:
         return f"it refused the credentials ({error.code}); check MinIO.access_key and secret_key"
     code, message = error.code or "an error", error.message or ""
-    return f"it answered {clean_foreign(code)}: {clean_foreign(message)}"
+    return f"it answered {clean_foreign(code)}: {clean_foreign(message, [secret_key])}"
 
 
 def _explain_unreachable(error: Exception) -> str:

@@ -163,7 +163,7 @@ def _parse_objects(page: Page, *, times: bool) -> ObjectColumns:
 def _parse_xml(body: bytes) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(body)  # noqa: S314 (declarations are refused in `parse_page`)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # of an odd encoding, too
         raise MalformedPage(f"the answer is not well-formed XML ({error})") from error
 
 

@@ -187,7 +187,7 @@ def _complete_multipart(request: Request, upload_id: str, tags: list[str], sleep
 def _parse_answer(body: bytes, expected: str, verb: str) -> ElementTree.Element:
     try:
         root = ElementTree.fromstring(body)  # noqa: S314 (ElementTree fetches nothing)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise IncompleteWrite(
             f"it did not {verb} the multipart upload: no XML came back"
         ) from error

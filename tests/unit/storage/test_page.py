@@ -165,3 +165,12 @@ def test_a_page_that_is_cut_anywhere_is_malformed(name: str) -> None:
 def test_what_is_no_whole_listing_is_refused(body: bytes) -> None:
     with pytest.raises(MalformedPage):
         parse_page(body).objects()
+
+
+@pytest.mark.parametrize("encoding", ["TF-8", "utf-32", "utf-7", "rot13"])
+def test_a_page_in_an_odd_encoding_is_refused(encoding: str) -> None:
+    declared = f'<?xml version="1.0" encoding="{encoding}"?>'.encode()
+    with pytest.raises(MalformedPage, match="not well-formed XML"):
+        parse_page(
+            declared + b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+        )
