@@ -627,12 +627,9 @@ class S3:
                 if status < 400 or status in accept:
                     return answer._replace(repeated=repeated)
                 problem = _describe(answer)
+                again = status in _REPEATED or "RequestTimeTooSkewed" in problem
                 # 409 is S3's answer to two conditional writes at the same moment.
-                if (
-                    status < 500
-                    and status not in (408, 409, 429)
-                    and "RequestTimeTooSkewed" not in problem
-                ):
+                if not again and not (status == 409 and "if-none-match" in (headers or {})):
                     raise StorageError(f"{method} {key}: {problem}", status)
             except (OSError, http.client.HTTPException) as error:
                 problem = f"{type(error).__name__}: {error}"
@@ -769,6 +766,8 @@ class S3:
         finally:
             self.patience_s = patience
 
+
+_REPEATED = frozenset((408, 425, 429, 500, 502, 503, 504))
 
 # What a server that closed an idle connection looks like; the next request gets a new one.
 _STALE: tuple[type[Exception], ...] = (
@@ -1105,10 +1104,10 @@ class Files:
                 store = self._stores["minio.default"]
                 store.call("GET", f"{self._bucket}/{item.key}", into=target)
         except StorageError as error:
-            if not error.status or error.status >= 500:
+            if not error.status:
                 raise
             item.problem = Failure("input", str(error))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             item.problem = Failure("input", f"{item.key}: {error}")
 
     def clear(self, item: Item) -> None:
@@ -1142,10 +1141,10 @@ class Files:
         except UnicodeEncodeError:
             return Failure("upload", f"the name of an output is not UTF-8: {os.fsencode(name)!r}")
         except StorageError as error:
-            if not error.status or error.status >= 500:
+            if not error.status:
                 raise
             return Failure("upload", str(error))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             return Failure("upload", f"{name!r}: {error}")
         return None
 
@@ -1515,7 +1514,7 @@ class Attempt:
         """Line and key of the items that have no outcome yet."""
         for line, raw in enumerate(io.BytesIO(self.text), self.chunk.start):
             if line not in self.outcomes:
-                yield line, raw.rstrip(b"\n").decode("utf-8", "surrogateescape")
+                yield line, raw.rstrip(b"\n").decode("utf-8", "replace")
 
     @property
     def full_name(self) -> str:
@@ -1694,8 +1693,8 @@ class Worker:
                     self._write_mark(attempt)
                 if not self._over.is_set():
                     self.write_beat()
-            except WorkerError as error:
-                log(f"no beat: {error}")
+            except Exception as error:  # this thread must not end before its process
+                log(f"no beat: {error!r}")
 
     def _is_long(self, attempt: Attempt) -> bool:
         """Whether an attempt leaves marks while it runs; a cautious one does so by itself."""
@@ -1785,6 +1784,8 @@ class Worker:
             return unclaimed[:1], True
         waiting = find_open(views)
         random.shuffle(waiting)
+        if self._watcher is None:
+            waiting = waiting[:20]  # the watchers look at all of them
         for chunk_id, newest in waiting:
             claim = self._claim_name(chunk_id, newest)
             found = self.folder.read(claim)
@@ -2007,8 +2008,7 @@ class Worker:
                 "sealed": False,
             }
             name = self._result_name((chunk.lane, chunk.chunk), attempt.number)
-            self._put(name, result, attempt.outcomes)
-            self._counts["chunks"] += 1
+            self._counts["chunks"] += self._put(name, result, attempt.outcomes)
         self._attempt = None
         if whole:
             self.write_beat()
@@ -2149,6 +2149,8 @@ def _work_off(worker: Worker, runner: Runner, coming: Iterator[Item], lock: thre
         except Interrupted:
             worker.release(item)
             return
+        except Exception as error:  # whatever it is: the other items go on
+            failure = Failure("exception", f"the worker cannot run it: {error!r}")
         worker.complete(item, failure)
 
 

@@ -71,6 +71,14 @@ def test_a_refusal_is_not_repeated() -> None:
     assert s3.call("PUT", "bucket/key", accept=(403,)).status == 403
 
 
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 411, 416, 501])
+def test_an_answer_that_will_not_change_is_not_awaited(status: int) -> None:
+    s3 = Scripted(answer(status))
+    with pytest.raises(StorageError) as caught:
+        s3.call("PUT", "bucket/key")
+    assert (caught.value.status, s3.slept) == (status, [])
+
+
 def test_a_connection_that_the_server_closed_while_idle_is_no_failed_call() -> None:
     s3 = Scripted(http.client.RemoteDisconnected(""), answer(200), used=True)
     assert s3.call("GET", "bucket/key").repeated
@@ -93,6 +101,7 @@ MINE = {"process": "mine", "attempt": 1}
         ([ConnectionResetError(), answer(412), answer(200, MINE)], True),
         ([ConnectionResetError(), answer(412), answer(200, {**MINE, "process": "other"})], False),
         ([answer(409), answer(200)], True),
+        ([answer(409), answer(412), answer(200, {**MINE, "process": "other"})], False),
     ],
 )
 def test_who_has_written_a_new_object(steps: list[Step], won: bool) -> None:
