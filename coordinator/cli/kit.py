@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from importlib import metadata
 from pathlib import Path
 
 from .. import __version__
 from ..model.errors import ConfigError
-from .output import write_stdout
+from .output import print_note, write_stdout
 
 WORKER = "oscar_batch_worker.py"
 SHELL_WORKER = "oscar_batch.sh"
@@ -91,7 +90,7 @@ def execute(arguments: argparse.Namespace) -> int:
     else:
         _write_file(arguments.output, script)
     if arguments.bucket:
-        print(explain_buckets(arguments.bucket), file=sys.stderr)
+        print_note(explain_buckets(arguments.bucket))
     return 0
 
 

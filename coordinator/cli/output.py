@@ -56,8 +56,13 @@ def write_stdout(text: str) -> None:
 
 def print_error(text: str) -> None:
     """Prints one line to stderr, if that is possible at all."""
+    print_note(f"oscar-batch: {clean_line(text)}")
+
+
+def print_note(text: str) -> None:
+    """Prints text of our own to stderr, if that is possible at all."""
     try:
-        print(f"oscar-batch: {clean_line(text)}", file=sys.stderr, flush=True)
+        print(text, file=sys.stderr, flush=True)
     except OSError:
         _discard(sys.stderr)
 
