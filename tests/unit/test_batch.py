@@ -18,7 +18,7 @@ from coordinator.config.load import Config, load_config
 from coordinator.drive.progress import Progress
 from coordinator.drive.submission import Clock, Pace
 from coordinator.model.access import ClusterAccess, StorageAccess
-from coordinator.model.cluster import Allowance, Basis, Cluster, Node, Quota, Resources
+from coordinator.model.cluster import Allowance, Basis, Cluster, Node, Phase, Quota, Resources
 from coordinator.model.errors import AlreadyStarted, ClusterError, ConfigError, Ending, StorageError
 from coordinator.model.run import Reply, Report, State, Verdict
 from coordinator.model.service import Folder, Service, Trigger
@@ -653,10 +653,13 @@ class Uploads(World):
         self.now_s = 0.0
         self.clock = Clock(lambda: self.now_s, self._wait)
         self.broken = broken
+        self.sent: list[int] = []
+        """How many invocations were sent before each look."""
         self.oscar.answer = self._answer
 
     def _wait(self, _: threading.Event, seconds: float) -> bool:
         self.now_s += seconds
+        self.sent += [len(self.oscar.bodies)] if seconds else []
         return False
 
     @property
@@ -681,6 +684,7 @@ def test_a_service_for_uploads_gets_an_event_for_every_item_the_largest_first() 
     assert (report.ending, report.message) == (Ending.DONE, "8 done")
     assert sorted(world.items) == sorted(ITEMS)
     assert world.items[0] == "in/h"
+    assert world.sent == [report.capacity.slots + 1, 8]  # type: ignore[union-attr]
     assert {outcome.state for outcome in report.outcomes} == {State.SETTLED}
     assert {"done.txt", "failed.jsonl", "pending.jsonl", "plan.json"} <= world.written
     assert world.oscar.lists == 0
@@ -729,7 +733,10 @@ def test_ranges_with_verify_are_followed_and_proven() -> None:
     world.oscar.services = [replace(TARGET, outputs=(Folder("data", "out/"),))]
     world.oscar.answer = lambda service, job: Reply(Verdict.ACCEPTED)
     world.data.objects |= {f"out/{key}.x": b"" for key in "abcdefg"}
+    world.oscar.phase = Phase.FAILED  # as OSCAR 4 says of jobs with a mount
     report = world.run(run={"verify": VERIFY})
     assert (report.ending, report.count_items()["done"]) == (Ending.PARTLY_DONE, 7)
-    assert [failure.key for failure in report.accounts.failures] == ["in/h"]  # type: ignore[union-attr]
+    (failure,) = report.accounts.failures  # type: ignore[union-attr]
+    assert failure.key == "in/h"
+    assert failure.reason.startswith("its job ended without the output that run.verify names")
     assert world.oscar.lists == 1

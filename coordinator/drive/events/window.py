@@ -62,6 +62,8 @@ class _Flight:
     stamp: str | None
     """Of the output that was there before."""
     phase: Phase | None = Phase.PENDING
+    seen: bool = False
+    """Whether a list had its job."""
     guessed: bool = False
     """Whether it may be another job that ended."""
 
@@ -145,8 +147,7 @@ class Window:
         if jobs is None:
             return
         if self.named:
-            for flight in self._flights:
-                flight.phase = jobs.phases.get(flight.job)
+            self._note_named(jobs)
             return
         active = jobs.count_active()
         running = any(phase is Phase.RUNNING for phase in jobs.phases.values())
@@ -154,6 +155,18 @@ class Window:
             flight.phase = Phase.RUNNING if running else Phase.PENDING
         for flight in self._flights[: max(0, len(self._flights) - active)]:
             flight.phase, flight.guessed = Phase.SUCCEEDED, active > 0
+
+    def _note_named(self, jobs: JobList) -> None:
+        """A job that is not listed is gone only if such jobs are listed at all.
+
+        To users of OIDC, OSCAR does not list what was invoked with the token of a service.
+        """
+        listed = any(flight.job in jobs.phases for flight in self._flights)
+        for flight in self._flights:
+            if flight.job in jobs.phases:
+                flight.phase, flight.seen = jobs.phases[flight.job], True
+            elif listed or flight.seen:
+                flight.phase = None
 
     def _settle(self, flight: _Flight) -> bool:
         """Whether the item of a flight has ended; records what became of it."""

@@ -52,6 +52,10 @@ class World:
     """The most jobs that ran at the same time."""
     calls: int = 0
     broken_lists: int = 0
+    hidden: bool = False
+    """Whether the list shows none of the jobs."""
+    wiped_s: float = 1e9
+    """When all jobs are deleted."""
     broken_looks: tuple[int, ...] = ()
     """The numbers of the looks at outputs that fail."""
     looks: int = 0
@@ -116,6 +120,7 @@ class World:
         for name, job in self.jobs.items():
             begun = job.phase if self._ended(job) else Phase.RUNNING
             phases[name] = begun if job.takes_s >= 0 else Phase.PENDING
+        phases = {} if self.hidden or self.clock_s > self.wiped_s else phases
         calls = 1 + len(phases) // self.per_page
         self.calls += calls
         return JobList(phases, calls)
@@ -190,6 +195,21 @@ def test_an_old_output_counts_only_when_the_job_has_ended() -> None:
 def test_a_job_that_vanished_leaves_its_item_pending() -> None:
     world = World(answers={"k1": State.UNCERTAIN})
     assert world.run(keys(3)) == [DONE, PENDING, DONE]
+
+
+def test_a_list_that_shows_none_of_the_jobs_ends_no_item() -> None:
+    world = World(takes_s=100, hidden=True)
+    assert world.run(keys(9)) == [DONE] * 9
+    assert world.most == 4
+    unknown = World(takes_s=100, hidden=True, verified=False)
+    assert unknown.run(["k0"]) == [PENDING]
+    assert unknown.clock_s > 900
+
+
+def test_jobs_that_a_list_had_and_another_has_not_are_gone() -> None:
+    world = World(takes_s=1000, wiped_s=50)
+    assert world.run(keys(2)) == [PENDING, PENDING]
+    assert world.clock_s < 100
 
 
 def test_a_lost_answer_on_older_releases_stays_unproven_while_anything_may_run() -> None:
