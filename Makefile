@@ -13,7 +13,7 @@ COMPILE := --quiet --upgrade --strip-extras --generate-hashes --no-annotate --no
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz coverage test-minio test-kit test-live record check examples lint minio oscar-cli bench-drop bench-index bench-kit bench-plan image sbom requirements deploy clean
+.PHONY: help venv demo test fuzz coverage test-minio test-kit test-live record check examples lint minio oscar-cli bench-cpu bench-drop bench-index bench-kit bench-plan image sbom requirements deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -79,6 +79,9 @@ oscar-cli: build/bin/.oscar-cli-$(OSCAR_CLI_VERSION) ## OSCAR's own command line
 build/bin/.oscar-cli-%:
 	$(GO_INSTALL) github.com/grycap/oscar-cli@$*
 	@touch $@
+
+bench-cpu: $(VENV)/.ready ## how long the coordinator takes with less and less CPU
+	$(BIN)/python -m bench.cpu
 
 bench-drop: $(VENV)/.ready ## seconds from the drop of a config to the first invocation
 	$(BIN)/python -m bench.drop

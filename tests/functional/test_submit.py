@@ -83,7 +83,7 @@ def test_a_drop_whose_event_is_lost_is_dropped_again(box: Sandbox, tmp_path: Pat
     box.fail("POST", "/job/oscar-batch", status=503)
     ended = run(box, tmp_path, "submit", "--no-follow", "--patience", "5", **CONFIG)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stderr.count("dropped oscar-batch/in/") == 2
+    assert ended.stderr.count("dropped oscar-batch/in/") >= 2
     assert "has not begun within 5 s" in ended.stderr
     box.wait_until_ended("oscar-batch")
 
