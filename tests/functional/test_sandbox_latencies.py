@@ -63,3 +63,30 @@ def test_an_ended_container_is_shown_as_running_for_a_moment(tmp_path: Path) -> 
 
         wait_until(find_both, 20, lambda: str(box.list_jobs("lat")))
         box.wait_until_ended("lat")
+
+
+def test_a_deleted_job_that_ends_does_not_end_its_namesake(tmp_path: Path) -> None:
+    """The pod of a deleted job runs on, and a new job may have the same name."""
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    arguments = ["--latencies", "grace_s=60", "--image", f"i={seen}:/seen"]
+    with run_sandbox(tmp_path, arguments) as box:
+        wait = "until [ -e /seen/end ]; do sleep 0.1; done"
+        script = f'case "$EVENT" in *first*) {wait};; *) sleep 100;; esac'
+        box.deploy({"name": "lat", "image": "i", "script": script, "cpu": "1"})
+
+        def start(body: str) -> None:
+            box.invoke("lat", body, **{"X-Delegated-Job-ID": "same"}).raise_for_status()
+            wait_until(
+                lambda: box.list_jobs("lat")["same"]["status"] == "Running" or None,
+                20,
+                lambda: str(box.list_jobs("lat")),
+            )
+
+        start('{"which":"first"}')
+        assert box.call("DELETE", "/system/logs/lat/same").status_code == 204
+        start("{}")
+        assert count_requested(box) == 2000
+        (seen / "end").touch()
+        wait_until(lambda: count_requested(box) == 1000 or None, 20, lambda: "room is not freed")
+        assert box.list_jobs("lat")["same"]["status"] == "Running"
