@@ -633,6 +633,9 @@ class S3:
                     raise StorageError(f"{method} {key}: {problem}", status)
             except (OSError, http.client.HTTPException) as error:
                 problem = f"{type(error).__name__}: {error}"
+                if "CertVerification" in problem:
+                    advice = "put its CA into the image, or set verify: false for the provider"
+                    raise StorageError(f"{method} {key}: {problem}; {advice}") from error
                 if self._drop_connection() and isinstance(error, _STALE):
                     repeated = True
                     continue
@@ -1568,7 +1571,9 @@ class Worker:
         jobs: int = 1,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        dice: random.Random | None = None,
     ) -> None:
+        self._dice = dice or random.Random()  # noqa: S311 - chooses lanes, no secrets
         self.invocation, self.folder, self.files, self.home = invocation, folder, files, home
         self.timing, self.jobs, self.clock, self._sleep = invocation.timing, jobs, clock, sleep
         self.process = f"{invocation.worker}-{os.urandom(4).hex()}"
@@ -1763,7 +1768,7 @@ class Worker:
     def _steal(self, table: Table) -> Iterator[tuple[ChunkId, int]]:
         others = [lane for lane in range(1, len(table.lanes) + 1) if table.lanes[lane - 1]]
         while others:
-            sample = random.sample(others, min(3, len(others)))
+            sample = self._dice.sample(others, min(3, len(others)))
             views = {lane: self._view(lane) for lane in sample}
             stolen = choose_theft(table.lanes, views)
             for lane in sample:  # a lane without unclaimed chunks never gets any again
@@ -1783,7 +1788,7 @@ class Worker:
         if unclaimed:
             return unclaimed[:1], True
         waiting = find_open(views)
-        random.shuffle(waiting)
+        self._dice.shuffle(waiting)
         if self._watcher is None:
             waiting = waiting[:20]  # the watchers look at all of them
         for chunk_id, newest in waiting:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ import pytest
 
 from sandbox.handle import Sandbox
 from tests.functional.kit_setting import KitSetting, killing, split
+from tests.functional.relay import relay
 from tests.functional.servers import Server
 from tests.functional.shell_worker import RUN, TIMING
 from worker.oscar_batch_worker import S3, Access, RunFolder
@@ -116,6 +118,23 @@ def test_workers_share_what_lies_in_one_lane(make: Make) -> None:
     done = [beat["done"] for beat in setting.beats()]
     assert sum(done) == 40
     assert sorted(done)[1] > 0  # at least three have worked
+
+
+def test_a_chunk_costs_three_writes(make: Make, chaotic: Sandbox) -> None:
+    """A claim, a result and a beat; the start and the end of a worker cost four beats more."""
+    setting = make()
+    keys = fill(setting, 40)
+    setting.write_run(split(keys, 1, 4))
+    with relay(chaotic.s3_url) as between:
+        setting.endpoint = between.url
+        setting.run_kit("--command", "true {input}")
+        puts = [each for each in between.requests if each.startswith("PUT ")]
+    kinds = Counter(each.split("/")[4] for each in puts)
+    assert (kinds["claims"], kinds["results"], kinds["marks"]) == (10, 10, 0)
+    # A slow machine may need more than the 3 s of a beat.
+    seconds = sum(outcome["seconds"] for outcome in setting.outcomes().values())
+    assert kinds["beats"] <= 10 + 4 + (seconds + 10) / 3
+    assert set(kinds) <= {"claims", "results", "beats"}
 
 
 def test_without_conditional_writes_nothing_is_stolen_and_a_lost_lane_is_taken_over(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.sockets import answering
 from worker.oscar_batch_worker import S3, Access, Answer, RunFolder, StorageError, sign
 
 ACCESS = Access("http://s3:9000", "us-east-1", "key", "secret")
@@ -141,3 +142,17 @@ def test_the_signature_is_that_of_the_published_example() -> None:
     signed = sign(access, "GET", "/test.txt", "", headers, datetime(2013, 5, 24, tzinfo=UTC))
     expected = "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
     assert signed.endswith(f"Signature={expected}")
+
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_certificate_is_verified_unless_the_provider_says_otherwise() -> None:
+    with answering(ANSWER, tls=True) as (address, seen):
+        access = Access(f"https://{address}", "us-east-1", "key", "s3cret", verify=False)
+        assert S3(access, 5).call("GET", "bucket/key").body == b"hi"
+        assert seen[-1].startswith(b"GET /bucket/key HTTP/1.1\r\n")
+        with pytest.raises(StorageError, match="verify: false"):
+            S3(access._replace(verify=True), 600).call("GET", "bucket/key")
+        assert not any(b"s3cret" in each for each in seen)
