@@ -30,6 +30,7 @@ from .drive.progress import Progress
 from .drive.pull.follow import PullRun
 from .drive.pull.invocations import make_worker_invocations
 from .drive.pull.start import (
+    KEEPS_LANE,
     WITHOUT_STEALING,
     OpenBucket,
     draft_lanes,
@@ -93,7 +94,8 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
         refuse_empty_folder(clients.data, config.locations.data, config.selection, index)
         progress.warn(*preflight.warn_control_characters(index.control_keys, service))
     with progress.stage("plan"):
-        lanes = draft_workers(config, clients, layout, mode, progress)
+        pull = mode is Mode.PULL
+        lanes = draft_workers(config, clients, layout, service, progress) if pull else None
         draft = draft_plan(config, layout, progress.capacity, index)
         draft = replace(draft, mode=mode or Mode.RANGE, lanes=lanes)
         cost = merge_costs(config.cost, load_last_cost(clients.state, layout.cost(config.service)))
@@ -171,16 +173,16 @@ def decide_mode(config: Config, service: Service, progress: Progress) -> Mode | 
 
 
 def draft_workers(
-    config: Config, clients: Clients, layout: RunLayout, mode: Mode | None, progress: Progress
-) -> Lanes | None:
+    config: Config, clients: Clients, layout: RunLayout, service: Service, progress: Progress
+) -> Lanes:
     """The lanes of a run in pull mode, still empty. Raises ConfigError."""
-    if mode is not Mode.PULL:
-        return None
-    exclusive = True
+    exclusive = not service.keeps_lane
+    progress.warn(*([] if exclusive else [KEEPS_LANE]))
     if not config.dry_run:
         refuse_other_store(clients.oscar, clients.open_bucket, clients.state, layout)
-        exclusive = clients.state.honours_condition(layout.probe)
-    progress.warn(*([] if exclusive else [WITHOUT_STEALING]))
+        if exclusive and not clients.state.honours_condition(layout.probe):
+            exclusive = False
+            progress.warn(WITHOUT_STEALING)
     proof = config.verify or config.selection.skip_done
     return draft_lanes(config.pull_rules, proof, clients.timing, exclusive=exclusive)
 

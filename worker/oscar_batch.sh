@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # oscar-batch worker 1
+# oscar-batch worker keeps to its lane
 #
 # OSCAR-Batch's worker for images without Python. It needs a POSIX shell and awk, and runs one
 # command for every item of its lane:
@@ -11,7 +12,7 @@
 # bucket, and the run folder and the output paths must lie in it. It takes the chunks of its own lane, in order, and no others: it
 # neither steals nor repairs. docs/protocol.md says what every object means.
 #
-#     read_invocation -> wait_for_mount -> per chunk: claim, items, result -> beat "ended"
+#     watch_over -> read_invocation -> wait_for_mount -> per chunk: claim, items, result -> beat "ended"
 #
 # No key is ever part of a text that a shell evaluates: keys live in variables and in arguments.
 set -u
@@ -452,19 +453,6 @@ write_mark() {
 
 join_lines() { awk '/^{.*}$/ { printf "%s%s", comma, $0; comma = ", " }' "$1"; }
 
-# Whether the main process lives; if not, `beat_signal` is the signal that ended it, where it can
-# be seen. Nobody may have waited for it yet, so it can still have its number.
-main_lives() {
-    IFS= read -r main_state <"/proc/$$/stat" || return 1
-    # shellcheck disable=SC2086 # numbers
-    set -- ${main_state##*') '}
-    case $1 in
-    Z | X) beat_signal=$((${50:-0} % 128)) ;;
-    *) return 0 ;;
-    esac
-    return 1
-}
-
 # The process beside the main one: it kills what is past its time, and writes beats and marks. It
 # ends the main process if an item is 60 s past its time, and says so if that process was killed.
 tick() {
@@ -473,7 +461,7 @@ tick() {
     beat_due=$((now + beat_s * 100))
     mark_due=$beat_due
     while sleep 1 && [ ! -e "$home/over" ]; do
-        main_lives || break
+        kill -0 $$ || break
         ticks
         if read -r hand_pid hand_end hand_rest <"$home/hand" && [ -n "$hand_rest" ] && [ $now -ge "$hand_end" ]; then
             : >"$home/late"
@@ -494,6 +482,12 @@ tick() {
         fi
     done 2>/dev/null
     [ ! -e "$home/over" ] || return
+    # The shell that started the main process says which signal it was.
+    looks=0 beat_signal=
+    until read -r beat_signal <"$home/signal" || [ $looks -ge 3 ]; do
+        looks=$((looks + 1))
+        sleep 1
+    done 2>/dev/null
     read -r hand_pid hand_rest <"$home/hand" && kill_group "$hand_pid"
     IFS= read -r beat_text <"$home/beat"
     if [ "${beat_signal:-0}" -gt 0 ]; then
@@ -844,6 +838,7 @@ place_outputs() {
 
 # Adds the outcome of the item to those of the chunk.
 settle() {
+    : >"$home/settled"
     if [ -z "$kind" ]; then
         done_items=$((done_items + 1))
         printf '{"line": %s, "state": "done", "seconds": %s, "tries": %s}\n' "$line" "$decimal" "$tries" >>"$home/outcomes"
@@ -891,7 +886,7 @@ claim() {
 # items that were in hand when a cautious attempt died.
 read_marks() {
     : >"$home/blame"
-    : >"$home/settled"
+    : >"$home/inherited-lines"
     earlier=1
     while [ $earlier -lt "$attempt" ]; do
         pad $earlier 3
@@ -906,7 +901,7 @@ read_marks() {
         fi
         earlier=$((earlier + 1))
     done
-    awk -v settled="$home/settled" '
+    awk -v settled="$home/inherited-lines" '
     match($0, /"line"[ ]*:[ ]*[0-9]+/) {
         line = substr($0, RSTART, RLENGTH); gsub(/[^0-9]/, "", line)
         if (!(line in seen)) { print; print line > settled }
@@ -954,7 +949,7 @@ split_outcomes() {
     }' "$1"
 }
 
-is_settled() { grep -qx "$line" "$home/settled"; }
+is_settled() { grep -qx "$line" "$home/inherited-lines"; }
 
 # Sets `points` and `deaths` of the line.
 find_blame() {
@@ -1243,10 +1238,51 @@ main() {
     work
 }
 
+# The outer shell: it starts the worker again when a signal has killed it, at most 20 times in a row
+# without a settled item.
+watch_over() {
+    deaths=0 round_of_life=0 ended=
+    trap 'ended=yes; kill -TERM "$worker_pid" 2>/dev/null' TERM
+    trap 'rm -rf "$OSCAR_BATCH_HOME"' EXIT
+    while :; do
+        round_of_life=$((round_of_life + 1))
+        OSCAR_BATCH_LIFE=$OSCAR_BATCH_HOME/$round_of_life
+        export OSCAR_BATCH_LIFE
+        # shellcheck disable=SC2086 # for tests: a shell with its option
+        ${OSCAR_BATCH_SHELL:-/bin/sh} "$0" "$@" &
+        worker_pid=$!
+        wait "$worker_pid"
+        code=$?
+        while [ -n "$ended" ] && kill -0 "$worker_pid" 2>/dev/null; do
+            wait "$worker_pid"
+            code=$?
+        done
+        [ "$code" -gt 128 ] && [ -z "$ended" ] || return "$code"
+        printf '%s\n' $((code - 128)) 2>/dev/null >"$OSCAR_BATCH_LIFE/signal"
+        say "the worker was killed by signal $((code - 128)), starting it again"
+        deaths=$((deaths + 1))
+        [ ! -e "$OSCAR_BATCH_LIFE/settled" ] || deaths=1
+        [ $deaths -le 20 ] || return "$code"
+        # Its ticker says so in the beat, kills what it left, and removes its files.
+        looks=0
+        while [ -d "$OSCAR_BATCH_LIFE" ] && [ $looks -lt 30 ]; do
+            looks=$((looks + 1))
+            sleep 1
+        done
+    done
+}
+
 umask 077
-home=$(mktemp -d "${TMPDIR:-/tmp}/oscar-batch.XXXXXX") || exit 1
+if [ -z "${OSCAR_BATCH_LIFE-}" ]; then
+    OSCAR_BATCH_HOME=$(mktemp -d "${TMPDIR:-/tmp}/oscar-batch.XXXXXX") || exit 1
+    export OSCAR_BATCH_HOME
+    watch_over "$@"
+    exit
+fi
+home=$OSCAR_BATCH_LIFE
 scratch=$home/main
-mkdir -p "$scratch" "$home/ticker"
+mkdir -p "$scratch" "$home/ticker" || exit 1
+printf '%s\n' $$ >"$home/pid"
 : >"$home/hand"
 : >"$home/chunk"
 ticker= terminated= why="an error" item_mark= repeated= key_day=

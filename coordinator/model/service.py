@@ -85,6 +85,8 @@ class Service:
     mount: Folder | None = None
     has_kit: bool = False
     """Whether its script has the marker of the worker kit."""
+    keeps_lane: bool = False
+    """Whether its worker takes and repairs nothing outside its own lane, as the one in sh."""
     is_coordinator: bool = False
     """Whether its script starts runs, as the coordinator's does."""
     data_buckets: tuple[str, ...] = ()

@@ -23,6 +23,8 @@ from ..model.units import parse_bytes, parse_millicores
 _DEFAULT_CPU, _DEFAULT_MEMORY = "0.2", "256Mi"
 # What a script with the worker kit has in a line of its own.
 _KIT = re.compile(r"^[ \t]*# oscar-batch worker 1[ \t\r]*$", re.MULTILINE)
+# What the worker in sh has in addition.
+_KEEPS_LANE = re.compile(r"^[ \t]*# oscar-batch worker keeps to its lane[ \t\r]*$", re.MULTILINE)
 # What starts a run, in a line that is no comment.
 _RUNS = re.compile(r"^[^#\n]*(?:-m (?:coordinator|oscar_batch)|oscar-batch) run\b", re.MULTILINE)
 _DATA_VARIABLE = "OSCAR_BATCH_DATA"
@@ -58,6 +60,7 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
         outputs=parse_folders(raw.get("output")),
         mount=Folder.parse(str(path)) if path else None,
         has_kit=_KIT.search(script) is not None,
+        keeps_lane=_KEEPS_LANE.search(script) is not None,
         # The worker itself names the command in a message.
         is_coordinator=_KIT.search(script) is None and _RUNS.search(script) is not None,
         data_buckets=_read_data_buckets(raw.get("environment")),

@@ -137,7 +137,7 @@ class RunLayout:
         return f"{self.folder}marks/{number:03}/{lane:05}/{chunk:06}.{attempt:03}.json"
 
     def watcher(self, number: int, watcher: int) -> str:
-        return f"{self.folder}watchers/{number:03}/{watcher}"
+        return f"{self.folder}watchers/{number:03}/{watcher:03}"
 
     def results(self, number: int) -> str:
         """The folder of a round's results."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from coordinator.cli.kit import find_worker, write_script
+from coordinator.cli.kit import SHELL_WORKER, find_worker, write_script, write_shell_script
 from sandbox.handle import wait_until
 from tests.functional.shell_worker import Setting
 
@@ -180,7 +180,9 @@ class KitSetting(Setting):
 
 
 def make_script(*options: str) -> str:
-    """The script of `oscar-batch kit` with these options."""
+    """The script of `oscar-batch kit` with these options; `--sh` is the first of them."""
+    if options[0] == "--sh":
+        return write_shell_script(find_worker(SHELL_WORKER).read_text("utf-8"), options[2])
     given: dict[str, Any] = {"command": None, "stdin": None, "module": None, "jobs": 1}
     for name, value in zip(options[::2], options[1::2], strict=True):
         key = name.lstrip("-")

@@ -175,14 +175,15 @@ class Setting:
         (self.root / "mnt" / self.bucket).mkdir(parents=True, exist_ok=True)
         return subprocess.Popen(
             [*SHELLS[shell], str(SCRIPT), "--command", command],
-            env=self.environment(environment),
+            env=self.environment(shell, environment),
+            start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def environment(self, more: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, shell: str, more: Mapping[str, str]) -> dict[str, str]:
         given = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.root),
@@ -190,6 +191,7 @@ class Setting:
             "INPUT_FILE_PATH": str(self.root / "invocation"),
             "RESOURCE_ID": "node-1",
             "OSCAR_BATCH_ROOT": str(self.root),
+            "OSCAR_BATCH_SHELL": " ".join(SHELLS[shell]),
         }
         if self.storage == "mount":
             given["OSCAR_BATCH_NO_CURL"] = "yes"

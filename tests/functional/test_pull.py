@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.cli.kit import find_worker, write_script
+from coordinator.cli.kit import SHELL_WORKER, find_worker, write_script, write_shell_script
 from sandbox.handle import Sandbox, run_sandbox, wait_until
 from tests.functional.conftest import Deploy
 from tests.functional.coordination import config_for, content, coordinate, fill, keys_of
@@ -171,6 +171,26 @@ def test_without_conditional_writes_no_item_is_lost_and_the_report_says_so(
     assert ran.report["message"] == "30 done; without stealing"
     assert ran.report["accounts"]["stealing"] is False
     assert len(keys_of(slots, f"{name}-out")) == 30
+
+
+def test_the_worker_in_sh_loses_no_item_when_one_of_them_kills_it(
+    slots: Sandbox, deploy_on: Deploy, name: str, tmp_path: Path
+) -> None:
+    """A new worker takes over the lane of a lost one, since nobody else repairs it."""
+    config = prepare(slots, deploy_on, name, COPY, 20)
+    poison = 'case $2 in 007.txt) kill -9 $PPID ;; esac; cp "$0" "$1"'
+    command = f"sh -c '{poison}' {{input}} {{output_dir}} {{name}}"
+    script = write_shell_script(find_worker(SHELL_WORKER).read_text("utf-8"), command)
+    definition = slots.read_service(name) | {"script": script}
+    slots.call("PUT", "/system/services", json=definition).raise_for_status()
+
+    ran = coordinate("run", config, tmp_path)
+
+    assert ran.code == 1, ran.stderr
+    assert (ran.report["counts"]["done"], ran.report["counts"]["failed"]) == (19, 1)
+    (failure,) = ran.report["accounts"]["failures"]
+    assert (failure["key"], failure["kind"]) == ("input/007.txt", "killed its worker")
+    assert any("keeps to its own lane" in text for text in ran.report["warnings"])
 
 
 def test_workers_on_another_store_are_refused_with_the_reason(

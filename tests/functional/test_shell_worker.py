@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from coordinator.cli.kit import write_shell_script
-from coordinator.cli.main import main
 from examples.turbidity.turbidity import name_in_mount
 from sandbox.handle import Sandbox, wait_until
 from tests.functional.conftest import Deploy
@@ -297,7 +296,8 @@ def test_a_cautious_attempt_goes_on_from_the_marks_and_blames_the_item_in_hand(
     assert (last["item"], len(last["items"])) == (None, 4)
 
 
-def test_a_killed_worker_leaves_its_chunk_to_the_next_one(make: Make) -> None:
+@pytest.mark.parametrize("whole", [False, True], ids=["the worker alone", "with its shell"])
+def test_a_killed_worker_leaves_its_chunk_to_the_next_one(make: Make, whole: bool) -> None:
     setting = make()
     for i in range(4):
         setting.add_item(f"input/{i}")
@@ -310,14 +310,23 @@ def test_a_killed_worker_leaves_its_chunk_to_the_next_one(make: Make) -> None:
     command = f"sh -c '{script}' {{input}} {{name}} {{output_dir}}"
     worker = setting.start("dash", command)
     wait_until(lambda: begun.exists() or None, 30, lambda: "the third item has not begun")
-    os.kill(worker.pid, signal.SIGKILL)
-    worker.communicate(timeout=20)
-    beat = setting.beat()
-    assert (beat["state"], beat["why"], beat["signal"]) == ("ended", "signal 9", 9)
-    assert (beat["item"], beat["done"]) == ("input/2", 2)
-    block.unlink()
 
-    setting.work("dash", command)
+    block.unlink()
+    if whole:
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.communicate(timeout=20)
+        shutil.rmtree(setting.root / "tmp")
+        setting.work("dash", command)
+    else:
+        (note,) = (setting.root / "tmp").glob("oscar-batch.*/*/pid")
+        os.kill(int(note.read_text()), signal.SIGKILL)
+        worker.communicate(timeout=60)
+        beats = [
+            setting.document(f"beats/{key.rpartition('/')[2]}")
+            for key in setting.list(f"{setting.state}beats/")
+        ]
+        whys = {beat["why"]: (beat["state"], beat["signal"]) for beat in beats}
+        assert whys == {"signal 9": ("ended", 9), "no work left": ("ended", None)}
 
     assert {item["state"] for item in setting.outcomes().values()} == {"done"}
     assert sorted(setting.outcomes()) == [1, 2, 3, 4]
@@ -398,9 +407,7 @@ def test_an_item_has_the_same_outcome_as_with_the_kit_in_python(make: Make, name
 
     told = []
     for options in (["--command", command], ["--sh", "--command", command]):
-        target = setting.root / "script.sh"
-        assert main(["kit", *options, "-o", str(target)]) == 0
-        kit.run_kit(script=target.read_text())
+        kit.run_kit(*options)
         outcomes = kit.outcomes()
         times = [item.pop("seconds") for item in outcomes.values()]
         assert all(seconds >= 0 for seconds in times)
@@ -424,10 +431,8 @@ def test_a_file_in_the_mount_is_never_taken_for_another_item(
     kit.add_item(f"input/a{MARK}\u2409b", "the symbol")
     kit.add_item(keys[2], "the mark", mounted=False)
     kit.write_run([[keys]])
-    target = setting.root / "script.sh"
-    assert main(["kit", *options, "--command", COPY, "-o", str(target)]) == 0
 
-    kit.run_kit(script=target.read_text())
+    kit.run_kit(*options, "--command", COPY)
 
     assert set(kit.states().values()) == {"done"}
     contents = [kit.read(key.replace("input/", "results/")) for key in keys]

@@ -28,6 +28,10 @@ WITHOUT_STEALING = (
     "without stealing: the storage does not honour conditional writes, so every worker keeps to "
     "its own lane, and the guarantee is weaker: a chunk may be processed twice at the same time"
 )
+KEEPS_LANE = (
+    "without stealing: the service has the worker in sh, which keeps to its own lane, so a slot "
+    "that ends early stays idle, and a new worker takes over the lane of one that is lost"
+)
 _JSON = "application/json"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.cli.kit import find_worker, write_script
+from coordinator.cli.kit import SHELL_WORKER, find_worker, write_script, write_shell_script
 from coordinator.model.cluster import Allowance, Quota, Resources
 from coordinator.model.errors import ClusterError
 from coordinator.model.service import Folder
@@ -119,6 +119,18 @@ def test_a_quota_of_another_form_is_an_error_or_no_bound(resources: object) -> N
 )
 def test_the_kit_is_known_by_its_marker(script: object, found: bool) -> None:
     assert definition.parse_service({"name": "target", "script": script}).has_kit is found
+
+
+def test_the_worker_in_sh_keeps_to_its_lane() -> None:
+    shell = write_shell_script(find_worker(SHELL_WORKER).read_text("utf-8"), "x")
+    python = write_script(
+        find_worker().read_text("utf-8"), command="x", stdin=None, module=None, jobs=1
+    )
+    found = [definition.parse_service({"script": script}) for script in (shell, python)]
+    assert [(service.has_kit, service.keeps_lane) for service in found] == [
+        (True, True),
+        (True, False),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_the_keys_of_the_protocol_have_leading_zeros_so_that_listings_are_in_ord
         "done.txt", "failed.jsonl", "pending.jsonl",
         "posts/0002-00003.json", "beats/0002-00003-9f2c04aa.json", "rounds/002/index.0002.txt",
         "rounds/001/chunks.jsonl", "rounds/001/counted.jsonl", "claims/001/00003/000012.001",
-        "marks/001/00003/000012.002.json", "watchers/001/4", "results/001/00003/000012.json",
+        "marks/001/00003/000012.002.json", "watchers/001/004", "results/001/00003/000012.json",
         "results/001/00003/000012.002.json",
     ]  # fmt: skip
 
