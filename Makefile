@@ -13,7 +13,7 @@ COMPILE := --quiet --upgrade --strip-extras --generate-hashes --no-annotate --no
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz coverage test-minio test-kit test-live record check examples lint minio oscar-cli bench-cpu bench-drop bench-index bench-kit bench-plan image sbom requirements deploy clean
+.PHONY: help venv demo test fuzz coverage test-minio test-kit test-live record check examples lint minio oscar-cli bench-cpu bench-drop bench-index bench-kit bench-plan bench-pull bench-follow image sbom requirements deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -91,6 +91,12 @@ bench-kit: $(VENV)/.ready ## what the worker kit adds to an item, its memory, it
 
 bench-plan: $(VENV)/.ready ## make-span of every strategy over its lower bound, simulated (2 minutes)
 	$(BIN)/python -m bench.plan --write docs/benchmarks.md
+
+bench-pull: $(VENV)/.ready ## make-span of pull mode and of static ranges on uneven nodes, measured (4 minutes)
+	$(BIN)/python -m bench.pull --write docs/benchmarks.md
+
+bench-follow: $(VENV)/.ready ## memory of a coordinator that follows 10^7 items
+	$(BIN)/python -m bench.follow
 
 image: ## the coordinator's container image (BASE=… for another base, BUILD_FLAGS=… for docker)
 	docker build $(BUILD_FLAGS) --build-arg BASE=$(BASE) --tag $(IMAGE) \

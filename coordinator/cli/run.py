@@ -8,7 +8,7 @@ import json
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -25,14 +25,13 @@ from ..model.run import Report
 from ..oscar.client import OscarClient
 from ..report.document import write_report
 from ..report.text import render_summary
-from ..run.store import publish_files, render_files
+from ..run.layout import RunLayout
+from ..run.store import Files, publish_end, publish_files, render_files
 from ..storage.bucket import Bucket
 from .inputs import read_config
 from .output import OutputError, name_run, print_error, print_result
 
 log = logging.getLogger(__name__)
-
-Files = Mapping[str, tuple[bytes, str]]
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -127,7 +126,10 @@ def _publish(config: Config, clients: Clients, progress: Progress, report: Repor
     if clients.report and config.locations.report:
         targets.append((clients.report, config.locations.report))
     try:
-        publish_files(render_files(report), report.run_id, targets)
+        files = render_files(report)
+        publish_files(files, report.run_id, targets)
+        layout = RunLayout(config.locations, report.run_id)
+        publish_end(clients.state, layout, report, files)
     except StorageError as error:
         progress.warn(f"the report is not in the bucket: {error}")
     except KeyboardInterrupt:

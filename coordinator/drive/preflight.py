@@ -120,7 +120,7 @@ def find_warnings(data: Folder, service: Service) -> tuple[str, ...]:
             f"{service.name} mounts {service.mount}, which does not hold the data folder "
             f"{data}: its script may not find the files"
         )
-    if not service.outputs and not service.mount:
+    if not service.outputs and not service.mount and not service.has_kit:
         found.append(
             f"{service.name} has neither an output folder nor a mount: nothing that it leaves can "
             "confirm which items are done"

@@ -9,23 +9,26 @@ are contiguous, none is empty, together they hold every item once. Cuts lie on c
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..model.items import Chunk
-from .simulate import SlotPool, compute_lower_bound, predict_submission_s
+from .simulate import CLAIM_S, SlotPool, compute_lower_bound, predict_submission_s
 from .workload import Workload
 
 # Beyond so many chunks the limit is searched to one part in 4,096 only.
 _EXACT_CHUNKS = 1_000
-# A chunk to pull is at most one part in so many of what one slot would have to do of all that is
-# left. That is also the largest that may be cut, so that it is worth its claim: 20 s and longer
-# while there is work for 80 s and more for every slot.
-_PULL_PARTS = 4
-# The smallest chunk to pull, as a share of what one slot has to do: it bounds the unevenness of
-# the end, while each claim costs a twentieth of a second.
-_PULL_SHARE = 200
+# A worker takes its own lane front to back, also a slow one late in the run. So a chunk to pull is
+# a small part of what a slot would have to do of all that is left ...
+_PULL_PARTS = 32
+# ... but worth its claim: 20 s, unless that were more than a quarter of it ...
+_PULL_WORTH_S, _PULL_MOST_PARTS = 20.0, 4
+# ... and never so small that claims cost more than the end is uneven by: half a chunk on a slot of
+# a quarter of the mean speed. Of n seconds for each slot that is the root of CLAIM_S * n / 2. Where
+# no time is known it is this part of what a slot has to do.
+_PULL_UNKNOWN_PARTS = 64
 # More items would make the result of a chunk too large to be read in bounded memory.
 _PULL_ITEMS = 1_000
 
@@ -75,10 +78,14 @@ def cut_for_pull(work: Workload, slots: int, least_items: int = 1) -> tuple[Chun
 
     An item heavier than its chunk should be is a chunk alone, as far as checkpoints allow.
     """
-    floor = max(1, work.total // (_PULL_SHARE * slots))
+    least = max(1, work.total // (_PULL_UNKNOWN_PARTS * slots))
+    if work.timed:
+        least = work.weigh(math.sqrt(CLAIM_S * work.total_s / slots / 2))
 
     def size(number: int, left: int) -> int:
-        return max(floor, left // (_PULL_PARTS * slots))
+        most = left // (_PULL_MOST_PARTS * slots)
+        worth = work.weigh(_PULL_WORTH_S) if work.timed else least
+        return max(left // (_PULL_PARTS * slots), worth if worth <= most else least, 1)
 
     return order_heaviest(work, _cut_greedily(work, size, least_items, _PULL_ITEMS))
 

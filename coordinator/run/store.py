@@ -7,19 +7,26 @@ import json
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from hashlib import sha256
 
 from ..model.errors import AlreadyStarted, Conflict, StorageError
 from ..model.planning import Cost
+from ..model.pull.documents import End
 from ..model.run import Plan, Report
 from ..model.service import Folder
 from ..plan.timing import MAX_BYTES, read_cost
 from ..report.document import write_report
 from ..report.page import render_page
 from ..storage.bucket import Bucket
-from .layout import REPORT_HTML, REPORT_JSON, make_report_key
+from .layout import REPORT_HTML, REPORT_JSON, RunLayout, make_report_key
 from .plan_document import write_plan
+from .pull_documents import encode_document
 
 log = logging.getLogger(__name__)
+
+Files = Mapping[str, tuple[bytes, str]]
+"""The files of a report: name → content and content type."""
 
 
 def claim_run(state: Bucket, key: str, run_id: str) -> None:
@@ -51,7 +58,7 @@ def load_last_cost(state: Bucket, key: str) -> Cost | None:
     return read_cost(content) if content else None
 
 
-def render_files(report: Report) -> dict[str, tuple[bytes, str]]:
+def render_files(report: Report) -> Files:
     """The files of a report: name → content and content type."""
     document = json.dumps(write_report(report), indent=2, ensure_ascii=True)
     page = render_page(report).encode(errors="replace")
@@ -61,9 +68,22 @@ def render_files(report: Report) -> dict[str, tuple[bytes, str]]:
     }
 
 
-def publish_files(
-    files: Mapping[str, tuple[bytes, str]], run_id: str, targets: Sequence[tuple[Bucket, Folder]]
-) -> None:
+def publish_end(state: Bucket, layout: RunLayout, report: Report, files: Files) -> None:
+    """Writes the last object of a run whose chunks all have a result; the first one stays."""
+    if report.accounts is None or report.accounts.open_chunks:
+        return
+    end = End(
+        run=report.run_id,
+        ending=str(report.ending),
+        counts=report.count_items(),
+        finished=report.finished_at.isoformat(timespec="milliseconds"),
+        files={name: sha256(content).hexdigest() for name, (content, _) in files.items()},
+    )
+    with suppress(Conflict):
+        state.put_new(layout.end, encode_document(end), "application/json")
+
+
+def publish_files(files: Files, run_id: str, targets: Sequence[tuple[Bucket, Folder]]) -> None:
     """Writes the files of a report into the folder of the run, in each of the target folders."""
     for bucket, folder in targets:
         for name, (content, content_type) in files.items():

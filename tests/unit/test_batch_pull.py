@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from hashlib import sha256
 from threading import Event
 from typing import Any
 
@@ -22,6 +23,7 @@ from coordinator.model.pull.documents import (
     Beat,
     BeatState,
     ChunkResult,
+    End,
     ItemOutcome,
     ItemState,
     Post,
@@ -33,6 +35,7 @@ from coordinator.run.chunk_table import read_table
 from coordinator.run.layout import ResultKey, RunLayout
 from coordinator.run.plan_document import read_plan
 from coordinator.run.pull_documents import decode_document, encode_document
+from coordinator.run.store import publish_end, render_files
 from tests.unit import make
 from tests.unit.fakes import NOW, FakeBucket, FakeOscar
 from tests.unit.test_batch import load
@@ -262,6 +265,27 @@ def test_a_failed_item_is_named_with_its_reason_and_the_run_is_no_success() -> N
         "stderr": "no such fish",
     }
     assert world.lines(world.layout.done) == [key for key in KEYS if key != "in/07"]
+
+
+def test_the_last_object_of_a_run_has_the_final_counts() -> None:
+    world = World()
+    report = world.run()
+    files = render_files(report)
+    publish_end(world.data, world.layout, report, files)
+    content = world.data.objects[world.layout.end]
+    end = decode_document(End, content)
+    assert (end.run, end.ending, end.counts) == (make.RUN_ID, "done", report.count_items())
+    assert end.files["report.json"] == sha256(files["report.json"][0]).hexdigest()
+    publish_end(world.data, world.layout, replace(report, message="late"), files)
+    assert world.data.objects[world.layout.end] == content, "the first one stays"
+
+
+@pytest.mark.parametrize("most", [0, 2])
+def test_a_run_with_open_chunks_has_no_last_object(most: int) -> None:
+    world = World(lambda world, body: world.do_lane(body, most=most))
+    report = world.run()
+    publish_end(world.data, world.layout, report, render_files(report))
+    assert world.layout.end not in world.data.objects
 
 
 def test_the_run_waits_for_workers_that_work() -> None:
