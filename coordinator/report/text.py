@@ -49,7 +49,7 @@ def _render_failures(accounts: Accounts) -> list[str]:
     for failure in accounts.failures[:MAX_FAILURES]:
         said = clean_text(failure.stderr.strip().rpartition("\n")[2], 120)
         lines.append(
-            f"  failed: {clean_text(failure.key, 120)}: {failure.reason}"
+            f"  failed: {clean_text(failure.key, 120)}: {clean_text(failure.reason)}"
             + (f" ({said})" if said else "")
         )
     hidden = accounts.failed - len(lines)

@@ -457,6 +457,9 @@ def test_without_conditional_writes_lanes_of_lost_workers_go_to_new_ones() -> No
     assert any(warning.startswith("without stealing: ") for warning in report.warnings)
     assert {body["exclusive"] for body in world.bodies.values()} == {False}
     assert world.bodies["0001-00004"]["lane"] == 2
+    counted = [json.loads(line) for line in world.lines(world.layout.counted(1))]
+    assert len(counted) == len(report.outcomes)
+    assert {"lane": 2, "chunk": 1, "attempt": None} in counted
 
 
 def test_workers_on_another_store_are_refused_before_anything_starts() -> None:

@@ -12,6 +12,7 @@ from coordinator.model.cluster import Cap, Capacity, NodeSlots, Resources
 from coordinator.model.errors import Ending
 from coordinator.model.items import Chunk, Index, Item, Skipped
 from coordinator.model.planning import Candidate, Choice, Cost, Estimate, Strategy
+from coordinator.model.pull.findings import Accounts, ItemFailure, Worker, WorkerState
 from coordinator.model.pull.lanes import Lanes, Proof, Table, Timing
 from coordinator.model.run import Outcome, Plan, Report, Stage, State
 from coordinator.model.service import Folder, Mode, normalize_prefix
@@ -104,6 +105,24 @@ PLANS = st.builds(
     lanes=st.none() | LANES,
     oversized=many(st.builds(Item, TEXT, COUNT)),
 )
+WORKERS = st.builds(
+    Worker,
+    TEXT,
+    COUNT,
+    TEXT,
+    TEXT,
+    st.sampled_from(WorkerState),
+    COUNT,
+    COUNT,
+    COUNT,
+    st.none() | SECONDS,
+    TEXT,
+    TEXT,
+)
+FAILURES = st.builds(ItemFailure, TEXT, TEXT, TEXT, COUNT, TEXT)
+ACCOUNTS = st.builds(
+    Accounts, COUNT, COUNT, COUNT, COUNT, failures=many(FAILURES), stealing=st.booleans()
+)
 MOMENTS = (
     st.integers(0, 4 * 10**12)
     .map(lambda ms: datetime.fromtimestamp(ms / 1000, UTC))
@@ -131,5 +150,7 @@ def reports(draw: st.DrawFn) -> Report:
         stages=draw(many(st.builds(Stage, TEXT, SECONDS))),
         capacity=draw(st.one_of(st.none(), CAPACITIES)),
         plan=plan,
+        workers=draw(many(WORKERS)),
+        accounts=draw(st.none() | ACCOUNTS),
         outcomes=tuple(outcomes),
     )

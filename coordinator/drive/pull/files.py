@@ -24,7 +24,10 @@ _TEXT, _JSONL = "text/plain; charset=utf-8", "application/jsonl"
 
 
 def write_item_files(state: Bucket, layout: RunLayout, plan: Plan, ledger: Ledger) -> None:
-    """Writes done.txt, failed.jsonl and pending.jsonl. Raises StorageError."""
+    """Writes done.txt, failed.jsonl and pending.jsonl. Raises StorageError.
+
+    Without conditional writes a chunk may have several results: counted.jsonl says which counts.
+    """
 
     def list_lines(wanted: int) -> Iterator[bytes]:
         lines = split_lines(state.read_pieces(plan.index_key))
@@ -36,6 +39,8 @@ def write_item_files(state: Bucket, layout: RunLayout, plan: Plan, ledger: Ledge
     state.write_lines(layout.done, join_lines(list_lines(DONE)), _TEXT)
     state.write_lines(layout.failed, join_lines(failed), _JSONL)
     state.write_lines(layout.pending, join_lines(pending), _JSONL)
+    if plan.lanes and not plan.lanes.exclusive:
+        state.write_lines(layout.counted(1), join_lines(_list_counted(ledger)), _JSONL)
 
 
 def _list_failures(state: Bucket, layout: RunLayout, ledger: Ledger) -> Iterator[bytes]:
@@ -60,6 +65,12 @@ def _list_failures(state: Bucket, layout: RunLayout, ledger: Ledger) -> Iterator
                     "stderr": found.stderr,
                 }
                 yield json.dumps(members).encode()
+
+
+def _list_counted(ledger: Ledger) -> Iterator[bytes]:
+    for each in ledger.settled.values():
+        members = {"lane": each.key.lane, "chunk": each.key.chunk, "attempt": each.key.attempt}
+        yield json.dumps(members).encode()
 
 
 def _write_pending(line: bytes) -> bytes:

@@ -15,6 +15,7 @@ import pytest
 from coordinator.model.errors import Ending
 from coordinator.model.items import Index, Item
 from coordinator.model.planning import ChunkRules, Cost
+from coordinator.model.pull.findings import Accounts, ItemFailure, Worker
 from coordinator.model.run import Outcome, Plan, Report, State
 from coordinator.plan.choose import choose_chunks
 from coordinator.report.document import write_report
@@ -51,6 +52,34 @@ def full(ending: Ending = Ending.SUBMITTED, *, key: str = "a\nb", detail: str = 
 def document(report: Report) -> Any:
     content, _ = render_files(report)["report.json"]
     return json.loads(content)
+
+
+def followed(*, key: str = "a\nb", detail: str = "ok") -> Report:
+    """A report of pull mode with more failures than it names."""
+    failure = ItemFailure(key, detail, "exit", 2, f"first line\n{detail}")
+    worker = Worker("0001-00001", 1, "job-1", "invoked", detail=detail)
+    report = full(Ending.PARTLY_DONE, key=key, detail=detail)
+    return replace(report, accounts=Accounts(2, 2, 0, failures=(failure,)), workers=(worker,))
+
+
+def test_failed_items_are_named_with_reason_and_stderr() -> None:
+    report = followed(key="input/a.jpg", detail="no such fish")
+    summary, page, written = render_summary(report), render_page(report), document(report)
+    assert "failed: input/a.jpg: no such fish (no such fish)" in summary
+    assert "1 more failed items, see failed.jsonl" in summary
+    assert "input/a.jpg" in page
+    assert "1 more failed items" in page
+    assert "unconfirmed" not in summary
+    jsonschema.Draft202012Validator(SCHEMA).validate(written)
+    assert (written["confirmed"], written["accounts"]["failed"]) == (True, 2)
+    assert written["workers"][0]["name"] == "0001-00001"
+
+
+def test_what_a_program_wrote_is_text_and_nothing_else() -> None:
+    report = followed(key=HOSTILE, detail=HOSTILE)
+    assert "<script>" not in render_page(report)
+    (line,) = [each for each in render_summary(report).splitlines() if "  failed: " in each]
+    assert not set("\x1b\u202e") & set(line)
 
 
 def test_the_schema_is_a_valid_schema() -> None:
