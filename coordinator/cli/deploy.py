@@ -37,7 +37,8 @@ def execute(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             [
                 "set OSCAR_BATCH_OSCAR_URL and OSCAR_BATCH_OSCAR_USERNAME, "
-                "OSCAR_BATCH_OSCAR_PASSWORD (or OSCAR_BATCH_OSCAR_TOKEN) in the environment"
+                "OSCAR_BATCH_OSCAR_PASSWORD (or OSCAR_BATCH_OSCAR_TOKEN, or the three variables of "
+                "OIDC, see docs/oidc.md) in the environment"
             ]
         )
     access = replace(offers[0], verify=offers[0].verify and not arguments.insecure)

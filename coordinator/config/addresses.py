@@ -36,6 +36,11 @@ def normalize_address(text: str) -> str:
     return f"{parts.scheme}://{where}{parts.path.rstrip('/')}"
 
 
+def normalize_endpoint(text: str) -> str:
+    """An address of one resource: a slash at its end is a part of it."""
+    return normalize_address(text) + ("/" if text.rstrip().endswith("/") else "")
+
+
 def _is_host(name: str) -> bool:
     """Whether a name can be looked up: the network libraries fail on others in many ways."""
     try:

@@ -18,7 +18,7 @@ from ..model.globs import compile_globs
 from ..model.planning import MOST_SPEEDS
 from ..model.selection import parse_time
 from ..model.units import parse_bytes
-from .addresses import PRINTABLE, normalize_address
+from .addresses import PRINTABLE, normalize_address, normalize_endpoint
 
 # No request may take longer; a socket could not wait for the largest numbers.
 DAY_S = 86_400
@@ -180,6 +180,11 @@ def check_done(value: object) -> bool:
 def check_url(value: object) -> str:
     text = check_string(value)
     return normalize_address(text) if text.strip() else ""
+
+
+def check_endpoint(value: object) -> str:
+    text = check_string(value)
+    return normalize_endpoint(text) if text.strip() else ""
 
 
 def check_storage_url(value: object) -> str:

@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..model.access import ClusterAccess, StorageAccess
+from ..model.access import ClusterAccess, OidcAccess, StorageAccess
 from ..model.service import Folder
 from .offers import (
     find_ca_problem,
+    find_endpoint_problem,
     parse_folders,
     read_allowed_buckets,
     read_embedded_clusters,
@@ -56,10 +57,8 @@ class Platform:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no message, log or report may show."""
-        offered = [storage.secret_key for storage in self.storages]
-        for cluster in self.clusters:
-            offered += [cluster.password, cluster.token]
-        return tuple(filter(None, offered))
+        offered = [storage.secret_key for storage in self.storages if storage.secret_key]
+        return (*offered, *(secret for each in self.clusters for secret in each.secrets))
 
     def choose_storage(self, values: Mapping[str, Any]) -> tuple[StorageAccess | None, list[str]]:
         """The storage access for a config's values, or the problems with it."""
@@ -86,15 +85,40 @@ class Platform:
             password=values[f"{section}.auth_basic.password"],
             token=values[f"{section}.auth_token.token"],
         )
+        oidc, missing = _read_oidc(values, f"{section}.auth_token")
+        if missing:
+            return None, missing
+        own = replace(own, oidc=oidc)
         if own.password and not own.username:
             return None, [f"{section}.auth_basic.username: is missing beside the password"]
         # The first tool's template carries a username beside an empty password and token.
-        complete = bool(own.password or own.token)
+        complete = bool(own.password or own.token or own.oidc)
         access, problem = _choose(own if complete else None, own.url, self.clusters, section)
         if access is None:
             return None, [problem]
         access = replace(access, timeout_s=values[f"{section}.timeout_s"])
-        return _set_tls(access, values, section, own=complete)
+        safe, problems = _set_tls(access, values, section, own=complete)
+        if complete and safe and (wrong := find_endpoint_problem(safe, f"{section}.verify")):
+            problems.append(f"{section}.auth_token.token_endpoint: {wrong}")
+        return (None if problems else safe), problems
+
+
+def _read_oidc(values: Mapping[str, Any], section: str) -> tuple[OidcAccess | None, list[str]]:
+    """What the config says of OIDC, or the problems with it.
+
+    The service's own refresh token goes to no endpoint of a config, so a part alone is refused.
+    """
+    names = ("token_endpoint", "client_id", "refresh_token")
+    given = {name: values[f"{section}.{name}"] for name in names}
+    missing = [name for name, value in given.items() if not value]
+    if not missing:
+        return OidcAccess(**given), []
+    if len(missing) == len(names):
+        return None, []
+    return None, [
+        f"{section}: token_endpoint, client_id and refresh_token belong together; "
+        f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+    ]
 
 
 def _set_tls(

@@ -53,9 +53,7 @@ class Config:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no message, log or report may show."""
-        return tuple(
-            filter(None, (self.storage.secret_key, self.cluster.password, self.cluster.token))
-        )
+        return (self.storage.secret_key, *self.cluster.secrets)
 
     def describe(self) -> dict[str, str]:
         """The main settings, for people; without credentials."""

@@ -6,14 +6,14 @@ Every credential is read together with the address that it is for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..model.access import ClusterAccess, StorageAccess
+from ..model.access import ClusterAccess, OidcAccess, StorageAccess
 from ..model.errors import ConfigError
 from ..model.service import Folder
-from .addresses import PRINTABLE, normalize_address
+from .addresses import PRINTABLE, normalize_address, normalize_endpoint
 from .document import MAX_BYTES, decode_document
 
 FUNCTION_CONFIG = "oscar/config/function_config.yaml"
@@ -55,24 +55,56 @@ def read_environment_storage(environ: Mapping[str, str]) -> tuple[StorageAccess,
 
 def read_environment_cluster(environ: Mapping[str, str]) -> tuple[ClusterAccess, ...]:
     given = _read_variables(environ, "OSCAR", ("URL", "USERNAME", "PASSWORD", "TOKEN"))
-    if not given["URL"] or not (given["TOKEN"] or (given["USERNAME"] and given["PASSWORD"])):
+    oidc, has_pair = _read_oidc(environ), bool(given["USERNAME"] and given["PASSWORD"])
+    if not given["URL"] or not (given["TOKEN"] or has_pair or oidc):
         return ()
-    return (
-        ClusterAccess(
-            _check_offered_address("OSCAR_BATCH_OSCAR_URL", given["URL"]),
-            username=given["USERNAME"],
-            password=given["PASSWORD"],
-            token=given["TOKEN"],
-            verify=_read_verify(environ, "OSCAR"),
-            ca_file=_read_ca_file(environ, "OSCAR"),
-        ),
+    access = ClusterAccess(
+        _check_offered_address("OSCAR_BATCH_OSCAR_URL", given["URL"]),
+        username=given["USERNAME"],
+        password=given["PASSWORD"],
+        token=given["TOKEN"],
+        oidc=oidc,
+        verify=_read_verify(environ, "OSCAR"),
+        ca_file=_read_ca_file(environ, "OSCAR"),
     )
+    if problem := find_endpoint_problem(access, "OSCAR_BATCH_OSCAR_VERIFY"):
+        raise ConfigError([f"OSCAR_BATCH_OSCAR_TOKEN_ENDPOINT: {problem}"])
+    return (access,)
+
+
+def _read_oidc(environ: Mapping[str, str]) -> OidcAccess | None:
+    given = _read_variables(environ, "OSCAR", ("TOKEN_ENDPOINT", "CLIENT_ID", "REFRESH_TOKEN"))
+    variables = {f"OSCAR_BATCH_OSCAR_{name}": value for name, value in given.items()}
+    missing = [name for name, value in variables.items() if not value]
+    if len(missing) == len(variables):
+        return None
+    if missing:
+        given_ones = " and ".join(name for name in variables if name not in missing)
+        raise ConfigError([f"{name}: is missing beside {given_ones}" for name in missing])
+    endpoint = "OSCAR_BATCH_OSCAR_TOKEN_ENDPOINT"
+    return OidcAccess(
+        _check_offered_address(endpoint, variables[endpoint], normalize_endpoint),
+        given["CLIENT_ID"],
+        given["REFRESH_TOKEN"],
+    )
+
+
+def find_endpoint_problem(access: ClusterAccess, setting: str) -> str:
+    """Why a refresh token is not sent to its endpoint; empty if it may be.
+
+    `setting` is the name under which `verify` is known there.
+    """
+    if access.oidc is None or access.oidc.token_endpoint.startswith("https://"):
+        return ""
+    if not access.verify:
+        return ""
+    return f"must be https, because the refresh token is sent there (unless {setting} is false)"
 
 
 def _read_variables(environ: Mapping[str, str], kind: str, names: Sequence[str]) -> dict[str, str]:
     """Variables of a kind, without the line break that values from files often end with."""
     found = {name: environ.get(f"OSCAR_BATCH_{kind}_{name}", "").strip() for name in names}
-    for name in {"ACCESS_KEY", "TOKEN"} & found.keys():
+    for name in {"ACCESS_KEY", "TOKEN", "REFRESH_TOKEN"} & found.keys():
         if not PRINTABLE.fullmatch(found[name]):
             variable = f"OSCAR_BATCH_{kind}_{name}"
             raise ConfigError([f"{variable}: must be of ASCII characters, without blanks"])
@@ -146,9 +178,11 @@ def find_ca_problem(path: str) -> str:
     return ""
 
 
-def _check_offered_address(source: str, url: str) -> str:
+def _check_offered_address(
+    source: str, url: str, normalize: Callable[[str], str] = normalize_address
+) -> str:
     try:
-        return normalize_address(url)
+        return normalize(url)
     except ValueError as error:
         raise ConfigError([f"{source}: {error}"]) from error
 

@@ -134,11 +134,14 @@ def warn_unverified(storage: StorageAccess, cluster: ClusterAccess) -> tuple[str
         ("MinIO", storage),
         ("OSCAR", cluster),
     )
-    return tuple(
+    found = [
         f"the TLS certificate of {name} is not verified, as the config says"
         for name, access in accesses
         if access.url.startswith("https://") and not access.verify
-    )
+    ]
+    if cluster.oidc and cluster.oidc.token_endpoint.startswith("http://"):
+        found.append(f"the refresh token goes to {cluster.oidc.token_endpoint} without TLS")
+    return tuple(found)
 
 
 def warn_oversized(items: tuple[Item, ...], service: Service) -> tuple[str, ...]:

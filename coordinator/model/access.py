@@ -19,13 +19,29 @@ class StorageAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class OidcAccess:
+    """How to get access tokens from an OpenID Connect provider."""
+
+    token_endpoint: str
+    client_id: str
+    refresh_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterAccess:
-    """How to reach the OSCAR manager: basic credentials, else a bearer token."""
+    """How to reach the OSCAR manager: basic credentials, else tokens of OIDC, else one token."""
 
     url: str
     username: str = ""
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
+    oidc: OidcAccess | None = None
     verify: bool = True
     ca_file: str = ""
     timeout_s: float = 30.0
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no message, log or report may show."""
+        refresh_token = self.oidc.refresh_token if self.oidc else ""
+        return tuple(filter(None, (self.password, self.token, refresh_token)))

@@ -4,7 +4,8 @@
     BatchError              ends a run; every class below says with which ending
     ├── ConfigError         the config is wrong: all its problems at once
     ├── ClusterError        OSCAR is unreachable, or refused, or its answer cannot be read
-    │   └── NoStatus        the status endpoint does not work; a fixed parallelism may replace it
+    │   ├── NoStatus        the status endpoint does not work; a fixed parallelism may replace it
+    │   └── NoToken         the OIDC provider gives no access token: nothing was asked of OSCAR
     ├── AlreadyStarted      an earlier drop of the same config started this run
     └── StorageError        the object storage is unreachable, or refused
         └── Conflict        a conditional write found that the object exists already
@@ -122,6 +123,10 @@ class ClusterError(BatchError):
 
 class NoStatus(ClusterError):
     """`/system/status` gives nothing usable (on many installations it never does)."""
+
+
+class NoToken(ClusterError):
+    """The OIDC provider gave no access token, so this says nothing of OSCAR itself."""
 
 
 class StorageError(BatchError):

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from itertools import count
@@ -23,7 +24,7 @@ from urllib3.exceptions import HTTPError
 
 from ..model.access import ClusterAccess, StorageAccess
 from ..model.cluster import Cluster, JobList, Phase, Quota
-from ..model.errors import ClusterError, NoStatus
+from ..model.errors import ClusterError, NoStatus, NoToken
 from ..model.run import Reply, Verdict
 from ..model.service import Service, Trigger
 from ..storage.connections import Connections
@@ -39,6 +40,7 @@ from .answers import (
     was_never_sent,
 )
 from .job_list import parse_page
+from .tokens import AccessTokens
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +67,13 @@ class _Temporary(Exception):
 class OscarClient:
     """One OSCAR cluster, seen with one account."""
 
-    def __init__(self, access: ClusterAccess, *, sleep: Sleep = SLEEP) -> None:
+    def __init__(
+        self,
+        access: ClusterAccess,
+        *,
+        sleep: Sleep = SLEEP,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
         """Opens no connection."""
         self._access, self._sleep = access, sleep
         pair = f"{access.username}:{access.password}"
@@ -74,7 +82,8 @@ class OscarClient:
             if access.password
             else f"Bearer {access.token}"
         )
-        self._secrets = tuple(filter(None, (pair, access.password, access.token)))
+        self._tokens = AccessTokens.for_cluster(access, now_s)
+        self._secrets = (pair, *access.secrets)
         self._connections = Connections(
             verify=access.verify,
             ca_file=access.ca_file,
@@ -112,6 +121,8 @@ class OscarClient:
             try:
                 raw = self._get(path, f"read the quota on {self._access.url}")
                 found = definition.parse_quota(raw if isinstance(raw, dict) else {})
+            except NoToken:
+                raise
             except ClusterError as error:
                 # 401, 404, 500, 503: no Kueue, no queue, or a release that knows no quotas.
                 log.info("no quota is known: %s", error)
@@ -125,7 +136,7 @@ class OscarClient:
         attempt = f"read the cluster status on {self._access.url}"
         try:
             return status.parse_status(self._get("/system/status", attempt))
-        except NoStatus:
+        except (NoStatus, NoToken):
             raise
         except ClusterError as error:
             # Where rights or metrics are missing, some releases answer 500 or with nothing, and
@@ -148,6 +159,8 @@ class OscarClient:
         """Major and minor number of the release; None if it is unknown."""
         try:
             raw = self._get("/system/info", f"read the release of {self._access.url}")
+        except NoToken:
+            raise
         except ClusterError as error:
             log.info("the release of OSCAR is not known: %s", error)
             return None
@@ -218,12 +231,10 @@ class OscarClient:
     def _send(
         self, method: str, path: str, attempt: str, body: Mapping[str, Any] | None = None
     ) -> Answer:
-        headers = {"Authorization": self._authorization}
+        content = json.dumps(body).encode() if body else None
 
         def send(number: int) -> Answer:
-            answer = self._exchange(
-                method, path, headers, json.dumps(body).encode() if body else None
-            )
+            answer = self._exchange_authorized(method, path, content)
             if method == "GET" and answer.code in _TEMPORARY and number <= len(_DELAYS_S):
                 raise _Temporary
             return answer
@@ -237,6 +248,18 @@ class OscarClient:
             )
         except HTTPError as error:
             raise ClusterError(f"could not {attempt}: {explain_unanswered(error)}") from error
+
+    def _exchange_authorized(self, method: str, path: str, body: bytes | None) -> Answer:
+        """One request, and another one if an access token is refused."""
+        if self._tokens is None:
+            return self._exchange(method, path, {"Authorization": self._authorization}, body)
+        token = self._tokens.read()
+        answer = self._exchange(method, path, {"Authorization": f"Bearer {token}"}, body)
+        if answer.code == HTTPStatus.UNAUTHORIZED:
+            self._tokens.drop(token)
+            token = self._tokens.read()
+            answer = self._exchange(method, path, {"Authorization": f"Bearer {token}"}, body)
+        return replace(answer, secrets=(*self._secrets, token))
 
     def _exchange(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None

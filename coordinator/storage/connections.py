@@ -20,6 +20,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, SSLError
+from urllib3.util.ssl_ import create_urllib3_context
 
 _PIECE_BYTES = 64 * 1024
 _HTTP_INSTEAD = "WRONG_VERSION_NUMBER"
@@ -41,13 +42,27 @@ class Connections(urllib3.PoolManager):
     """Connections that are kept open between requests; may be used from several threads."""
 
     def __init__(
-        self, *, verify: bool, ca_file: str, allow: Allow, timeout: urllib3.Timeout, most: int
+        self,
+        *,
+        verify: bool,
+        ca_file: str,
+        allow: Allow,
+        timeout: urllib3.Timeout,
+        most: int,
+        public_too: bool = False,
     ) -> None:
-        """Opens no connection; keeps at most so many of them to a server."""
+        """Opens no connection; keeps at most so many of them to a server.
+
+        `public_too`: the public CAs are trusted beside the `ca_file`.
+        """
         if not verify:  # asked for in the config; the report says so
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        context = create_urllib3_context() if public_too else None
+        if context:  # to which `ca_certs` are added
+            context.load_verify_locations(certifi.where())
         super().__init__(
             maxsize=most,
+            ssl_context=context,
             timeout=timeout,
             retries=False,
             cert_reqs="CERT_REQUIRED" if verify else "CERT_NONE",

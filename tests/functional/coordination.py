@@ -40,7 +40,12 @@ class Ran:
 
 
 def coordinate(
-    verb: str, config: object, folder: Path, *arguments: str, within_s: float = 90
+    verb: str,
+    config: object,
+    folder: Path,
+    *arguments: str,
+    variables: Mapping[str, str] | None = None,
+    within_s: float = 90,
 ) -> Ran:
     """`oscar-batch VERB config.json` in a process of its own; bytes are written as they are."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,6 +55,7 @@ def coordinate(
     if verb == "run":
         command += ["--output", str(folder / "out")]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OSCAR_BATCH_")}
+    environment |= variables or {}
     ended = subprocess.run(
         command, capture_output=True, text=True, env=environment, timeout=within_s
     )

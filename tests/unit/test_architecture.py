@@ -43,8 +43,8 @@ EFFECTS = {
     "signal": {"cli"},
     "socket": {"storage"},
     "sys": {"__main__", "cli"},
-    "threading": {"cli", "drive", "storage"},
-    "time": {"cli", "storage"},
+    "threading": {"cli", "drive", "oscar", "storage"},
+    "time": {"cli", "oscar", "storage"},
 }
 # Standard modules that touch nothing; `logging` is written to everywhere but in pure packages.
 HARMLESS = {

@@ -19,7 +19,9 @@ from coordinator.oscar.answers import Answer, check_status, judge_reply
 CASES = int(os.environ.get("OSCAR_BATCH_FUZZ", "10000"))
 SEED = 20261124
 ACCESS_SECRET, PASSWORD, TOKEN = "k3yQwv7Zx9TjLpRs", "pW8uNc4Yd2HfGbMa", "tK6eVo1Ji5SzXrCq"
-SECRETS = (ACCESS_SECRET, PASSWORD, TOKEN)
+REFRESH_TOKEN = "rH4mBq7Fd9WnUsEy"
+SECRETS = (ACCESS_SECRET, PASSWORD, TOKEN, REFRESH_TOKEN)
+OIDC = {"token_endpoint": "idp.example.org/token", "client_id": "cli"}
 PIECE = 7
 PIECES = {secret[i : i + PIECE] for secret in SECRETS for i in range(len(secret) - PIECE + 1)}
 
@@ -29,7 +31,7 @@ DOCUMENT = {
     "oscar_cluster": {
         "url": "oscar.example.org",
         "auth_basic": {"username": "oscar", "password": PASSWORD},
-        "auth_token": {"token": TOKEN},
+        "auth_token": {"token": TOKEN, "refresh_token": REFRESH_TOKEN, **OIDC},
     },
     "service": {"name": "target"},
 }
@@ -44,7 +46,11 @@ oscar_cluster:
   auth_basic:
     username: oscar
     password: "{PASSWORD}"
-  auth_token: {{token: '{TOKEN}'}}
+  auth_token:
+    token: '{TOKEN}'
+    refresh_token: {REFRESH_TOKEN}
+    token_endpoint: idp.example.org/token
+    client_id: cli
 service:
   name: target
 """
