@@ -165,7 +165,7 @@ def test_what_a_long_chunk_has_settled_is_not_done_again(make: Make) -> None:
     job.wait()
 
     assert setting.states() == dict.fromkeys(range(1, 13), "done")
-    assert settled >= 3
+    assert settled >= 1
     assert len(log.read_text().splitlines()) <= 12 + 1 + 12 - settled
     check_outputs(setting, keys)
 
