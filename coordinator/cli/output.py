@@ -39,7 +39,8 @@ def prepare_streams() -> None:
 
 def print_result(text: str) -> None:
     """Prints a result. Raises OutputError; a reader that has enough (`| head`) is no error."""
-    write_stdout("\n".join(escape_text(line) for line in text.split("\n")) + "\n")
+    shown = hide_secrets(text, _Log.secrets, SHORTEST_HIDDEN)
+    write_stdout("\n".join(escape_text(line) for line in shown.split("\n")) + "\n")
 
 
 def write_stdout(text: str) -> None:

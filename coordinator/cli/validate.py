@@ -14,7 +14,7 @@ from ..config.schema import ConfigReader
 from ..drive.bodies.template import find_template_problems
 from ..model.access import ClusterAccess, StorageAccess
 from .inputs import read_bytes, read_platform
-from .output import print_result
+from .output import hide_in_log, print_result
 
 _MINIO, _OSCAR = "the MinIO of the cluster", "the cluster that the service was deployed to"
 
@@ -26,6 +26,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.in_service:
         platform, assumed = assume_service(decode_config(content), platform)
     config = load_config(content, platform, find_template_problems)
+    hide_in_log(config.secrets)
     lines = [f"{arguments.config}: valid"]
     lines += [f"  {name}: {value}" for name, value in config.describe().items()]
     lines += [f"  assumed: {each}" for each in assumed]

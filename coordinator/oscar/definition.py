@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..config.addresses import normalize_address
+from ..config.addresses import PRINTABLE, normalize_address
 from ..config.offers import parse_folders
 from ..model.access import StorageAccess
 from ..model.cluster import Allowance, Quota, Resources
@@ -55,7 +55,7 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
     return Service(
         name=name,
         needs=needs,
-        token=str(raw.get("token") or ""),
+        token=_check_token(name, str(raw.get("token") or "")),
         inputs=parse_folders(raw.get("input")),
         outputs=parse_folders(raw.get("output")),
         mount=Folder.parse(str(path)) if path else None,
@@ -88,6 +88,12 @@ def _read_data_buckets(environment: Any) -> tuple[str, ...]:
     variables = found.get("variables") or found.get("Variables")
     text = variables.get(_DATA_VARIABLE) if isinstance(variables, dict) else None
     return tuple(name for each in str(text or "").split(",") if (name := each.strip()))
+
+
+def _check_token(name: str, token: str) -> str:
+    if not PRINTABLE.fullmatch(token):
+        raise ClusterError(f"service {name} has a token that no request can carry")
+    return token
 
 
 def _check_needs(needs: Resources) -> None:

@@ -152,3 +152,13 @@ def test_validate_for_the_service_keeps_what_the_config_brings(
 ) -> None:
     assert main(["validate", str(CONFIG), "--in-service"]) == 0
     assert "has credentials" not in capsys.readouterr().out
+
+
+def test_validate_shows_no_secret_that_is_given_as_an_address_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = json.loads(CONFIG.read_text())
+    config["MinIO"] |= {"url": "canary5ecretKey", "secret_key": "canary5ecretKey"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert main(["validate", str(tmp_path / "config.json")]) == 0
+    assert "canary" not in capsys.readouterr().out.lower()

@@ -196,3 +196,9 @@ def test_the_input_folders_of_all_services_are_found_in_one_list() -> None:
         ("b/", "service one"),
         ("c/", "service three"),
     ]
+
+
+@pytest.mark.parametrize("token", ["a\r\nHost: x", "\u0100", "a b", "\ud800"])
+def test_a_token_that_no_header_can_hold_is_refused(token: str) -> None:
+    with pytest.raises(ClusterError, match="a token that no request can carry"):
+        definition.parse_service({"name": "x", "token": token})
