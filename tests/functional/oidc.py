@@ -110,7 +110,7 @@ def run_front(box: Sandbox, provider: Provider) -> Iterator[Front]:
                 options["headers"] = {name: self.headers[name] for name in kept}
             elif not self._accepts(sent.removeprefix("Bearer ")):
                 front.refused.append(f"{self.command} {self.path}")
-                return self._answer(401, b"")
+                return self._answer(401, f"nobody has {sent[7:]}".encode())
             else:
                 options["auth"] = box.auth
             answer = requests.request(self.command, box.url + self.path, **options)

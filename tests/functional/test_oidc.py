@@ -77,8 +77,11 @@ def test_a_token_that_oscar_refuses_is_replaced_once(front: Front, provider: Pro
     assert front.refused == 2 * ["GET /system/info"]
 
     front.most_uses, before = 0, sum(front.uses.values())
-    with pytest.raises(ClusterError, match="OSCAR refused the credentials"):
+    with pytest.raises(
+        ClusterError, match=r"OSCAR refused the credentials.*nobody has …"
+    ) as caught:
         oscar.read_storage()
+    assert [token for token in front.uses if token in str(caught.value)] == []
     assert sum(front.uses.values()) == before + 2, "once, and then it is an error"
 
 

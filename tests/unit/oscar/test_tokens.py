@@ -13,11 +13,12 @@ import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from coordinator.model.access import OidcAccess
+from coordinator.model.access import ClusterAccess, OidcAccess
 from coordinator.model.errors import ClusterError, NoToken
 from coordinator.oscar.tokens import MOST_BYTES, AccessTokens, make_token
 
@@ -217,3 +218,10 @@ def test_a_provider_that_is_away_is_an_error_once_the_token_expires() -> None:
 def test_where_nothing_listens() -> None:
     with pytest.raises(ClusterError, match="nothing accepts connections there"):
         fetch("http://127.0.0.1:9/token")
+
+
+def test_basic_credentials_come_before_tokens() -> None:
+    oidc = OidcAccess("https://idp/token", "client", "canary-refresh")
+    both = ClusterAccess("https://oscar", "user", "password", token="token", oidc=oidc)
+    assert AccessTokens.for_cluster(both, lambda: NOW_S) is None
+    assert AccessTokens.for_cluster(replace(both, password=""), lambda: NOW_S) is not None
