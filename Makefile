@@ -112,7 +112,7 @@ build/bin/.syft-%:
 
 requirements: $(VENV)/.ready ## renews the pinned versions and hashes of what the image installs
 	$(BIN)/pip install --quiet --disable-pip-version-check pip-tools==7.6.2
-	printf 'urllib3\nminio\npyyaml\njinja2\n' | $(BIN)/pip-compile $(COMPILE) --output-file requirements.txt -
+	printf 'requests\nminio\npyyaml\njinja2\n' | $(BIN)/pip-compile $(COMPILE) --output-file requirements.txt -
 	printf 'setuptools\n' | $(BIN)/pip-compile $(COMPILE) --allow-unsafe --output-file requirements-build.txt -
 
 deploy: ## the coordinator on a cluster: with oscar-cli, or by OSCAR_BATCH_OSCAR_URL, …_USERNAME, …_PASSWORD

@@ -40,6 +40,7 @@ from .answers import (
     was_never_sent,
 )
 from .job_list import parse_page
+from .session import Session
 from .tokens import AccessTokens
 
 log = logging.getLogger(__name__)
@@ -49,8 +50,6 @@ _ADMINISTRATOR = "cluster_admin"
 # Of an answer; the longest are lists of services with their scripts.
 _MOST_BYTES = 16 * 1024**2
 _CREATION_S = 60.0
-# No socket waits longer; what is allowed in all is less.
-_SLOWEST_S = 86_400.0
 # Before a question is asked again that a proxy or a busy manager did not answer.
 _DELAYS_S = (1.0, 2.0, 4.0, 8.0)
 _TEMPORARY = {
@@ -84,12 +83,18 @@ class OscarClient:
         )
         self._tokens = AccessTokens.for_cluster(access, now_s)
         self._secrets = (pair, *access.secrets)
-        self._connections = Connections(
+        connections = Connections(
             verify=access.verify,
             ca_file=access.ca_file,
             allow=self._allow_answer,
-            timeout=urllib3.Timeout(connect=access.timeout_s, read=_SLOWEST_S),
+            timeout=urllib3.Timeout(connect=access.timeout_s),
             most=4,  # as many requests as a submission sends at the same time, and one to spare
+        )
+        self._session = Session(
+            connections,
+            verify=access.verify,
+            ca_file=access.ca_file,
+            connect_s=access.timeout_s,
         )
 
     def read_service(self, name: str) -> Service:
@@ -266,7 +271,7 @@ class OscarClient:
     ) -> Answer:
         """One request and its answer. Raises errors of urllib3."""
         kind = {"Content-Type": "application/json"} if body is not None else {}
-        response = self._connections.urlopen(
+        response = self._session.send(
             method, f"{self._access.url}{path}", headers={**headers, **kind}, body=body
         )
         return Answer(

@@ -13,6 +13,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import certifi
@@ -68,32 +69,16 @@ class Connections(urllib3.PoolManager):
             cert_reqs="CERT_REQUIRED" if verify else "CERT_NONE",
             ca_certs=ca_file or certifi.where(),
         )
-        self.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
-        self._allow = allow
+        self.pool_classes_by_scheme = {
+            "http": partial(_Pool, allow=allow),  # type: ignore[dict-item]  # it is only called
+            "https": partial(_SecurePool, allow=allow),  # type: ignore[dict-item]  # it is only called
+        }
 
     def urlopen(  # type: ignore[override]
         self, method: str, url: str, redirect: bool = False, **options: Any
-    ) -> urllib3.HTTPResponse:
+    ) -> urllib3.BaseHTTPResponse:
         """One request and its whole answer. Raises errors of urllib3."""
-        seconds, most = self._allow(options.get("body"), options.get("headers") or {})
-        options |= {"preload_content": False, "decode_content": False, "redirect": False}
-        with _Watch(seconds) as watch:
-            response = super().urlopen(method, url, **options)
-            try:
-                content = _read_content(response, most)
-            except BaseException:
-                response.close()
-                raise
-            watch.check()
-            response.release_conn()
-        return urllib3.HTTPResponse(
-            io.BytesIO(content),
-            headers=response.headers,
-            status=response.status,
-            reason=response.reason,
-            decode_content=False,
-            request_method=method,
-        )
+        return super().urlopen(method, url, redirect=False, **options)
 
 
 def explain_tls(error: SSLError, section: str) -> str:
@@ -199,9 +184,40 @@ def _attach(connection: HTTPConnection) -> None:
         _present.watch.attach(connection)
 
 
-class _Pool(HTTPConnectionPool):
+class _Bounded(HTTPConnectionPool):
+    """The connections to one server, whose answers are read whole, within what is allowed."""
+
+    def __init__(self, host: str, port: int | None = None, *, allow: Allow, **options: Any) -> None:
+        super().__init__(host, port, **options)
+        self._allow = allow
+
+    def urlopen(  # type: ignore[override]
+        self, method: str, url: str, **options: Any
+    ) -> urllib3.HTTPResponse:
+        seconds, most = self._allow(options.get("body"), options.get("headers") or {})
+        options |= {"preload_content": False, "decode_content": False, "redirect": False}
+        with _Watch(seconds) as watch:
+            response = super().urlopen(method, url, **options)
+            try:
+                content = _read_content(response, most)
+            except BaseException:
+                response.close()
+                raise
+            watch.check()
+            response.release_conn()
+        return urllib3.HTTPResponse(
+            io.BytesIO(content),
+            headers=response.headers,
+            status=response.status,
+            reason=response.reason,
+            decode_content=False,
+            request_method=method,
+        )
+
+
+class _Pool(_Bounded):
     ConnectionCls = _Connection
 
 
-class _SecurePool(HTTPSConnectionPool):
+class _SecurePool(_Bounded, HTTPSConnectionPool):
     ConnectionCls = _SecureConnection

@@ -65,7 +65,7 @@ def manager(answers: dict[str, tuple[int, str] | None]) -> Iterator[Manager]:
     try:
         yield running
     finally:
-        running.oscar._connections.clear()
+        running.oscar._session.clear()
         server.shutdown()
         thread.join()
         server.server_close()

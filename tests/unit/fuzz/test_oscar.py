@@ -92,7 +92,7 @@ class Answers:
     def __init__(self, table: Mapping[str, Answer]) -> None:
         self._table = table
 
-    def urlopen(
+    def send(
         self, method: str, url: str, *, headers: Mapping[str, str], **_: Any
     ) -> urllib3.HTTPResponse:
         # What cannot be sent is refused as the standard library refuses it.
@@ -169,7 +169,7 @@ def test_a_run_ends_with_a_report_whatever_the_cluster_answers(
     platform = Platform((StorageAccess("https://minio", "key", SECRET_KEY),), (access,))
     config = load_config(json.dumps(raw).encode(), platform)
     oscar = OscarClient(access, sleep=lambda _: None)
-    oscar._connections = Answers(table)  # type: ignore[assignment]
+    oscar._session = Answers(table)  # type: ignore[assignment]
     data = FakeBucket("data", {f"in/{i}.jpg": b"x" * i for i in range(7)})
     data.others = {name: FakeBucket(name) for name in ("results",)}
     clock = Clock(lambda: 0.0, lambda event, _: event.is_set())
