@@ -90,12 +90,7 @@ class OscarClient:
             timeout=urllib3.Timeout(connect=access.timeout_s),
             most=4,  # as many requests as a submission sends at the same time, and one to spare
         )
-        self._session = Session(
-            connections,
-            verify=access.verify,
-            ca_file=access.ca_file,
-            connect_s=access.timeout_s,
-        )
+        self._session = Session(connections, connect_s=access.timeout_s)
 
     def read_service(self, name: str) -> Service:
         """The target service. Raises ClusterError if it is missing, hidden or unusable."""

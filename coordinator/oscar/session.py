@@ -21,12 +21,9 @@ from ..storage.connections import Connections
 class Session:
     """Requests to one server. May be used from several threads."""
 
-    def __init__(
-        self, connections: Connections, *, verify: bool, ca_file: str, connect_s: float
-    ) -> None:
+    def __init__(self, connections: Connections, *, connect_s: float) -> None:
         """Opens no connection; each may take so long to be made."""
         self._connections, self._connect_s = connections, connect_s
-        self._verify = (ca_file or True) if verify else False
 
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None
@@ -45,7 +42,6 @@ class Session:
                     data=body,
                     allow_redirects=False,
                     stream=True,
-                    verify=self._verify,
                     timeout=(self._connect_s, None),  # the connections bound the answer
                 )
             except requests.RequestException as error:
@@ -67,6 +63,15 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *_arguments: Any, **_options: Any) -> None:
         self.poolmanager = self._connections
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, *_arguments: Any, **_options: Any
+    ) -> Any:
+        """Only the address: what TLS has to verify is known to the connections."""
+        return super().build_connection_pool_key_attributes(request, True)[0], {}
+
+    def cert_verify(self, *_arguments: Any, **_options: Any) -> None:
+        """Leaves the CAs of the connections as they are."""
 
     def close(self) -> None:
         """Leaves the connections open."""

@@ -28,6 +28,7 @@ from ..config.addresses import PRINTABLE
 from ..model.access import ClusterAccess, OidcAccess
 from ..model.errors import NoToken, clean_foreign
 from ..storage.connections import AnswerTimeout, AnswerTooLarge, Connections
+from .session import Session
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class AccessTokens:
         self._token: AccessToken | None = None
         # A refresh token that is good for one use must not be sent by two threads.
         self._lock = Lock()
-        self._connections = Connections(
+        connections = Connections(
             verify=True,
             ca_file=ca_file,
             # OSCAR's CA may be private and the provider's public.
@@ -70,6 +71,7 @@ class AccessTokens:
             timeout=Timeout(timeout_s),
             most=1,
         )
+        self._session = Session(connections, connect_s=timeout_s)
 
     @classmethod
     def for_cluster(cls, access: ClusterAccess, now_s: Callable[[], float]) -> AccessTokens | None:
@@ -113,7 +115,7 @@ class AccessTokens:
         }
         endpoint, body = self._access.token_endpoint, urlencode(form).encode()
         try:
-            response = self._connections.urlopen("POST", endpoint, headers=headers, body=body)
+            response = self._session.send("POST", endpoint, headers=headers, body=body)
         except HTTPError as error:
             raise NoToken(f"could not {attempt}: {_explain_unanswered(error)}") from error
         if response.status != HTTPStatus.OK:

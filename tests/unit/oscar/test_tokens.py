@@ -107,7 +107,7 @@ def fetch(endpoint: str, timeout_s: float = 30.0, ca_file: str = "") -> str:
     try:
         return tokens.read()
     finally:
-        tokens._connections.clear()
+        tokens._session.clear()
 
 
 def answer(status: str, body: str, *headers: str) -> bytes:
