@@ -22,8 +22,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from coordinator.cli.kit import find_worker, write_script
-from coordinator.cli.run import run_config
+from coordinator.cli.verbs.kit import find_worker, write_script
+from coordinator.cli.verbs.run import run_config
 from coordinator.model.run import Report
 from sandbox.handle import Sandbox, run_sandbox
 

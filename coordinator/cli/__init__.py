@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: one module per verb.
+"""The command line: its options, its inputs and its output; the verbs are in `verbs`.
 
-A verb loads the config, makes the clients, calls the packages below and prints the result. Only
-this package reads argv and writes to stdout.
+Only this package reads argv and writes to stdout. What a run does belongs to the packages below.
 """

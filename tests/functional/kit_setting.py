@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from coordinator.cli.kit import SHELL_WORKER, find_worker, write_script, write_shell_script
+from coordinator.cli.verbs.kit import SHELL_WORKER, find_worker, write_script, write_shell_script
 from sandbox.handle import wait_until
 from tests.functional.shell_worker import Setting
 

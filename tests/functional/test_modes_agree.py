@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.cli.kit import find_worker, write_script
+from coordinator.cli.verbs.kit import find_worker, write_script
 from sandbox.handle import Sandbox, run_sandbox
 from tests.functional.coordination import config_for, content, coordinate, fill, keys_of
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.cli.kit import SHELL_WORKER, find_worker, write_script, write_shell_script
+from coordinator.cli.verbs.kit import SHELL_WORKER, find_worker, write_script, write_shell_script
 from sandbox.handle import Sandbox, run_sandbox, wait_until
 from tests.functional.conftest import Deploy
 from tests.functional.coordination import config_for, content, coordinate, fill, keys_of

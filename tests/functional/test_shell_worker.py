@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.cli.kit import write_shell_script
+from coordinator.cli.verbs.kit import write_shell_script
 from examples.turbidity.turbidity import name_in_mount
 from sandbox.handle import Sandbox, wait_until
 from tests.functional.conftest import Deploy

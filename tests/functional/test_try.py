@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.cli.kit import find_worker, write_script
+from coordinator.cli.verbs.kit import find_worker, write_script
 from tests.functional.conftest import Deploy, Release
 from tests.functional.coordination import config_for, coordinate, fill, keys_of
 

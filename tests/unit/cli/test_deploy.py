@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from coordinator.cli.deploy import deploy
+from coordinator.cli.verbs.deploy import deploy
 from coordinator.model.errors import ClusterError, ConfigError
 from tests.unit.manager import Manager, manager
 

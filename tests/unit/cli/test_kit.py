@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from coordinator import __version__
-from coordinator.cli.kit import find_worker
 from coordinator.cli.main import main
+from coordinator.cli.verbs.kit import find_worker
 from worker import oscar_batch_worker
 
 COMMAND = "prog --name '{name}' {input}"

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from coordinator.batch import Clients
-from coordinator.cli import deploy as deploy_verb
-from coordinator.cli import plan as plan_verb
-from coordinator.cli import run as run_verb
 from coordinator.cli.main import interrupt_on_sigterm, main
 from coordinator.cli.output import start_log
+from coordinator.cli.verbs import deploy as deploy_verb
+from coordinator.cli.verbs import plan as plan_verb
+from coordinator.cli.verbs import run as run_verb
 from coordinator.config.load import Config
 from coordinator.drive.submission import Clock
 from coordinator.model.access import ClusterAccess

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.cli.kit import SHELL_WORKER, find_worker, write_script, write_shell_script
+from coordinator.cli.verbs.kit import SHELL_WORKER, find_worker, write_script, write_shell_script
 from coordinator.model.cluster import Allowance, Quota, Resources
 from coordinator.model.errors import ClusterError
 from coordinator.model.service import Folder

@@ -13,9 +13,9 @@ import shlex
 from importlib import metadata
 from pathlib import Path
 
-from .. import __version__
-from ..model.errors import ConfigError
-from .output import print_note, write_stdout
+from ... import __version__
+from ...model.errors import ConfigError
+from ..output import print_note, write_stdout
 
 WORKER = "oscar_batch_worker.py"
 SHELL_WORKER = "oscar_batch.sh"
@@ -156,7 +156,7 @@ def explain_buckets(buckets: list[str]) -> str:
 
 def find_worker(name: str = WORKER) -> Path:
     """A worker's file: in a checkout, or where the installation put it."""
-    checkout = Path(__file__).resolve().parents[2] / "worker" / name
+    checkout = Path(__file__).resolve().parents[3] / "worker" / name
     if checkout.is_file():
         return checkout
     for each in metadata.files("oscar-batch") or ():

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..config.fdl import read_definitions, read_secrets, replace_secrets
-from ..model.errors import ConfigError
-from ..oscar import release
-from ..oscar.client import OscarClient
-from .inputs import read_platform
-from .output import hide_in_log, print_result
+from ...config.fdl import read_definitions, read_secrets, replace_secrets
+from ...model.errors import ConfigError
+from ...oscar import release
+from ...oscar.client import OscarClient
+from ..inputs import read_platform
+from ..output import hide_in_log, print_result
 
 _LOSES_EVENTS = (
     "this OSCAR release gave it a new token that MinIO does not know, so uploads no longer start "

@@ -17,22 +17,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..config.credentials import Platform
-from ..config.load import Config, decode_config, load_config
-from ..config.schema import ConfigReader
-from ..drive.bodies.template import find_template_problems
-from ..drive.dropping import Drop, drop_until_begun, follow_run
-from ..drive.progress import make_run_id, read_utc_clock
-from ..model.access import StorageAccess
-from ..model.errors import ConfigError, StorageError
-from ..model.service import Service
-from ..oscar.client import OscarClient
-from ..report.document import write_report
-from ..report.text import render_summary
-from ..run.layout import RunLayout
-from ..storage.bucket import Bucket
-from .inputs import read_bytes
-from .output import hide_in_log, name_run, print_result
+from ...config.credentials import Platform
+from ...config.load import Config, decode_config, load_config
+from ...config.schema import ConfigReader
+from ...drive.bodies.template import find_template_problems
+from ...drive.dropping import Drop, drop_until_begun, follow_run
+from ...drive.progress import make_run_id, read_utc_clock
+from ...model.access import StorageAccess
+from ...model.errors import ConfigError, StorageError
+from ...model.service import Service
+from ...oscar.client import OscarClient
+from ...report.document import write_report
+from ...report.text import render_summary
+from ...run.layout import RunLayout
+from ...storage.bucket import Bucket
+from ..inputs import read_bytes
+from ..output import hide_in_log, name_run, print_result
 
 log = logging.getLogger(__name__)
 

@@ -8,15 +8,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 
-from ..batch import Clients
-from ..config.load import Config
-from ..model.errors import BatchError, ClusterError, Ending, clean_text
-from ..model.planning import ChunkRules, Strategy
-from ..model.run import Report
-from ..oscar.client import OscarClient
-from ..report.text import render_summary
-from ..run.layout import RunLayout
-from .output import print_result
+from ...batch import Clients
+from ...config.load import Config
+from ...model.errors import BatchError, ClusterError, Ending, clean_text
+from ...model.planning import ChunkRules, Strategy
+from ...model.run import Report
+from ...oscar.client import OscarClient
+from ...report.text import render_summary
+from ...run.layout import RunLayout
+from ..output import print_result
 from .run import make_clients, run_config
 
 # Lines of a log that are shown, and their length.

@@ -16,20 +16,20 @@ from pathlib import Path
 from threading import Event
 from types import FrameType
 
-from ..batch import Clients, run_batch
-from ..config.load import Config
-from ..drive.progress import Progress
-from ..drive.submission import Clock
-from ..model.errors import AlreadyStarted, BatchError, ConfigError, Ending, StorageError
-from ..model.run import Report
-from ..oscar.client import OscarClient
-from ..report.document import write_report
-from ..report.text import render_summary
-from ..run.layout import RunLayout
-from ..run.store import Files, publish_end, publish_files, render_files
-from ..storage.bucket import Bucket
-from .inputs import read_config
-from .output import OutputError, name_run, print_error, print_result
+from ...batch import Clients, run_batch
+from ...config.load import Config
+from ...drive.progress import Progress
+from ...drive.submission import Clock
+from ...model.errors import AlreadyStarted, BatchError, ConfigError, Ending, StorageError
+from ...model.run import Report
+from ...oscar.client import OscarClient
+from ...report.document import write_report
+from ...report.text import render_summary
+from ...run.layout import RunLayout
+from ...run.store import Files, publish_end, publish_files, render_files
+from ...storage.bucket import Bucket
+from ..inputs import read_config
+from ..output import OutputError, name_run, print_error, print_result
 
 log = logging.getLogger(__name__)
 

@@ -9,19 +9,19 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from ..config.load import read_planning
-from ..drive.indexing import count_only
-from ..index.builder import IndexBuilder
-from ..model.errors import ConfigError
-from ..model.items import Index
-from ..model.object_columns import ObjectColumns
-from ..model.planning import ChunkRules, Cost
-from ..model.units import format_bytes
-from ..plan.choose import choose_chunks
-from ..report.text import render_choice, render_chunks, render_summary
-from ..run.plan_document import write_cut, write_plan
-from .inputs import check_plan_options
-from .output import print_error, print_result
+from ...config.load import read_planning
+from ...drive.indexing import count_only
+from ...index.builder import IndexBuilder
+from ...model.errors import ConfigError
+from ...model.items import Index
+from ...model.object_columns import ObjectColumns
+from ...model.planning import ChunkRules, Cost
+from ...model.units import format_bytes
+from ...plan.choose import choose_chunks
+from ...report.text import render_choice, render_chunks, render_summary
+from ...run.plan_document import write_cut, write_plan
+from ..inputs import check_plan_options
+from ..output import print_error, print_result
 from .run import run_config
 
 # Lines of a saved index that are counted together.

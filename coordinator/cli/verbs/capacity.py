@@ -6,16 +6,16 @@ from __future__ import annotations
 import argparse
 import json
 
-from ..model.cluster import Capacity, CapacityRules
-from ..model.errors import ConfigError, Ending
-from ..oscar.client import OscarClient
-from ..oscar.definition import parse_quota, parse_service
-from ..oscar.status import parse_status
-from ..plan.capacity import find_capacity
-from ..report.document import write_capacity
-from ..report.text import render_capacity
-from .inputs import check_plan_options, read_config, read_json, read_json_object
-from .output import print_result
+from ...model.cluster import Capacity, CapacityRules
+from ...model.errors import ConfigError, Ending
+from ...oscar.client import OscarClient
+from ...oscar.definition import parse_quota, parse_service
+from ...oscar.status import parse_status
+from ...plan.capacity import find_capacity
+from ...report.document import write_capacity
+from ...report.text import render_capacity
+from ..inputs import check_plan_options, read_config, read_json, read_json_object
+from ..output import print_result
 
 
 def execute(arguments: argparse.Namespace) -> int:
