@@ -135,7 +135,7 @@ def parse_quota(raw: Mapping[str, Any]) -> Quota:
             name: max(0, int(values.get("max", 0)) - int(values.get("used", 0)))
             for name, values in resources.items()
         }
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ClusterError(f"the quota has an unreadable value: {error!r}") from error
     return Quota(
         user=str(raw.get("user_id") or ""),

@@ -202,3 +202,8 @@ def test_the_input_folders_of_all_services_are_found_in_one_list() -> None:
 def test_a_token_that_no_header_can_hold_is_refused(token: str) -> None:
     with pytest.raises(ClusterError, match="a token that no request can carry"):
         definition.parse_service({"name": "x", "token": token})
+
+
+def test_a_quota_without_end_is_unreadable() -> None:
+    with pytest.raises(ClusterError, match="unreadable value"):
+        definition.parse_quota({"resources": {"cpu": {"max": float("inf"), "used": 10}}})
