@@ -19,8 +19,8 @@ from pathlib import Path
 from statistics import median
 
 from bench import listers, servers
-from bench.measured import Measured, measured
-from bench.relay import delayed
+from bench.measured import Measured, measure
+from bench.relay import delay_answers
 
 KEPT = Path("build/bench")
 KEYS = {
@@ -38,7 +38,7 @@ def compare(commands: dict[str, list[str]], objects: int, rounds: int) -> None:
     runs: dict[str, list[Measured]] = {name: [] for name in commands}
     for number in range(rounds + 1):  # the first is to warm up
         for name, command in commands.items():
-            found = measured(command, KEYS)
+            found = measure(command, KEYS)
             if found.objects != objects:
                 raise RuntimeError(f"{name} found {found.objects} objects")
             runs[name] = [*runs[name], found] if number > 1 else [found]
@@ -67,7 +67,7 @@ def memory(largest: int) -> None:
             with servers.pages(shape, count) as url:
                 command = listers.commands(url, "stub")["ours"]
                 command[command.index("ours")] = "nowhere"
-                found = measured(command, KEYS)
+                found = measure(command, KEYS)
             row += f" {found.peak_bytes / MIB:.1f} | {found.seconds:.1f} |"
         print(row, flush=True)
         count *= 10
@@ -104,7 +104,7 @@ def main() -> None:
                 assert url is not None  # noqa: S101
                 bucket = servers.fill(url, shape, asked.objects)
                 print(f"{kind}, {asked.objects:,} {shape} keys, median of {asked.rounds}:\n")
-                with delayed(url, asked.delay_ms / 1000) as far:
+                with delay_answers(url, asked.delay_ms / 1000) as far:
                     commands = listers.commands(far if asked.delay_ms else url, bucket)
                     wanted = {"ours", *(asked.only or commands)}
                     commands = {name: commands[name] for name in commands if name in wanted}

@@ -32,16 +32,16 @@ def commands(url: str, bucket: str) -> dict[str, list[str]]:
     found = {"ours": [sys.executable, "-m", "bench.listers", "ours", url, bucket]}
     for name in ("minio-py", "boto3"):
         found[name] = [sys.executable, "-m", "bench.peers", name, url, bucket]
-    if path := _installed("s5cmd"):
+    if path := _find_program("s5cmd"):
         found["s5cmd"] = [path, "--endpoint-url", url, "ls", f"s3://{bucket}/{PREFIX}*"]
-    if path := _installed("rclone"):
+    if path := _find_program("rclone"):
         options = f":s3,provider=Other,endpoint='{url}',env_auth=true:{bucket}/{PREFIX}"
         found["rclone"] = [path, "--config", os.devnull, "lsf", "-R", "--fast-list"]
         found["rclone"] += ["--files-only", options]
-    if path := _installed("aws"):
+    if path := _find_program("aws"):
         found["aws cli"] = [path, "--endpoint-url", url, "s3", "ls", "--recursive"]
         found["aws cli"] += [f"s3://{bucket}/{PREFIX}"]
-    if path := _installed("mc"):
+    if path := _find_program("mc"):
         found["mc"] = [path, "ls", "--recursive", f"bench/{bucket}/{PREFIX}"]
     return found
 
@@ -74,7 +74,7 @@ def _swallow(
 _COMPLETED = b"<CompleteMultipartUploadResult/>"
 
 
-def _installed(name: str) -> str | None:
+def _find_program(name: str) -> str | None:
     beside = Path(sys.executable).with_name(name)
     return str(beside) if beside.exists() else shutil.which(name)
 

@@ -35,7 +35,7 @@ class Measured:
         return max(0.0, 1 - (self.user_s + self.system_s) / self.seconds)
 
 
-def measured(command: Sequence[str], environment: Mapping[str, str]) -> Measured:
+def measure(command: Sequence[str], environment: Mapping[str, str]) -> Measured:
     """Runs a command to its end. Raises CalledProcessError if it fails."""
     below = [sys.executable, "-m", "bench.measured", *command]
     output = subprocess.run(

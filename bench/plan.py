@@ -100,7 +100,9 @@ def main() -> int:
         if items <= arguments.most_items
     ]
     with ProcessPoolExecutor(arguments.workers) as pool:
-        results = dict(pair for part in pool.map(measured, reversed(backlogs)) for pair in part)
+        results = dict(
+            pair for part in pool.map(measure_backlog, reversed(backlogs)) for pair in part
+        )
     text = "\n".join([*tables(results), "", *scale()])
     print(text)
     if arguments.write:
@@ -108,7 +110,7 @@ def main() -> int:
     return 0 if holds(results) else 1
 
 
-def measured(backlog: tuple[str, int, int]) -> list[tuple[Scenario, dict[str, float]]]:
+def measure_backlog(backlog: tuple[str, int, int]) -> list[tuple[Scenario, dict[str, float]]]:
     """All scenarios of one backlog: make-span over the lower bound for each strategy."""
     kind, items, slots = backlog
     made = make(kind, items, slots)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 
 @contextmanager
-def delayed(url: str, delay_s: float) -> Iterator[str]:
+def delay_answers(url: str, delay_s: float) -> Iterator[str]:
     """The URL of a relay to this server; the first byte of every answer comes so much later.
 
     Bytes pass unchanged, so the host name that a client signed reaches the server.

@@ -112,7 +112,7 @@ class Demo:
         """Shows the outputs until the coordinator's job and all jobs of the target have ended."""
         begun, shown = time.monotonic(), ""
 
-        def ended() -> bool | None:
+        def show_progress() -> bool | None:
             nonlocal shown
             jobs = [job["status"] for job in self.sandbox.list_jobs(self.example.name).values()]
             outputs = len(self.list_outputs())
@@ -123,7 +123,7 @@ class Demo:
             coordinator = [job["status"] for job in self.sandbox.list_jobs(BATCH).values()]
             return True if coordinator and all(s in FINAL for s in coordinator + jobs) else None
 
-        wait_until(ended, DEADLINE_S, lambda: f"the jobs have not ended: {shown}")
+        wait_until(show_progress, DEADLINE_S, lambda: f"the jobs have not ended: {shown}")
 
     def list_outputs(self) -> set[str]:
         """Bucket and key of every output."""

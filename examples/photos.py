@@ -87,7 +87,7 @@ def photo(original: Image.Image, number: int, rng: random.Random) -> bytes:
     noise_share = rng.uniform(0.02, 0.12)
     grain_seed, exif = rng.random(), camera_exif(number, rng)
 
-    def encoded(pixels: float) -> bytes:
+    def encode(pixels: float) -> bytes:
         scale = (pixels / (view.width * view.height)) ** 0.5
         size = tuple(max(SMALLEST_SIDE_PX, round(side * scale)) for side in view.size)
         image = with_grain(
@@ -99,7 +99,7 @@ def photo(original: Image.Image, number: int, rng: random.Random) -> bytes:
 
     # How many bytes a pixel takes differs between a night sky and a cat: try, then correct.
     trial_px = wanted / FIRST_GUESS_BYTES_PER_PX
-    return encoded(trial_px * wanted / len(encoded(trial_px)))
+    return encode(trial_px * wanted / len(encode(trial_px)))
 
 
 def detail(original: Image.Image, rng: random.Random) -> Image.Image:

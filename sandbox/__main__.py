@@ -145,13 +145,13 @@ def _add_release(up: argparse.ArgumentParser) -> None:
 def _describe_error(parse: Callable[[str], T]) -> Callable[[str], T]:
     """Show the message of a ValueError, which argparse would hide."""
 
-    def parsed(text: str) -> T:
+    def parse_option(text: str) -> T:
         try:
             return parse(text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
 
-    return parsed
+    return parse_option
 
 
 def _check_loopback(text: str) -> str:

@@ -1513,7 +1513,7 @@ class Attempt:
     def is_whole(self) -> bool:
         return self.outcomes.is_whole
 
-    def unsettled(self) -> Iterator[tuple[int, str]]:
+    def list_unsettled(self) -> Iterator[tuple[int, str]]:
         """Line and key of the items that have no outcome yet."""
         for line, raw in enumerate(io.BytesIO(self.text), self.chunk.start):
             if line not in self.outcomes:
@@ -1898,7 +1898,7 @@ class Worker:
             attempt.outcomes.add(outcome)
         blame = count_blame(marks, deaths)
         attempt.tries = {line: dead for line, (_, dead, _) in blame.items()}
-        keys = {line: key for line, key in attempt.unsettled() if line in blame}
+        keys = {line: key for line, key in attempt.list_unsettled() if line in blame}
         for outcome in convict(blame, keys):
             attempt.outcomes.add(outcome)
 
@@ -1908,7 +1908,7 @@ class Worker:
         """The chunk's unsettled items, each with its input; the next ones are fetched ahead."""
         ahead = 0 if attempt.cautious else self.jobs + 1
         coming: deque[tuple[Item, Future[None] | None]] = deque()
-        lines = attempt.unsettled()
+        lines = attempt.list_unsettled()
         while True:
             while len(coming) <= ahead:
                 found = next(lines, None)

@@ -37,13 +37,13 @@ class ConfigReader:
                     self.values[path] = known.check(given[path])
                 except ValueError as error:
                     self.problems.append(f"{path}: {error}")
-            if known.required and not self.values[path] and path not in self._reported():
+            if known.required and not self.values[path] and path not in self._find_reported():
                 self.problems.append(f"{path}: is missing ({known.required})")
         self.secrets = _find_secrets(raw)
         """The values that no message may show."""
         self.problems = [hide_secrets(each, self.secrets) for each in self.problems]
 
-    def _reported(self) -> set[str]:
+    def _find_reported(self) -> set[str]:
         return {problem.partition(":")[0] for problem in self.problems}
 
     def _find_leaves(self, raw: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:

@@ -88,7 +88,7 @@ def _decompress(content: Iterable[bytes]) -> Iterator[bytes]:
     unzip = zlib.decompressobj(wbits=31)
     ended = False
     try:
-        for piece in _chained(first, source):
+        for piece in _chain(first, source):
             rest, more = piece, True
             while rest or more:
                 if ended:  # more members may follow: `cat a.gz b.gz` is a gzip file
@@ -104,7 +104,7 @@ def _decompress(content: Iterable[bytes]) -> Iterator[bytes]:
         raise ConfigError(["bucket.manifest: the gzip file ends too early"])
 
 
-def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield first
     yield from rest
 

@@ -70,14 +70,14 @@ def upload(
     tags: list[str] = []
     upload_id = ""
 
-    def counted() -> Iterator[bytes]:
+    def count_lines() -> Iterator[bytes]:
         nonlocal lines
         for piece in pieces:
             lines += piece.count(b"\n")
             yield piece
 
     try:
-        for part, last in _split_parts(counted()):
+        for part, last in _split_parts(count_lines()):
             digest.update(part)
             size += len(part)
             if last and not tags:
