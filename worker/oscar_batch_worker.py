@@ -344,12 +344,12 @@ def read_yaml(text: str, wanted: Sequence[str]) -> dict[str, Any]:
     """
     rows: deque[Row] = deque()
     keep = False
-    for number, raw in enumerate(text.splitlines(), 1):
+    for number, raw in enumerate(text.split("\n"), 1):
         if raw[:1] not in ("", " ", "-", "#"):
             keep = raw.partition(":")[0] in wanted
-        body = raw.strip()
+        body = raw.strip(" \t\r")
         if keep and body and not body.startswith("#"):
-            rows.append(Row(number, len(raw) - len(raw.lstrip()), body))
+            rows.append(Row(number, len(raw) - len(raw.lstrip(" ")), body))
     found = _read_node(rows) if rows else {}
     return found if isinstance(found, dict) else {}
 
@@ -361,7 +361,7 @@ def _read_node(rows: deque[Row]) -> Any:
         found = []
         while rows and rows[0].indent == first.indent and rows[0].text[:2] in ("-", "- "):
             row = rows.popleft()
-            rest = row.text[1:].lstrip()
+            rest = row.text[1:].lstrip(" ")
             if rest:
                 rows.appendleft(Row(row.number, row.indent + len(row.text) - len(rest), rest))
             deeper = bool(rows) and rows[0].indent > first.indent
@@ -385,7 +385,10 @@ def _read_node(rows: deque[Row]) -> Any:
     return mapping
 
 
-_KEY = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'#[\]{}&*!|>%@`,][^#]*?):(?:\s+|$)""")
+_KEY = re.compile(
+    r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'#[\]{}&*!|>%@`,](?:[^#]|(?<!\s)#)*?):(?:\s+|$)""",
+    re.ASCII,
+)
 _CONSTANTS: dict[str, Any] = {"true": True, "false": False, "[]": (), "{}": {}, "null": None}
 
 
@@ -396,7 +399,7 @@ def _read_scalar(row: Row, text: str) -> Any:
             return json.loads(text) if text[0] == '"' else _unquote(text)
         except ValueError:
             raise row.refuse("is not a string in quotes on one line") from None
-    text = text.partition(" #")[0].rstrip()
+    text = text.partition(" #")[0].rstrip(" ")
     if text[:1] in tuple("[{&*!|>%@`") and text not in _CONSTANTS:
         raise row.refuse("is of a form of YAML that this reader does not know")
     return _CONSTANTS.get(text, text or None)
