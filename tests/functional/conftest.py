@@ -9,10 +9,12 @@ in any case, and those that are marked `any_storage`.
 import os
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
+from minio.error import MinioException
+from urllib3.exceptions import HTTPError
 
 from coordinator.storage.bucket import Bucket
 from sandbox.handle import Sandbox, run_sandbox
@@ -61,9 +63,26 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def name() -> str:
-    """A name for a service or a bucket that no other test uses."""
-    return f"t-{uuid.uuid4().hex[:12]}"
+def name(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A name for a service or a bucket that no other test uses; its buckets go with the test.
+
+    SeaweedFS gives volumes to every bucket and has no more of them for some hundred.
+    """
+    box = request.getfixturevalue("sandbox") if "sandbox" in request.fixturenames else None
+    found = f"t-{uuid.uuid4().hex[:12]}"
+    yield found
+    if box is not None:
+        remove_buckets(Server("", box), found)
+
+
+def remove_buckets(server: Server, prefix: str) -> None:
+    """Removes the buckets whose names start so; what cannot be removed stays."""
+    with suppress(MinioException, HTTPError):
+        for bucket in [each.name for each in server.client.list_buckets()]:
+            if bucket.startswith(prefix):
+                for each in server.client.list_objects(bucket, recursive=True):
+                    server.client.remove_object(bucket, str(each.object_name))
+                server.client.remove_bucket(bucket)
 
 
 @pytest.fixture

@@ -189,6 +189,9 @@ def test_a_program_that_hangs_in_its_own_process_is_killed_past_its_time(make: M
     assert said.count("60 s past its time") == 3
 
 
+@pytest.mark.skipif(
+    "OSCAR_BATCH_KILLS" not in os.environ, reason="it takes minutes: `make test-kit` runs it"
+)
 def test_workers_are_killed_at_any_moment_and_every_item_has_one_outcome(make: Make) -> None:
     dice = random.Random(20261124)
     setting = make()

@@ -86,6 +86,9 @@ def test_every_row_is_as_expected_and_nothing_else_has_changed(box: Sandbox) -> 
     assert box.password not in table + notes
 
 
+@pytest.mark.skipif(
+    "OSCAR_BATCH_CTRL_C" not in os.environ, reason="the run may end before the signal comes"
+)
 def test_what_was_made_is_removed_after_ctrl_c(box: Sandbox) -> None:
     before = observe(box)
     process = start(box, "--yes")
