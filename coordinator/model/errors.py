@@ -43,11 +43,12 @@ _CREDENTIALS = (
     (
         re.compile(
             r"(?i)((?:access_?key|secret|passw(?:or)?d|token|credential|signature)[a-z_-]*)"
-            r"(?:[\"']?\s*[:=]\s*[\"']?|>)[^\s\"',;&<>]+"
+            r"(?:[\"']?\s*[:=]\s*[\"']?|>)(?P<value>[^\s\"',;&<>]+)"
         ),
         r"\1=…",
     ),
 )
+_NAMED_CREDENTIAL = _CREDENTIALS[-1][0]
 # Shorter values turn up by chance in the text of a server.
 _SHORTEST_SECRET = 4
 SHORTEST_HIDDEN = 8
@@ -161,6 +162,9 @@ def clean_foreign(text: str, secrets: Iterable[str] = (), limit: int = 256) -> s
     """`clean_text` for what a server says, without these secrets and whatever looks like one."""
     # A secret may stand across the limit, so the text is cut a second time below.
     text = hide_secrets(text[: 16 * limit], secrets)
+    # A value that stands behind such a name is a secret wherever else it stands.
+    values = [found["value"] for found in _NAMED_CREDENTIAL.finditer(text)]
+    text = hide_secrets(text, values, SHORTEST_HIDDEN)
     for pattern, instead in _CREDENTIALS:
         text = pattern.sub(instead, text)
     return clean_text(text, limit)

@@ -82,6 +82,12 @@ def test_what_looks_like_a_credential_is_not_repeated(said: str) -> None:
     assert "aGVsbG8td29ybGQ" not in clean_foreign(said.format("aGVsbG8td29ybGQ"))
 
 
+def test_what_stands_behind_the_name_of_a_credential_is_hidden_everywhere_else() -> None:
+    said = clean_foreign('{"abc0123456789": 1, "token": "abc0123456789", "cpu": "1"}')
+    assert "abc0123456789" not in said
+    assert "cpu" in said
+
+
 def test_what_only_names_a_credential_is_kept() -> None:
     said = '403 secrets "minio" already exists; basic auth is off'
     assert clean_foreign(said) == said
