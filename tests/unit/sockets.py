@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 TLS = Path(__file__).parents[1] / "data" / "tls"
@@ -26,10 +26,12 @@ def answering(answer: bytes, *, tls: bool = False) -> Iterator[tuple[str, list[b
     ended = threading.Event()
 
     def serve(connection: socket.socket) -> None:
-        with connection, suppress(OSError):
+        with ExitStack() as stack, suppress(OSError):
+            stack.enter_context(connection)
             seen.append(b"")
             if tls:
-                connection = context.wrap_socket(connection, server_side=True)
+                secure = context.wrap_socket(connection, server_side=True)
+                connection = stack.enter_context(secure)
             seen[-1] = connection.recv(65536)
             connection.sendall(answer)
             if not answer.startswith(b"HTTP"):

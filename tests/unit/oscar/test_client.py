@@ -264,6 +264,13 @@ def test_a_wrong_certificate_and_plain_http_are_told_apart(tls: bool, said: str)
         assert len(seen) == 1
 
 
+def test_a_certificate_is_not_verified_if_the_config_says_so() -> None:
+    with answering(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", tls=True) as (address, _):
+        oscar = OscarClient(ClusterAccess(f"https://{address}", token="canary", verify=False))
+        assert oscar.invoke(make.service(), b"{}", job="job").verdict is Verdict.ACCEPTED
+        oscar._session.clear()
+
+
 def test_a_body_in_another_encoding_is_read_without_guessing() -> None:
     text = "n\u00e4chster Versuch".encode("latin-1")
     head = f"HTTP/1.1 500 No\r\nContent-Type: text/plain\r\nContent-Length: {len(text)}\r\n\r\n"
