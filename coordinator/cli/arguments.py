@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__
+from .setup_arguments import add_setup_verbs
 
 _DESCRIPTION = "Process a backlog of files on OSCAR: list a bucket, plan, invoke a service."
 _EXIT_CODES = (
@@ -19,7 +20,12 @@ _EXIT_CODES = (
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parses argv; `verb` of the result is the module of this package that executes the command."""
+    """Parses argv; `verb_module` of the result, in `verbs`, executes the command."""
+    return make_parser().parse_args(argv)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all verbs and their options."""
     parser = argparse.ArgumentParser(
         prog="oscar-batch", description=_DESCRIPTION, epilog=_EXIT_CODES
     )
@@ -32,22 +38,17 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_try(verbs.add_parser("try", help="run a few files, and show what became of each"))
     _add_plan(verbs.add_parser("plan", help="show what a run would do, without any side effect"))
     _add_capacity(verbs.add_parser("capacity", help="show how many invocations fit now, and why"))
-    validate = verbs.add_parser("validate", help="check a config without contacting anything")
-    validate.add_argument("config", type=Path, metavar="CONFIG")
-    validate.add_argument(
-        "--in-service",
-        action="store_true",
-        help="check it as for the coordinator's service, which has credentials of its own",
-    )
     deploy = verbs.add_parser("deploy", help="create or update the services of an FDL file")
     deploy.add_argument("fdl", type=Path, metavar="FDL")
     deploy.add_argument("--insecure", action="store_true", help="do not verify OSCAR's certificate")
     _add_kit(verbs.add_parser("kit", help="print the script of a service that handles one file"))
-    for verb in verbs.choices.values():
+    setup = add_setup_verbs(verbs)
+    for name, verb in verbs.choices.items():
+        verb.set_defaults(verb_module=f"setup.{name}" if name in setup else name)
         verb.add_argument(
             "-v", "--verbose", action="store_true", help="a longer log, and the place of a defect"
         )
-    return parser.parse_args(argv)
+    return parser
 
 
 def _add_kit(kit: argparse.ArgumentParser) -> None:

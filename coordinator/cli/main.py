@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     start_log(verbose=arguments.verbose, tracebacks=arguments.verb == "run")
     interrupt_on_sigterm()
     try:
-        verb = importlib.import_module(f".verbs.{arguments.verb}", __package__)
+        verb = importlib.import_module(f".verbs.{arguments.verb_module}", __package__)
         return int(verb.execute(arguments))
     except BatchError as error:
         for problem in error.problems:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from ..model.errors import clean_text
 from ..model.globs import compile_globs
@@ -22,13 +22,13 @@ from .addresses import PRINTABLE, normalize_address, normalize_endpoint
 
 # No request may take longer; a socket could not wait for the largest numbers.
 DAY_S = 86_400
-_MOST_CHARACTERS = 16 * 1024
-_MOST_KEY_BYTES = 1024
-_MOST_GLOBS, _MOST_GLOB_CHARACTERS = 100, 10_000
-_MOST_COUNT, _MOST_BYTES = 10**9, 2**63
-_RUN_ID = re.compile("[0-9]{8}t[0-9]{6}z-[0-9a-f]{6}")
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*[A-Za-z0-9]")
-_SERVICE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+MOST_CHARACTERS = 16 * 1024
+MOST_KEY_BYTES = 1024
+MOST_GLOBS, _MOST_GLOB_CHARACTERS = 100, 10_000
+MOST_COUNT, MOST_BYTES = 10**9, 2**63
+RUN_ID = re.compile("[0-9]{8}t[0-9]{6}z-[0-9a-f]{6}")
+BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{1,61}[A-Za-z0-9]")
+SERVICE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
 def describe_kind(value: object) -> str:
@@ -39,8 +39,8 @@ def describe_kind(value: object) -> str:
 def check_string(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"must be a string, not {describe_kind(value)}")
-    if len(value) > _MOST_CHARACTERS:
-        raise ValueError(f"must have at most {_MOST_CHARACTERS} characters, not {len(value)}")
+    if len(value) > MOST_CHARACTERS:
+        raise ValueError(f"must have at most {MOST_CHARACTERS} characters, not {len(value)}")
     if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in value):
         raise ValueError("must not contain control characters or incomplete characters")
     return value
@@ -68,8 +68,8 @@ def check_printable(value: object) -> str:
 def check_key(value: object) -> str:
     """The key of an object, or the prefix of a folder."""
     text = check_string(value)
-    if len(text.encode()) > _MOST_KEY_BYTES:
-        raise ValueError(f"must have at most {_MOST_KEY_BYTES} bytes, as keys in a bucket have")
+    if len(text.encode()) > MOST_KEY_BYTES:
+        raise ValueError(f"must have at most {MOST_KEY_BYTES} bytes, as keys in a bucket have")
     return text
 
 
@@ -79,26 +79,30 @@ def check_flag(value: object) -> bool:
     return value
 
 
-def make_number_check(
-    *, above: float = -math.inf, least: float = -math.inf, below: float = math.inf
-) -> Any:
-    bounds = [f"above {above:g}"] if above > -math.inf else []
-    bounds += [f"at least {least:g}"] if least > -math.inf else []
-    bounds += [f"below {below:g}"] if below < math.inf else []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberCheck:
+    """A number within bounds."""
 
-    def check(value: object) -> float:
+    above: float = -math.inf
+    least: float = -math.inf
+    below: float = math.inf
+
+    def __call__(self, value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"must be a number {' and '.join(bounds)}, not {describe_kind(value)}")
-        if not (above < value and least <= value < below):
+            raise ValueError(f"must be a number {self._bounds}, not {describe_kind(value)}")
+        if not (self.above < value and self.least <= value < self.below):
             got = clean_text(str(value), 20)
-            raise ValueError(f"must be a number {' and '.join(bounds)}, got {got}")
+            raise ValueError(f"must be a number {self._bounds}, got {got}")
         return float(value)
 
-    return check
+    @property
+    def _bounds(self) -> str:
+        words = {"above": self.above, "at least": self.least, "below": self.below}
+        return " and ".join(f"{word} {x:g}" for word, x in words.items() if math.isfinite(x))
 
 
 def check_count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < _MOST_COUNT:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < MOST_COUNT:
         got = clean_text(str(value), 20) if _is_number(value) else describe_kind(value)
         raise ValueError(f"must be a whole number of at least 1, got {got}")
     return value
@@ -109,7 +113,7 @@ def _is_number(value: object) -> bool:
 
 
 def check_run_id(value: object) -> str:
-    if not isinstance(value, str) or not _RUN_ID.fullmatch(value):
+    if not isinstance(value, str) or not RUN_ID.fullmatch(value):
         raise ValueError("must be an id as runs have it, such as 20261122t101500z-3f9a1c")
     return value
 
@@ -118,24 +122,32 @@ def check_extra_slots(value: object) -> int:
     return 0 if value == 0 and not isinstance(value, bool) else check_count(value)
 
 
-def make_choice_check(names: type[StrEnum], *, without: frozenset[str] = frozenset()) -> Any:
-    known = [str(name) for name in names if name not in without]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceCheck:
+    """One of the names of an enumeration."""
 
-    def check(value: object) -> StrEnum:
-        text = check_string(value)
+    names: type[StrEnum]
+    without: frozenset[str] = frozenset()
+
+    @property
+    def known(self) -> list[str]:
+        return [str(name) for name in self.names if name not in self.without]
+
+    def __call__(self, value: object) -> StrEnum:
+        text, known = check_string(value), self.known
         if text not in known:
             wanted = f"one of {', '.join(known)}" if len(known) > 1 else f"{known[0]} or left out"
             raise ValueError(f"must be {wanted}, got {clean_text(text, 20)!r}")
-        return names(text)
+        return self.names(text)
 
-    return check
+
+SPEED = NumberCheck(least=0.01, below=100)
 
 
 def check_speeds(value: object) -> tuple[float, ...]:
     if not isinstance(value, list) or not 1 <= len(value) <= MOST_SPEEDS:
         raise ValueError(f"must be a list of 1 to {MOST_SPEEDS} numbers, such as [0.5, 1, 1]")
-    check = make_number_check(least=0.01, below=100)
-    return tuple(sorted(check(each) for each in value))
+    return tuple(sorted(SPEED(each) for each in value))
 
 
 def check_bucket(value: object) -> str:
@@ -149,7 +161,7 @@ def check_bucket(value: object) -> str:
             f"is too {'short' if len(text) < 3 else 'long'}: a bucket's name has 3 to 63 "
             f"characters, not {len(text)}"
         )
-    if not _BUCKET.fullmatch(text):
+    if not BUCKET.fullmatch(text):
         raise ValueError("must be of letters, digits, dots and -, and end with a letter or digit")
     return text
 
@@ -163,7 +175,7 @@ def check_file(value: object) -> str:
 
 def check_service(value: object) -> str:
     text = check_string(value)
-    if text and (len(text) > 63 or not _SERVICE.fullmatch(text)):
+    if text and (len(text) > 63 or not SERVICE.fullmatch(text)):
         raise ValueError("must be a service's name: letters, digits and -, at most 63")
     return text
 
@@ -203,8 +215,8 @@ def check_region(value: object) -> str:
 
 def check_globs(value: object) -> tuple[str, ...]:
     texts = [check_key(each) for each in (value if isinstance(value, list) else [value])]
-    if len(texts) > _MOST_GLOBS:
-        raise ValueError(f"must be at most {_MOST_GLOBS} globs, not {len(texts)}")
+    if len(texts) > MOST_GLOBS:
+        raise ValueError(f"must be at most {MOST_GLOBS} globs, not {len(texts)}")
     if sum(map(len, texts)) > _MOST_GLOB_CHARACTERS:
         raise ValueError(f"must have at most {_MOST_GLOB_CHARACTERS} characters in all")
     for text in texts:
@@ -217,7 +229,7 @@ def check_bytes(value: object) -> int:
         got = "a fraction" if isinstance(value, float) else describe_kind(value)
         raise ValueError(f"must be a number of bytes, or a string such as 10Mi, not {got}")
     found = parse_bytes(str(value))
-    if not 0 <= found < _MOST_BYTES:
+    if not 0 <= found < MOST_BYTES:
         raise ValueError("must not be negative" if found < 0 else "must be below 8 EiB")
     return found
 

@@ -18,7 +18,7 @@ from coordinator.cli import output
 from coordinator.cli.main import main
 from coordinator.cli.output import clean_line, hide_in_log, name_run, start_log
 from coordinator.cli.verbs import capacity as capacity_verb
-from coordinator.cli.verbs import validate as validate_verb
+from coordinator.cli.verbs.setup import validate as validate_verb
 
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "tests" / "data" / "config_first_tool.json"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.cli.verbs.run import make_clients
-from coordinator.cli.verbs.validate import assume_service
+from coordinator.cli.verbs.setup.validate import assume_service
 from coordinator.config.credentials import Platform
 from coordinator.config.load import decode_config, load_config
 from coordinator.index.selection import ItemFilter

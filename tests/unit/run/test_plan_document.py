@@ -5,14 +5,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given
 
+from coordinator.model.planning import Choice, Strategy
+from coordinator.model.pull.lanes import Lanes, Proof, Table
 from coordinator.model.run import Plan
+from coordinator.model.service import Mode
 from coordinator.report.values import BadDocument
-from coordinator.run.plan_document import read_plan, write_plan
+from coordinator.run.plan_document import read_plan, write_cut, write_plan
 from tests.unit import make
 from tests.unit.values import PLANS
 
@@ -68,3 +73,30 @@ def test_a_plan_keeps_nothing_that_grows_with_the_items() -> None:
     plan = make.plan([1] * 5_000)
     assert len(json.dumps(write_plan(plan))) < 5_000
     assert plan == replace(plan, index=plan.index.without_working_values())
+
+
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs/plan.schema.json").read_text("utf-8"))
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
+LANES = Lanes((2, 1), Table(header_bytes=200, row_bytes=100), proof=Proof("jpg", ".json"))
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        pytest.param(make.plan([5] * 97), id="range"),
+        pytest.param(replace(make.plan([5] * 97), mode=Mode.PULL, lanes=LANES), id="pull"),
+    ],
+)
+def test_a_plan_is_as_its_published_schema_says(plan: Plan) -> None:
+    VALIDATOR.validate(json.loads(json.dumps(write_plan(plan))))
+
+
+def test_the_schema_names_every_member_of_a_plan() -> None:
+    assert set(SCHEMA["properties"]) == set(written())
+
+
+def test_a_saved_index_that_is_cut_is_a_plan_too() -> None:
+    plan, choice = make.plan(), Choice(Strategy.FIXED, "the config says so")
+    VALIDATOR.validate(json.loads(json.dumps(write_cut(plan.index, plan.chunks, choice))))

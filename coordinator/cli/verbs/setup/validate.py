@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...config.credentials import Platform
-from ...config.load import decode_config, load_config
-from ...config.schema import ConfigReader
-from ...drive.bodies.template import find_template_problems
-from ...model.access import ClusterAccess, StorageAccess
-from ..inputs import read_bytes, read_platform
-from ..output import hide_in_log, print_result
+from ....config.credentials import Platform
+from ....config.load import decode_config, load_config
+from ....config.schema import ConfigReader
+from ....drive.bodies.template import find_template_problems
+from ....model.access import ClusterAccess, StorageAccess
+from ...inputs import read_bytes, read_platform
+from ...output import hide_in_log, print_result
 
 _MINIO, _OSCAR = "the MinIO of the cluster", "the cluster that the service was deployed to"
 

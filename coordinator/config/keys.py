@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of all config keys: the check, the default and the meaning of each.
+
+The checks of a config and its JSON Schema are both made from this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..model.planning import Strategy
+from ..model.service import Mode
+from . import checks
+from .checks import ChoiceCheck, NumberCheck
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A config key: its meaning, its check, its default, and what is missing without it."""
+
+    about: str
+    check: Callable[[Any], Any] = checks.check_string
+    default: Any = ""
+    required: str = ""
+
+
+# Pulling is a mode of the service's workers, not a way to cut ranges for invocations.
+_check_strategy = ChoiceCheck(names=Strategy, without=frozenset({Strategy.PULL, Strategy.EVENT}))
+_check_seconds = NumberCheck(least=0, below=checks.DAY_S)
+
+
+def _describe_outputs(section: str, about: str) -> dict[str, Key]:
+    """The keys that say where the output of an item is."""
+    return {
+        section: Key(
+            f"{about}: true for the service's own output path, or an object",
+            checks.check_done,
+            False,
+        ),
+        f"{section}.bucket": Key("the bucket of the outputs", checks.check_bucket),
+        f"{section}.prefix": Key("the folder of the outputs", checks.check_key),
+        f"{section}.strip": Key(
+            "the end of an item's name that its output does not have, such as .jpg",
+            checks.check_key,
+        ),
+        f"{section}.suffix": Key("the end of an output's name, such as .json", checks.check_key),
+    }
+
+
+KEYS: Mapping[str, Key] = {
+    "$schema": Key("the address of this schema, for editors"),
+    "MinIO.url": Key(
+        "the storage with the data; http:// means plain, no scheme means https; left out: the "
+        "cluster's own MinIO",
+        checks.check_storage_url,
+    ),
+    "MinIO.access_key": Key(
+        "better in OSCAR_BATCH_MINIO_ACCESS_KEY of the environment", checks.check_printable
+    ),
+    "MinIO.secret_key": Key("better in OSCAR_BATCH_MINIO_SECRET_KEY of the environment"),
+    "MinIO.region": Key(
+        "the region of the bucket, where the server has regions", checks.check_region
+    ),
+    "MinIO.verify": Key("false: do not verify the TLS certificate", checks.check_flag, None),
+    "MinIO.ca_file": Key("a file of CA certificates (PEM) to verify with"),
+    "bucket.name": Key(
+        "the bucket with the files to process",
+        checks.check_bucket,
+        required="the bucket with the files to process",
+    ),
+    "bucket.folder_prefix": Key(
+        "the folder of the files; left out: the whole bucket", checks.check_key
+    ),
+    "bucket.recursive": Key("false: without the folders below", checks.check_flag, True),
+    "bucket.include": Key("only keys that match one of these globs", checks.check_globs, ()),
+    "bucket.exclude": Key("no keys that match one of these globs", checks.check_globs, ()),
+    "bucket.min_size": Key("only objects of at least so many bytes", checks.check_bytes, None),
+    "bucket.max_size": Key("only objects of at most so many bytes", checks.check_bytes, None),
+    "bucket.modified_after": Key("only objects modified after this time", checks.check_time, None),
+    "bucket.modified_before": Key(
+        "only objects modified before this time", checks.check_time, None
+    ),
+    "bucket.manifest": Key(
+        "the key of a text, CSV or JSONL object that names the items, instead of a listing",
+        checks.check_key,
+    ),
+    "bucket.manifest_column": Key(
+        "the column or member of the manifest with the key", default="key"
+    ),
+    **_describe_outputs("bucket.skip_done", "leave out items that have their output already"),
+    "output.file": Key(
+        "also write the index under this name in the data folder", checks.check_file
+    ),
+    "oscar_cluster.url": Key(
+        "the OSCAR cluster; left out: the one that the coordinator was deployed to",
+        checks.check_url,
+    ),
+    "oscar_cluster.auth_basic.username": Key(
+        "better in OSCAR_BATCH_OSCAR_USERNAME of the environment"
+    ),
+    "oscar_cluster.auth_basic.password": Key(
+        "better in OSCAR_BATCH_OSCAR_PASSWORD of the environment"
+    ),
+    "oscar_cluster.auth_token.token": Key(
+        "an access token; better in OSCAR_BATCH_OSCAR_TOKEN of the environment",
+        checks.check_printable,
+    ),
+    "oscar_cluster.auth_token.refresh_token": Key(
+        "for OpenID Connect; better in OSCAR_BATCH_OSCAR_REFRESH_TOKEN of the environment",
+        checks.check_printable,
+    ),
+    "oscar_cluster.auth_token.token_endpoint": Key(
+        "where access tokens are fetched", checks.check_endpoint
+    ),
+    "oscar_cluster.auth_token.client_id": Key("the client that the refresh token is for"),
+    "oscar_cluster.verify": Key(
+        "false: do not verify the TLS certificate", checks.check_flag, None
+    ),
+    "oscar_cluster.ca_file": Key("a file of CA certificates (PEM) to verify with"),
+    "oscar_cluster.timeout_s": Key(
+        "seconds for one request", NumberCheck(above=0, below=checks.DAY_S), 30.0
+    ),
+    "service.mode": Key(
+        "how the service gets its items: pull by workers with the kit, range of index lines, event "
+        "per item",
+        ChoiceCheck(names=Mode),
+        Mode.AUTO,
+    ),
+    "service.name": Key(
+        "the OSCAR service that processes the files",
+        checks.check_service,
+        required="the OSCAR service that processes the files",
+    ),
+    "service.payload": Key(
+        "a Jinja2 template for the bodies of invocations, in range mode", checks.check_template
+    ),
+    "plan.headroom": Key(
+        "share of every node's free resources that is left to others",
+        NumberCheck(least=0, below=1),
+        0.2,
+    ),
+    "plan.max_parallel": Key("never more invocations at a time", checks.check_count, None),
+    "plan.strategy": Key("how the listing is cut into chunks", _check_strategy, Strategy.AUTO),
+    "plan.chunk_items": Key("items of a chunk, with the strategy fixed", checks.check_count, None),
+    "plan.chunk_bytes": Key(
+        "bytes of a chunk, with the strategy fixed", checks.check_chunk_bytes, None
+    ),
+    "plan.min_chunk_items": Key("no chunk with fewer items", checks.check_count, 1),
+    "plan.startup_s": Key(
+        "seconds that an invocation needs besides its items", _check_seconds, None
+    ),
+    "plan.seconds_per_item": Key("seconds per item, if known", _check_seconds, None),
+    "plan.seconds_per_mb": Key("seconds per 10^6 bytes, if known", _check_seconds, None),
+    "plan.speeds": Key(
+        "relative speeds of the nodes; [1] if all are alike", checks.check_speeds, ()
+    ),
+    "plan.extra_slots": Key(
+        "invocations beyond what fits now, for clusters that grow while pods are pending",
+        checks.check_extra_slots,
+        0,
+    ),
+    **_describe_outputs("run.verify", "what proves that an item is done"),
+    "run.dry_run": Key("plan and report only", checks.check_flag, False),
+    "run.watch": Key("false: end when everything is submitted", checks.check_flag, True),
+    "run.poll_s": Key("seconds between two looks", NumberCheck(least=1, below=checks.DAY_S), 15.0),
+    "run.pending_timeout_s": Key(
+        "seconds until a worker without a sign of life is not waited for",
+        NumberCheck(least=1, below=7 * checks.DAY_S),
+        900.0,
+    ),
+    "run.item_timeout_s": Key(
+        "seconds after which an item has failed, in pull mode",
+        NumberCheck(least=1, below=30 * checks.DAY_S),
+        86_400.0,
+    ),
+    "run.id": Key("a run of this id is begun once; submit writes it", checks.check_run_id),
+    "state.bucket": Key(
+        "the bucket for index, plan and report; left out: the data bucket", checks.check_bucket
+    ),
+    "state.prefix": Key("the folder of all runs", checks.check_key, ".oscar-batch/"),
+    "report.bucket": Key("a bucket for a copy of the report", checks.check_bucket),
+    "report.prefix": Key("a folder for a copy of the report", checks.check_key),
+}
+SECTIONS: Mapping[str, str] = {
+    "MinIO": "the storage with the data",
+    "bucket": "which files are processed",
+    "bucket.skip_done": KEYS["bucket.skip_done"].about,
+    "output": "files beside the data",
+    "oscar_cluster": "the OSCAR cluster and its credentials",
+    "oscar_cluster.auth_basic": "username and password",
+    "oscar_cluster.auth_token": "a token, or what OpenID Connect needs to fetch tokens",
+    "service": "the service that processes the files",
+    "plan": "how many invocations, and how the work is cut",
+    "run": "how the run is carried out",
+    "run.verify": KEYS["run.verify"].about,
+    "state": "where a run keeps its index, plan and report",
+    "report": "where a copy of the report goes",
+}
