@@ -24,7 +24,6 @@ from tests.functional.relay import relay
 from tests.functional.servers import Server
 
 ANSWER = "import sys\nfor line in sys.stdin:\n    print('{\"ok\": true}', flush=True)\n"
-RUN_LINES, CHUNK_LINES, SLOTS = 1_000_000, 62_500, 4
 MOST_MS, MOST_MIB, MOST_WRITES = 5.0, 40.0, 3.0
 
 
@@ -45,7 +44,7 @@ class Figures:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.kit", description=__doc__)
     parser.add_argument("--items", type=int, default=10_000)
-    parser.add_argument("--memory-chunks", type=int, default=2, help="of 62,500 lines each")
+    parser.add_argument("--chunk-lines", type=int, default=100_000, help="of the largest chunk")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, run_sandbox(Path(folder)) as sandbox:
         bench = Bench(sandbox, Path(folder))
@@ -57,12 +56,10 @@ def main() -> int:
         print(f"a bare process, started and waited for: {bare:.2f} ms")
         writes = bench.count_writes(20)
         print("writes a chunk: " + ", ".join(f"{name} {n:.2f}" for name, n in writes.items()))
-        memory = bench.run(
-            "stdin", arguments.memory_chunks * CHUNK_LINES, CHUNK_LINES, spread=False
-        )
+        memory = bench.run("stdin", arguments.chunk_lines, arguments.chunk_lines, spread=False)
         print(
-            f"peak resident memory, chunks of {CHUNK_LINES} lines (a run of {RUN_LINES} lines on "
-            f"{SLOTS} slots has none larger): {memory.peak_mib:.1f} MiB"
+            f"peak resident memory, a chunk of {memory.items} lines (a plan makes none of more "
+            f"than 1,000 unless plan.chunk_items says so): {memory.peak_mib:.1f} MiB"
         )
         print(f"  of these {bench.idle_mib:.1f} MiB before the first chunk")
     total = sum(writes.values())

@@ -25,7 +25,6 @@ import argparse
 import hashlib
 import hmac
 import http.client
-import io
 import json
 import mimetypes
 import os
@@ -186,15 +185,6 @@ def may_watch(mine: int | None, living: Mapping[int, bool]) -> str:
     return "leave" if sum(living[number] for number in highest) >= 2 else "join"
 
 
-def merge_marks(marks: Mapping[int, Document]) -> dict[int, Outcome]:
-    """The settled items of a chunk by line; where marks disagree, the lower attempt wins."""
-    settled: dict[int, Outcome] = {}
-    for attempt in sorted(marks):
-        for outcome in marks[attempt].get("items", []):
-            settled.setdefault(int(outcome["line"]), outcome)
-    return settled
-
-
 def count_blame(
     marks: Mapping[int, Document], deaths: Mapping[str, Death]
 ) -> dict[int, tuple[int, int, int]]:
@@ -282,6 +272,12 @@ class Outcomes:
         self._settled += not self._tries[at]
         self._seconds[at] = outcome["seconds"]
         self._tries[at] = min(max(outcome["tries"], 1), 65_535)
+
+    def inherit(self, items: Iterable[Outcome]) -> None:
+        """Settles what an earlier attempt has settled, unless one before it has."""
+        for outcome in items:
+            if outcome["line"] not in self:
+                self.add(outcome)
 
     def copy(self) -> Outcomes:
         """As they are now, for a body that is read more than once."""
@@ -973,6 +969,17 @@ def read_range(s3: S3, key: str, offset: int, length: int) -> bytes:
     return body
 
 
+def read_lines(s3: S3, key: str, offset: int, length: int) -> Iterator[bytes]:
+    """The lines in these bytes of an object, 256 KiB in memory at a time."""
+    rest = b""
+    for at in range(offset, offset + length, 262_144):
+        piece = read_range(s3, key, at, min(262_144, offset + length - at))
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
+
+
 # ---- 5 Inputs and outputs -------------------------------------------------------------------
 
 
@@ -1504,7 +1511,6 @@ class Attempt:
     def __init__(self, chunk: Chunk, number: int, since: str, began: float) -> None:
         self.chunk, self.number, self.since, self.began = chunk, number, since, began
         self.cautious = number > 1
-        self.text = b""  # the chunk's lines of the index
         self.outcomes = Outcomes(chunk.start, chunk.end)
         self.tries: dict[int, int] = {}
         self.in_hand: int | None = None
@@ -1516,11 +1522,11 @@ class Attempt:
     def is_whole(self) -> bool:
         return self.outcomes.is_whole
 
-    def list_unsettled(self) -> Iterator[tuple[int, str]]:
-        """Line and key of the items that have no outcome yet."""
-        for line, raw in enumerate(io.BytesIO(self.text), self.chunk.start):
+    def list_unsettled(self, index: Iterable[bytes]) -> Iterator[tuple[int, str]]:
+        """Line and key of the items that have no outcome yet; `index` is the chunk's part of it."""
+        for line, raw in enumerate(index, self.chunk.start):
             if line not in self.outcomes:
-                yield line, raw.rstrip(b"\n").decode("utf-8", "replace")
+                yield line, raw.decode("utf-8", "replace")
 
     @property
     def full_name(self) -> str:
@@ -1878,32 +1884,34 @@ class Worker:
         attempt = Attempt(table.chunk(*chunk_id), number, since, began)
         if number > 1 and self.folder.exists(self._result_name(chunk_id, number)):
             return None
-        attempt.text = read_range(
-            self.folder.s3, self.invocation.index_key, attempt.chunk.offset, attempt.chunk.length
-        )
         if number > 1:
             self._inherit(attempt)
         return attempt
 
+    def _list_unsettled(self, attempt: Attempt) -> Iterator[tuple[int, str]]:
+        chunk, key = attempt.chunk, self.invocation.index_key
+        return attempt.list_unsettled(read_lines(self.folder.s3, key, chunk.offset, chunk.length))
+
     def _inherit(self, attempt: Attempt) -> None:
-        """What earlier attempts have settled, and the items that have killed too often."""
+        """What earlier attempts have settled, and the items that have killed too often.
+
+        One mark is in memory at a time. Where they disagree the lowest attempt wins.
+        """
         marks: dict[int, Document] = {}
         deaths: dict[str, Death] = {}
         for number in range(1, attempt.number):
             found = self.folder.read(self._mark_name(attempt, number))
             if found is None:
                 continue
-            marks[number] = found.document
-            process = str(found.document.get("process"))
+            mark = marks[number] = found.document
+            attempt.outcomes.inherit(mark.pop("items", ()))
+            process = str(mark.get("process"))
             look = self.judge.look(process, self._claim_name(attempt.chunk[:2], number))
             deaths[process] = Death(look.ended, look.signal)
-        for outcome in merge_marks(marks).values():
-            attempt.outcomes.add(outcome)
         blame = count_blame(marks, deaths)
         attempt.tries = {line: dead for line, (_, dead, _) in blame.items()}
-        keys = {line: key for line, key in attempt.list_unsettled() if line in blame}
-        for outcome in convict(blame, keys):
-            attempt.outcomes.add(outcome)
+        keys = {line: key for line, key in self._list_unsettled(attempt) if line in blame}
+        attempt.outcomes.inherit(convict(blame, keys))
 
     # -- the items of a chunk
 
@@ -1911,7 +1919,7 @@ class Worker:
         """The chunk's unsettled items, each with its input; the next ones are fetched ahead."""
         ahead = 0 if attempt.cautious else self.jobs + 1
         coming: deque[tuple[Item, Future[None] | None]] = deque()
-        lines = attempt.list_unsettled()
+        lines = self._list_unsettled(attempt)
         while True:
             while len(coming) <= ahead:
                 found = next(lines, None)

@@ -154,19 +154,27 @@ def test_an_item_that_vanishes_with_its_worker_four_times_fails(make: Make) -> N
 
 def test_what_a_long_chunk_has_settled_is_not_done_again(make: Make) -> None:
     setting = make()
-    log = setting.root / "log"
-    keys = fill(setting, 12, {}, default=f"echo $$ >> {log}; sleep 1")
-    setting.write_run(split(keys, 1, 12), timing={**TIMING, "beat_s": 3, "mark_after_s": 3})
+    log, go = setting.root / "log", setting.root / "go"
+    note = f'echo "$PPID $1" >> {log}'
+    keys = fill(setting, 8, {5: f"{note}; while [ ! -e {go} ]; do sleep 0.1; done"}, default=note)
+    setting.write_run(split(keys, 1, 8), timing={**TIMING, "beat_s": 1, "mark_after_s": 1})
     job = setting.start_kit("--command", COMMAND)
-    setting.wait_for("marks/")
-    settled = len(setting.document("marks/001/00001/000001.001.json")["items"])
-    job.kill_kit()
+    mark = "marks/001/00001/000001.001.json"
+    setting.wait_for(mark)
+    wait_until(
+        lambda: len(setting.document(mark)["items"]) == 4 or None, 60, lambda: "no mark of 4 items"
+    )
+    assert job.kill_kit()
+    go.touch()
 
     job.wait()
 
-    assert setting.states() == dict.fromkeys(range(1, 13), "done")
-    assert settled >= 1
-    assert len(log.read_text().splitlines()) <= 12 + 1 + 12 - settled
+    assert setting.states() == dict.fromkeys(range(1, 9), "done")
+    runs_of: dict[str, list[int]] = {}
+    for text in log.read_text().splitlines():
+        worker, path = text.split()
+        runs_of.setdefault(worker, []).append(int(path.split("/")[-2]))
+    assert list(runs_of.values()) == [[1, 2, 3, 4, 5], [5, 6, 7, 8]]
     check_outputs(setting, keys)
 
 

@@ -157,6 +157,26 @@ def test_workers_alone_suffice_even_when_two_of_four_are_lost(
     assert len(keys_of(slots, f"{name}-out")) == 60
 
 
+def test_an_item_that_eats_the_containers_memory_fails_and_nothing_else_is_lost(
+    slots: Sandbox, deploy_on: Deploy, name: str, tmp_path: Path
+) -> None:
+    """The kit reads the container's limit, and ends the item before the kernel ends all."""
+    eat = "import time; x = [b'x' * (420 << 20)]; "
+    eat += "[(time.sleep(0.05), x.append(b'x' * (1 << 20))) for _ in range(999)]"
+    command = 'sh -c \'case $2 in 007.txt) exec python3 -c "$3" ;; esac; cp "$0" "$1"\''
+    command += f' {{input}} {{output_dir}} {{name}} "{eat}"'
+    config = prepare(slots, deploy_on, name, command, 20)
+
+    ran = coordinate("run", config, tmp_path)
+
+    assert ran.code == 1, ran.stderr
+    assert (ran.report["counts"]["done"], ran.report["counts"]["failed"]) == (19, 1)
+    (failure,) = ran.report["accounts"]["failures"]
+    assert (failure["key"], failure["kind"]) == ("input/007.txt", "signal")
+    assert failure["reason"] == "ended at 95 % of the container's memory of 512 MiB"
+    assert len(keys_of(slots, f"{name}-out")) == 19
+
+
 def test_without_conditional_writes_no_item_is_lost_and_the_report_says_so(
     slots: Sandbox, deploy_on: Deploy, name: str, tmp_path: Path
 ) -> None:

@@ -29,7 +29,6 @@ from worker.oscar_batch_worker import (
     judge_new_put,
     make_outcome,
     may_watch,
-    merge_marks,
     shorten_name,
     should_wake,
 )
@@ -153,21 +152,19 @@ def mark(*lines: int, item: int | None = None, process: str = "p") -> dict[str, 
     return {"process": process, "item": item, "items": outcomes}
 
 
-def test_the_lower_attempt_wins_where_marks_disagree() -> None:
-    settled = merge_marks({3: mark(1, 2, process="c"), 1: mark(2, 3, process="a")})
-    assert {line: outcome["by"] for line, outcome in settled.items()} == {1: "c", 2: "a", 3: "a"}
+LINES = st.lists(st.integers(1, 9), unique=True)
 
 
-@given(st.dictionaries(st.integers(1, 6), st.lists(st.integers(1, 9), unique=True)), st.randoms())
-def test_the_union_of_marks_loses_nothing_and_does_not_depend_on_their_order(
-    lines: dict[int, list[int]], dice: Any
+@given(st.lists(LINES, max_size=5))
+def test_the_union_of_marks_loses_nothing_and_the_first_of_them_wins(
+    marks: list[list[int]],
 ) -> None:
-    marks = {attempt: mark(*each, process=str(attempt)) for attempt, each in lines.items()}
-    order = list(marks)
-    dice.shuffle(order)
-    settled = merge_marks({attempt: marks[attempt] for attempt in order})
-    assert settled == merge_marks(marks)
-    assert set(settled) == {line for each in lines.values() for line in each}
+    settled, expected = Outcomes(1, 9), dict[int, float]()
+    for seconds, lines in enumerate(marks, 1):
+        settled.inherit(make_outcome(line, seconds, 1) for line in lines)
+        expected = {**dict.fromkeys(lines, seconds), **expected}
+    assert {each["line"]: each["seconds"] for each in settled} == expected
+    assert settled.is_whole == (len(expected) == 9)
 
 
 SEEN, VANISHED, IN_ORDER = Death(True, 9), Death(False, None), Death(True, None)
