@@ -3,8 +3,8 @@
 
 Starts the sandbox, deploys the coordinator and an example's service with the coordinator's own
 `deploy`, uploads data, submits the config, which drops it into the trigger bucket, and checks by
-listing that every item has its output. The jobs do everything after the drop. Where the report says
-what became of the items, the last line says the same.
+listing that every item has its output. The jobs do everything after the drop. The last line says no
+more than the report: where that does not know what became of the items, there are only outputs.
 
 `python -m examples.demo checksum` does the same with another example.
 """
@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,28 @@ NODES = "3x2:4Gi"
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of the items."""
+
+    items: int
+    outputs: int
+    counts: Mapping[str, int] | None
+    """Those of the report; None if it confirms nothing."""
+
+    @property
+    def good(self) -> bool:
+        return self.outputs == self.items and (not self.counts or self.counts["done"] == self.items)
+
+    def __str__(self) -> str:
+        if not self.counts:
+            return f"{self.items} items, {self.outputs} outputs, none confirmed by the report"
+        done, failed = self.counts["done"], self.counts["failed"]
+        pending = self.items - done - failed
+        more = f", {pending} pending" if pending else ""
+        return f"{self.items} items, {done} done, {failed} failed{more}"
+
+
+@dataclass(frozen=True, slots=True)
 class Demo:
     """One example on one sandbox."""
 
@@ -42,8 +64,8 @@ class Demo:
     sandbox: Sandbox
     build: Path
 
-    def run(self, count: int) -> int:
-        """Everything after the start of the sandbox; the number of items that are not done."""
+    def run(self, count: int) -> Ending:
+        """Everything after the start of the sandbox."""
         self.deploy()
         keys = self.upload(count)
         self.submit()
@@ -53,8 +75,7 @@ class Demo:
         missing = [key for key in keys if self.example.expect(key) not in found]
         if missing:
             self.tell_what_went_wrong(missing)
-        # Without results of workers the outputs are all that tells.
-        return count - counts["done"] if counts else len(missing)
+        return Ending(count, count - len(missing), counts)
 
     def call(self, *arguments: str) -> None:
         """The coordinator's command line with the sandbox's credentials in the environment."""
@@ -132,7 +153,7 @@ class Demo:
         found = self.sandbox.minio.list_objects(bucket, prefix=prefix, recursive=True)
         return {f"{bucket}/{entry.object_name}" for entry in found} - {f"{bucket}/{prefix}"}
 
-    def fetch_report(self) -> dict[str, int]:
+    def fetch_report(self) -> dict[str, int] | None:
         """The report, from the coordinator's output folder; its counts, if it knows outcomes."""
         for found in self.sandbox.minio.list_objects(BATCH, prefix="out/", recursive=True):
             key = str(found.object_name)
@@ -140,7 +161,7 @@ class Demo:
                 self.sandbox.minio.fget_object(BATCH, key, str(self.build / Path(key).name))
         # Runs sort by time: what was written last is the report of this one.
         report = json.loads((self.build / "report.json").read_text("utf-8"))
-        return dict(report["counts"]) if report["confirmed"] else {}
+        return dict(report["counts"]) if report["confirmed"] else None
 
     def tell_what_went_wrong(self, missing: list[str]) -> None:
         for key in missing:
@@ -150,8 +171,8 @@ class Demo:
                 print(f"--- {job}\n{self.sandbox.read_log(service, job)}", file=sys.stderr)
 
 
-def run_demo(example: Example, build: Path, count: int) -> int:
-    """The example on a sandbox of its own; the number of items that are not done."""
+def run_demo(example: Example, build: Path, count: int) -> Ending:
+    """The example on a sandbox of its own."""
     shutil.rmtree(build, ignore_errors=True)
     (build / "sandbox").mkdir(parents=True)
     say(f"starting a local OSCAR ({NODES.partition(':')[0]} CPU) …")
@@ -171,10 +192,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     example = EXAMPLES[arguments.name]
     count = example.count if arguments.count is None else arguments.count
-    missing = run_demo(example, BUILD, count)
-    report = (BUILD / "report.html").relative_to(CHECKOUT)
-    print(f"demo: {count} items, {count - missing} done, {missing} failed, report {report}")
-    return 1 if missing else 0
+    ending = run_demo(example, BUILD, count)
+    print(f"demo: {ending}, report {(BUILD / 'report.html').relative_to(CHECKOUT)}")
+    return 0 if ending.good else 1
 
 
 if __name__ == "__main__":

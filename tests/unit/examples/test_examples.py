@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from examples.catalogue import EXAMPLES, HERE, Example
+from examples.demo import Ending
 from examples.recordings import make_recordings
 from examples.texts import make_texts
 
@@ -51,6 +52,24 @@ def test_the_same_seed_makes_the_same_texts_and_recordings(tmp_path: Path) -> No
         assert len(set(first)) == 3
     with wave.open(str(first[0])) as file:
         assert 1 <= file.getnframes() / file.getframerate() <= 3
+
+
+@pytest.mark.parametrize(
+    ("outputs", "counts", "said", "good"),
+    [
+        (3, {"done": 3, "failed": 0}, "3 items, 3 done, 0 failed", True),
+        (2, {"done": 2, "failed": 1}, "3 items, 2 done, 1 failed", False),
+        (3, {"done": 2, "failed": 0}, "3 items, 2 done, 0 failed, 1 pending", False),
+        (2, {"done": 3, "failed": 0}, "3 items, 3 done, 0 failed", False),
+        (3, None, "3 items, 3 outputs, none confirmed by the report", True),
+        (2, None, "3 items, 2 outputs, none confirmed by the report", False),
+    ],
+)
+def test_the_demo_says_no_more_than_its_report(
+    outputs: int, counts: dict[str, int] | None, said: str, good: bool
+) -> None:
+    ending = Ending(3, outputs, counts)
+    assert (str(ending), ending.good) == (said, good)
 
 
 def count_lines(example: Example) -> int:
