@@ -83,6 +83,7 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
         config = find_outputs(config, service)
         mode = check(config, clients, layout, service, progress)
         begin(config, clients, layout, service, progress)
+    progress.setting["outputs"] = ", ".join(map(str, service.outputs)) or "none"
     with progress.stage("capacity"):
         oscar, rules = clients.oscar, config.capacity_rules
         progress.capacity = find_capacity(service, rules, oscar.read_cluster, oscar.read_quota)
@@ -108,6 +109,8 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
     with progress.stage("save"):
         save(config, clients, layout, plan)
     run = make_job_run(config, clients, service, layout, plan)
+    version, logs = clients.oscar.version, clients.oscar.locate_logs(config.service)
+    progress.origin = replace(progress.origin, oscar=version, job_logs=logs)
     return progress.make_report(*carry_out(config, clients, run, progress))
 
 

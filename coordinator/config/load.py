@@ -17,6 +17,7 @@ from ..model.cluster import CapacityRules
 from ..model.errors import ConfigError, hide_secrets
 from ..model.planning import ChunkRules, Cost, Strategy
 from ..model.pull.lanes import PullRules
+from ..model.run import Setting
 from ..model.selection import Manifest, Outputs, Rules, Selection
 from ..model.service import Folder, Locations, Mode, normalize_prefix
 from .checks import describe_kind
@@ -49,6 +50,8 @@ class Config:
     """Set by `submit`; if empty, the run makes its own."""
     allowed_buckets: tuple[str, ...] | None = None
     """The globs of the deployer for buckets; None if the credentials for them are the user's."""
+    settings: tuple[Setting, ...] = field(default=(), repr=False, compare=False)
+    """All settings, for people; without credentials."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -74,7 +77,7 @@ def load_config(
 ) -> Config:
     """The config of a file's content. Raises ConfigError with all problems found.
 
-    `find_template_problems` reads `service.payload`, which is for another package to understand.
+    `find_template_problems` reads `service.payload`, which another package understands.
     """
     reader = ConfigReader(decode_config(text))
     values = reader.values
@@ -82,14 +85,13 @@ def load_config(
     storage, problems = platform.choose_storage(values)
     reader.problems += problems
     cluster, problems = platform.choose_cluster(values)
-    reader.problems += problems
-    reader.problems += _find_folder_problems(locations)
+    reader.problems += [*problems, *_find_folder_problems(locations)]
     chunk_rules, cost, problems = read_planning(values)
     reader.problems += problems
     reader.problems += find_template_problems(values["service.payload"])
     if reader.problems or storage is None or cluster is None:
-        secrets = {*reader.secrets, *platform.secrets}
-        raise ConfigError(hide_secrets(each, secrets) for each in reader.problems)
+        known = {*reader.secrets, *platform.secrets}
+        raise ConfigError(hide_secrets(each, known) for each in reader.problems)
     return Config(
         storage=storage,
         cluster=cluster,
@@ -106,6 +108,7 @@ def load_config(
         dry_run=values["run.dry_run"],
         run_id=values["run.id"],
         allowed_buckets=None if values["MinIO.access_key"] else platform.allowed_buckets,
+        settings=reader.list_settings(),
     )
 
 

@@ -7,16 +7,20 @@ It does not know what the values are for.
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..model.errors import MAX_PROBLEMS, hide_secrets
+from ..model.run import Setting
 from .checks import describe_kind
 from .document import is_secret_key, show_key
 from .keys import KEYS, SECTIONS
 
 # Longer keys are no spelling mistakes.
 _LONGEST_KEY = 80
+# Lists of globs may be long.
+_LONGEST_VALUE = 2_000
 
 
 class ConfigReader:
@@ -24,7 +28,7 @@ class ConfigReader:
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self.problems: list[str] = []
-        given = dict(self._find_leaves(raw, ""))
+        self._given = given = dict(self._find_leaves(raw, ""))
         self.values: dict[str, Any] = {}
         for path, known in KEYS.items():
             self.values[path] = known.default
@@ -38,6 +42,22 @@ class ConfigReader:
         self.secrets = _find_secrets(raw)
         """The values that no message may show."""
         self.problems = [hide_secrets(each, self.secrets) for each in self.problems]
+
+    def list_settings(self) -> tuple[Setting, ...]:
+        """Every key with the value that is in force, but for the values of secrets."""
+        return tuple(
+            Setting(path, self._show_value(path), self._given.get(path) is not None)
+            for path in KEYS
+        )
+
+    def _show_value(self, path: str) -> str:
+        value = self._given.get(path)
+        if value is not None and is_secret_key(path.rpartition(".")[2]):
+            return '"…"'
+        text = json.dumps(
+            KEYS[path].default if value is None else value, ensure_ascii=False, default=str
+        )
+        return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
 
     def _find_reported(self) -> set[str]:
         return {problem.partition(":")[0] for problem in self.problems}

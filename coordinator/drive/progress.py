@@ -11,7 +11,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from ..model.cluster import Capacity
@@ -25,8 +25,19 @@ from ..model.errors import (
 )
 from ..model.items import Chunk
 from ..model.pull.findings import Accounts, Worker
+from ..model.pull.history import History
 from ..model.pull.lanes import name_worker
-from ..model.run import Invocation, Outcome, Plan, Report, Sent, Stage, State
+from ..model.run import (
+    Invocation,
+    Origin,
+    Outcome,
+    Plan,
+    Report,
+    Sent,
+    Setting,
+    Stage,
+    State,
+)
 from .endings import end_interrupted
 
 log = logging.getLogger(__name__)
@@ -48,6 +59,8 @@ class Progress:
     run_id: str = ""
     started_at: datetime = field(init=False)
     setting: dict[str, str] = field(default_factory=dict)
+    settings: tuple[Setting, ...] = ()
+    origin: Origin = field(default_factory=Origin)
     secrets: tuple[str, ...] = ()
     """What the report must not show."""
     begun: bool = False
@@ -66,6 +79,7 @@ class Progress:
     """What their beats say, where the run was followed."""
     accounts: Accounts | None = None
     """What the results say, where the run was followed."""
+    history: History | None = None
 
     def __post_init__(self) -> None:
         self.started_at = self.clock()
@@ -111,6 +125,8 @@ class Progress:
             started_at=self.started_at,
             finished_at=self.clock(),
             setting={name: self._hide(value) for name, value in self.setting.items()},
+            settings=tuple(replace(each, value=self._hide(each.value)) for each in self.settings),
+            origin=self.origin,
             problems=tuple(self._clean(problem) for problem in problems),
             warnings=tuple(self.warnings),
             stages=tuple(self.stages),
@@ -118,6 +134,7 @@ class Progress:
             plan=self.plan,
             workers=self._list_workers(),
             accounts=self.accounts,
+            history=self.history,
             outcomes=self._list_outcomes(),
         )
 

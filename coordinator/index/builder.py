@@ -9,11 +9,12 @@ are kept, and of the items only the largest.
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from ..model.errors import ConfigError
-from ..model.items import Index, Item, Skipped
+from ..model.items import Bin, Index, Item, Skipped
 from ..model.object_columns import ObjectColumns
 from ..model.planning import ChunkRules
 from .checkpoints import MAX_CHECKPOINTS, ChunkRecorder, StrideRecorder
@@ -46,6 +47,8 @@ class IndexBuilder:
         self._skipped: list[Skipped] = []
         self._skipped_count = 0
         self._control_keys = 0
+        self._sizes: Counter[int] = Counter()
+        """How many items have a size of so many bits."""
         self._most = most
         # A heap of (size, minus the line, key): its first is the next to be dropped.
         self._largest: list[tuple[int, int, bytes]] = []
@@ -82,6 +85,7 @@ class IndexBuilder:
             control_keys=self._control_keys,
             largest=tuple(Item(key.decode(), size) for size, _, key in largest),
             left_out=dict(left_out or {}),
+            sizes=tuple(Bin(2.0**bits, count) for bits, count in sorted(self._sizes.items())),
         )
 
     def _drop_unfit(self, batch: ObjectColumns) -> ObjectColumns:
@@ -101,6 +105,8 @@ class IndexBuilder:
         # Objects of unknown size count as empty; the plan then uses their number.
         sizes = batch.sizes if batch.sizes is not None else [0] * len(batch)
         self._note_largest(batch.keys, sizes)
+        if batch.sizes is not None:
+            self._sizes.update(map(int.bit_length, batch.sizes))
         sums = list(accumulate(sizes, initial=self._size_bytes))
         if sums[-1] >= _MOST_BYTES:
             raise ConfigError(

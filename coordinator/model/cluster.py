@@ -97,6 +97,8 @@ class NodeSlots:
     free: Resources
     stranded: Resources
     """What the slots leave unused, because another resource is used up."""
+    size: Resources | None = None
+    """What the node offers when it is empty, where OSCAR reports it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,8 @@ class Capacity:
     warnings: tuple[str, ...] = ()
     extra_slots: int = 0
     """Asked for beyond what fits now, for clusters that grow while pods are pending."""
+    needs: Resources | None = None
+    """What one invocation takes, where the nodes are known."""
 
 
 class Phase(StrEnum):

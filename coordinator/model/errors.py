@@ -60,6 +60,8 @@ class Ending(StrEnum):
 
     exit_code: int
 
+    RUNNING = "running", 0
+    """No ending: the report of a run that goes on. Nothing exits with it."""
     SUBMITTED = "submitted", 0
     NOTHING_TO_DO = "nothing to do", 0
     PLANNED = "planned", 0

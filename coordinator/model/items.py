@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+# Of the largest items, those that a plan keeps for the report.
+KEPT_LARGEST = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -25,6 +28,14 @@ class Skipped:
 
     key: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """A bar of a histogram: how many values are below this one, and half of it or more."""
+
+    below: float
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,8 @@ class Index:
     """The 1,000 largest items, largest first; of equals the first listed."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """How many listed objects are no items, by the rule (`bucket.exclude`) that says so."""
+    sizes: tuple[Bin, ...] = ()
+    """How many items have how many bytes; empty where sizes are not known."""
 
     @property
     def listed(self) -> int:
@@ -68,7 +81,8 @@ class Index:
 
     def without_working_values(self) -> Index:
         """The index without what only planning needs: so a plan keeps it."""
-        return replace(self, checkpoints=Checkpoints(), control_keys=0, largest=())
+        largest = self.largest[:KEPT_LARGEST] if self.sizes else ()
+        return replace(self, checkpoints=Checkpoints(), control_keys=0, largest=largest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from .errors import Ending
 from .items import Chunk, Index, Item
 from .planning import Choice
 from .pull.findings import Accounts, Worker
+from .pull.history import History
 from .pull.lanes import Lanes
 from .service import Folder, Mode
 
@@ -129,8 +130,32 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """A key of the config with the value that is in force, as JSON text; never a credential."""
+
+    key: str
+    value: str
+    given: bool
+    """Whether the config has it; otherwise this is the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What was dropped, and what ran it."""
+
+    config: str = ""
+    """The name of the config's file."""
+    version: str = ""
+    """Of OSCAR-Batch."""
+    oscar: str = ""
+    """The version that the cluster tells; empty if it is not known."""
+    job_logs: str = ""
+    """The URL below which OSCAR shows the log of each job, by the job's name."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """What happened in a run. Every ending has a report."""
+    """What happened in a run. Every ending has a report, and so has a run that goes on."""
 
     run_id: str
     ending: Ending
@@ -139,6 +164,9 @@ class Report:
     finished_at: datetime
     setting: dict[str, str] = field(default_factory=dict)
     """The main settings of the run; never a credential."""
+    settings: tuple[Setting, ...] = ()
+    """All settings of the run."""
+    origin: Origin = field(default_factory=Origin)
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
@@ -148,8 +176,15 @@ class Report:
     """The invocations of pull mode."""
     accounts: Accounts | None = None
     """What the results say of the items, where a run was followed."""
+    history: History | None = None
+    """What the results say of the course of the run, where it was followed."""
     outcomes: tuple[Outcome, ...] = ()
     """One for every chunk of the plan; those that were not invoked are pending."""
+
+    @property
+    def running(self) -> bool:
+        """Whether the run goes on, so that this report will be replaced."""
+        return self.ending is Ending.RUNNING
 
     def count_items(self) -> dict[str, int]:
         """Items by state; `listed` is always the sum of the others."""

@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError
 
 from ..model.access import ClusterAccess, StorageAccess
 from ..model.cluster import Cluster, JobList, Phase, Quota
-from ..model.errors import ClusterError, NoStatus, NoToken
+from ..model.errors import ClusterError, NoStatus, NoToken, clean_foreign
 from ..model.run import Reply, Verdict
 from ..model.service import Service, Trigger
 from ..storage.connections import Connections
@@ -75,6 +75,8 @@ class OscarClient:
     ) -> None:
         """Opens no connection."""
         self._access, self._sleep = access, sleep
+        self.version = ""
+        """What `read_release` read last, for people."""
         pair = f"{access.username}:{access.password}"
         self._authorization = (
             f"Basic {b64encode(pair.encode()).decode()}"
@@ -164,7 +166,13 @@ class OscarClient:
         except ClusterError as error:
             log.info("the release of OSCAR is not known: %s", error)
             return None
-        return release.parse_release(raw)
+        found = release.parse_release(raw)
+        self.version = clean_foreign(str(raw["version"]), self._secrets, 40) if found else ""
+        return found
+
+    def locate_logs(self, service: str) -> str:
+        """The URL below which the logs of a service's jobs are, by their names."""
+        return f"{self._access.url}/system/logs/{quote(service, safe='')}/"
 
     def apply(self, definition: Mapping[str, Any]) -> bool:
         """Creates the service, or replaces the one of that name; True if it is new.

@@ -118,6 +118,7 @@ def compute_capacity(
         nodes=nodes,
         caps=caps,
         warnings=_find_warnings(cluster, needs, nodes),
+        needs=needs,
     )
 
 
@@ -195,13 +196,14 @@ def _find_obstacle(node: Node, interlink_node: str) -> str:
 
 def _count_node_slots(node: Node, obstacle: str, needs: Resources, share: Fraction) -> NodeSlots:
     if obstacle:
-        return NodeSlots(node.name, 0, obstacle, node.free, Resources(0, 0))
+        return NodeSlots(node.name, 0, obstacle, node.free, Resources(0, 0), node.size)
     usable = _apply_headroom(node.free, share)
     fits = {name: have // need for name, have, need in pair_resources(usable, needs) if need > 0}
     fits["pods"] = MAX_PODS
     binding = min(fits, key=lambda resource: fits[resource])
     slots = fits[binding]
-    return NodeSlots(node.name, slots, binding, node.free, _compute_stranded(usable, needs, slots))
+    stranded = _compute_stranded(usable, needs, slots)
+    return NodeSlots(node.name, slots, binding, node.free, stranded, node.size)
 
 
 def _apply_headroom(free: Resources, share: Fraction) -> Resources:

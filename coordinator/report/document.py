@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
 from ..model.cluster import Capacity
@@ -17,6 +18,7 @@ from ..model.errors import clean_text
 from ..model.items import Chunk
 from ..model.planning import Choice
 from ..model.pull.findings import Accounts
+from ..model.pull.history import History
 from ..model.run import Outcome, Plan, Report
 from .values import BadDocument, check_schema, read_value
 
@@ -30,11 +32,13 @@ def write_report(report: Report) -> dict[str, Any]:
         "schema": SCHEMA,
         "run": report.run_id,
         "ending": str(report.ending),
-        "exit_code": report.ending.exit_code,
+        "exit_code": None if report.running else report.ending.exit_code,
         "message": report.message,
         "started_at": report.started_at.isoformat(timespec="milliseconds"),
         "finished_at": report.finished_at.isoformat(timespec="milliseconds"),
         "setting": report.setting,
+        "settings": [asdict(setting) for setting in report.settings],
+        "origin": asdict(report.origin),
         "problems": list(report.problems),
         "warnings": list(report.warnings),
         "stages": [asdict(stage) for stage in report.stages],
@@ -47,7 +51,8 @@ def write_report(report: Report) -> dict[str, Any]:
         "strategy": write_choice(plan.choice) if plan and plan.choice else None,
         "oversized": [asdict(item) for item in plan.oversized] if plan else [],
         "chunks": [_write_outcome(outcome) for outcome in report.outcomes],
-        "workers": [asdict(worker) for worker in report.workers],
+        "workers": [_write_moments(asdict(worker)) for worker in report.workers],
+        "history": _write_history(report.history) if report.history else None,
         "skipped": [asdict(skipped) for skipped in plan.index.skipped] if plan else [],
     }
 
@@ -64,6 +69,28 @@ def read_report(raw: object, plan: Plan | None) -> Report:
 
 def _write_accounts(accounts: Accounts) -> dict[str, Any]:
     return {**asdict(accounts), "failures": [asdict(failure) for failure in accounts.failures]}
+
+
+def _write_history(history: History) -> dict[str, Any]:
+    groups = [
+        {**asdict(group), "examples": [asdict(example) for example in group.examples]}
+        for group in history.groups
+    ]
+    return {
+        "spans": [_write_moments(asdict(span)) for span in history.spans],
+        "groups": groups,
+        "ungrouped": history.ungrouped,
+        "slowest": [asdict(item) for item in history.slowest],
+        "seconds": [asdict(each) for each in history.seconds],
+    }
+
+
+def _write_moments(members: dict[str, Any]) -> dict[str, Any]:
+    """The members with their times as text."""
+    return {
+        name: value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
+        for name, value in members.items()
+    }
 
 
 def write_capacity(capacity: Capacity) -> dict[str, Any]:
@@ -101,6 +128,8 @@ def write_index(plan: Plan) -> dict[str, Any]:
         "size_bytes": plan.index.size_bytes,
         "skipped": plan.index.skipped_count,
         "left_out": dict(plan.index.left_out),
+        "largest": [asdict(item) for item in plan.index.largest],
+        "sizes": [asdict(each) for each in plan.index.sizes],
     }
 
 

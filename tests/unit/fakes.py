@@ -155,6 +155,11 @@ class FakeOscar(OscarClient):
     def read_storage(self) -> StorageAccess:
         return StorageAccess("http://minio.minio:9000", "key", "canary")
 
+    version = "4.1.2"
+
+    def locate_logs(self, service: str) -> str:
+        return f"http://oscar.test/system/logs/{service}/"
+
     def names_jobs(self) -> bool:
         return self.named_jobs
 

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from coordinator.model.cluster import Cap, Capacity, NodeSlots, Resources
 from coordinator.model.errors import Ending
-from coordinator.model.items import Chunk, Index, Item, Skipped
+from coordinator.model.items import Bin, Chunk, Index, Item, Skipped
 from coordinator.model.planning import Candidate, Choice, Cost, Estimate, Strategy
 from coordinator.model.pull.findings import Accounts, ItemFailure, Worker, WorkerState
+from coordinator.model.pull.history import FailureGroup, History, SlowItem, Span
 from coordinator.model.pull.lanes import Lanes, Proof, Table, Timing
-from coordinator.model.run import Outcome, Plan, Report, Stage, State
+from coordinator.model.run import Origin, Outcome, Plan, Report, Setting, Stage, State
 from coordinator.model.service import Folder, Mode, normalize_prefix
 
 # Keys and messages have no surrogates: no file and no terminal takes them.
@@ -30,7 +31,7 @@ def many(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 RESOURCES = st.builds(
     Resources, st.integers(-(10**6), 10**6), st.integers(-(10**12), 10**12), COUNT
 )
-NODE_SLOTS = st.builds(NodeSlots, TEXT, COUNT, TEXT, RESOURCES, RESOURCES)
+NODE_SLOTS = st.builds(NodeSlots, TEXT, COUNT, TEXT, RESOURCES, RESOURCES, st.none() | RESOURCES)
 CAPACITIES = st.builds(
     Capacity,
     slots=COUNT,
@@ -40,6 +41,7 @@ CAPACITIES = st.builds(
     caps=many(st.builds(Cap, TEXT, COUNT, TEXT)),
     warnings=many(TEXT),
     extra_slots=COUNT,
+    needs=st.none() | RESOURCES,
 )
 ESTIMATES = st.one_of(st.none(), st.builds(Estimate, SECONDS, SECONDS, SECONDS))
 COSTS = st.builds(
@@ -53,6 +55,7 @@ CHOICES = st.builds(
     estimate=ESTIMATES,
     candidates=many(st.builds(Candidate, st.sampled_from(Strategy), COUNT, ESTIMATES)),
 )
+BINS = many(st.builds(Bin, SECONDS, COUNT))
 INDEXES = st.builds(
     Index,
     items=COUNT,
@@ -62,6 +65,8 @@ INDEXES = st.builds(
     skipped=many(st.builds(Skipped, TEXT, TEXT)),
     skipped_count=COUNT,
     left_out=st.dictionaries(TEXT, COUNT, max_size=3),
+    largest=many(st.builds(Item, TEXT, COUNT)),
+    sizes=BINS,
 )
 FOLDERS = st.builds(
     Folder,
@@ -105,6 +110,11 @@ PLANS = st.builds(
     lanes=st.none() | LANES,
     oversized=many(st.builds(Item, TEXT, COUNT)),
 )
+MOMENTS = (
+    st.integers(0, 4 * 10**12)
+    .map(lambda ms: datetime.fromtimestamp(ms / 1000, UTC))
+    .map(lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000))
+)
 WORKERS = st.builds(
     Worker,
     TEXT,
@@ -118,15 +128,22 @@ WORKERS = st.builds(
     st.none() | SECONDS,
     TEXT,
     TEXT,
+    st.none() | MOMENTS,
+    st.none() | MOMENTS,
 )
 FAILURES = st.builds(ItemFailure, TEXT, TEXT, TEXT, COUNT, TEXT)
 ACCOUNTS = st.builds(
     Accounts, COUNT, COUNT, COUNT, COUNT, failures=many(FAILURES), stealing=st.booleans()
 )
-MOMENTS = (
-    st.integers(0, 4 * 10**12)
-    .map(lambda ms: datetime.fromtimestamp(ms / 1000, UTC))
-    .map(lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000))
+HISTORIES = st.builds(
+    History,
+    spans=many(
+        st.builds(Span, TEXT, MOMENTS, MOMENTS, COUNT, COUNT, COUNT, COUNT, COUNT, COUNT, COUNT)
+    ),
+    groups=many(st.builds(FailureGroup, TEXT, TEXT, COUNT, many(FAILURES))),
+    ungrouped=COUNT,
+    slowest=many(st.builds(SlowItem, SECONDS, COUNT, COUNT, TEXT, TEXT)),
+    seconds=BINS,
 )
 
 
@@ -145,6 +162,8 @@ def reports(draw: st.DrawFn) -> Report:
         started_at=draw(MOMENTS),
         finished_at=draw(MOMENTS),
         setting=draw(st.dictionaries(TEXT, TEXT, max_size=3)),
+        settings=draw(many(st.builds(Setting, TEXT, TEXT, st.booleans()))),
+        origin=draw(st.builds(Origin, TEXT, TEXT, TEXT, TEXT)),
         problems=draw(many(TEXT)),
         warnings=draw(many(TEXT)),
         stages=draw(many(st.builds(Stage, TEXT, SECONDS))),
@@ -152,5 +171,6 @@ def reports(draw: st.DrawFn) -> Report:
         plan=plan,
         workers=draw(many(WORKERS)),
         accounts=draw(st.none() | ACCOUNTS),
+        history=draw(st.none() | HISTORIES),
         outcomes=tuple(outcomes),
     )

@@ -16,12 +16,13 @@ from pathlib import Path
 from threading import Event
 from types import FrameType
 
+from ... import __version__
 from ...batch import Clients, run_batch
 from ...config.load import Config
 from ...drive.progress import Progress
 from ...drive.submission import Clock
 from ...model.errors import AlreadyStarted, BatchError, ConfigError, Ending, StorageError
-from ...model.run import Report
+from ...model.run import Origin, Report
 from ...oscar.client import OscarClient
 from ...report.document import write_report
 from ...report.text import render_summary
@@ -69,7 +70,7 @@ def run_config(
     connect: Callable[[Config], Clients] = make_clients,
 ) -> tuple[Report, Files]:
     """The report of a run, however it ends, and its files; `slots` replace its capacity."""
-    progress = Progress()
+    progress = Progress(origin=Origin(path.name if path else "", __version__))
     publish: Callable[[Report], Report] | None = None
     name_run(progress.run_id)
     try:
@@ -79,6 +80,7 @@ def run_config(
         progress.run_id = config.run_id or progress.run_id
         name_run(progress.run_id)
         progress.setting, progress.secrets = config.describe(), config.secrets
+        progress.settings = config.settings
         clients = connect(config)
         publish = partial(_publish, config, clients, progress)
         report = run_batch(config, clients, progress)

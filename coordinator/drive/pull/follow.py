@@ -22,6 +22,7 @@ from ...run.layout import RunLayout
 from ...storage.bucket import Bucket
 from ..progress import Progress, describe_sent
 from ..submission import Clock
+from .history import read_moment
 from .invocations import make_worker_invocations
 from .judge import Seen, Sighting, choose_lanes, judge_worker
 from .ledger import Ledger
@@ -163,7 +164,8 @@ class Follower:
         return [each for process, each in sightings.items() if find_worker(process) == worker]
 
     def _describe_worker(self, name: str, posted: _Posted) -> Worker:
-        beats = [each.beat for each in self._find_sightings(name)]
+        seen = self._find_sightings(name)
+        beats = [each.beat for each in seen]
         last = beats[-1] if beats else None
         return replace(
             describe_sent(self._lanes.epoch, posted.sent),
@@ -174,4 +176,6 @@ class Follower:
             startup_s=last.startup_s if last else None,
             node=last.node if last else "",
             detail=(last.why if last else "") or posted.sent.detail,
+            started_at=min(filter(None, (read_moment(beat.since) for beat in beats)), default=None),
+            seen_at=max((each.modified for each in seen), default=None),
         )

@@ -13,6 +13,7 @@ from ...model.pull.lanes import Lanes
 from ...model.run import Outcome, Plan, State
 from ...report.values import BadDocument
 from ...run.layout import ResultKey
+from .history import Recorder
 
 PENDING, DONE, FAILED = 0, 1, 2
 _STATES = {ItemState.PENDING: PENDING, ItemState.DONE: DONE, ItemState.FAILED: FAILED}
@@ -32,8 +33,9 @@ class Settled:
 class Ledger:
     """Every item by line, and every chunk that has a result; the first result of a chunk counts."""
 
-    def __init__(self, plan: Plan, lanes: Lanes) -> None:
-        self._lanes = lanes
+    def __init__(self, plan: Plan, lanes: Lanes, recorder: Recorder | None = None) -> None:
+        """`recorder` gets every result that counts; a run has one for all its rounds."""
+        self._lanes, self._recorder = lanes, recorder or Recorder()
         self._chunks = {chunk.number: chunk for chunk in plan.chunks}
         self.states = bytearray(plan.index.items)
         """The state of each line of the index."""
@@ -82,7 +84,9 @@ class Ledger:
         self.states[chunk.start : chunk.stop] = found
         done = found.count(DONE)
         self.done, self.failed = self.done + done, self.failed + len(failures)
-        self.failures += map(describe_failure, failures[: MOST_FAILURES - len(self.failures)])
+        described = [(item, describe_failure(item)) for item in failures]
+        self.failures += [each for _, each in described[: MOST_FAILURES - len(self.failures)]]
+        self._recorder.add(result, done, described)
         self.settled[number] = Settled(key, result.process, result.attempt, done, len(failures))
 
     def list_outcomes(self) -> dict[int, Outcome]:

@@ -11,6 +11,8 @@ from ..endings import end_with_accounts
 from ..progress import Progress
 from .files import write_item_files
 from .follow import Follower, Invoke, PullRun
+from .history import Recorder
+from .keys import KeyFinder
 from .ledger import Ledger
 from .looks import Looks
 
@@ -19,7 +21,8 @@ def watch_workers(
     run: PullRun, sent: Sequence[Sent], invoke: Invoke, progress: Progress
 ) -> tuple[Ending, str]:
     """The ending of the run. Ctrl-C only leaves it. Raises StorageError."""
-    ledger = Ledger(run.plan, run.lanes)
+    recorder = Recorder()
+    ledger = Ledger(run.plan, run.lanes, recorder)
     looks = Looks(run.state, run.layout, ledger, run.lanes.timing, progress.warn)
     follower = Follower(run, progress, invoke, looks, ledger)
     interrupted = False
@@ -30,6 +33,7 @@ def watch_workers(
     finally:
         progress.accounts = follower.account()
         progress.outcomes |= ledger.list_outcomes()
+        progress.history = recorder.make_history(KeyFinder(run.state, run.plan).find_key)
     if not interrupted:
         try:
             write_item_files(run.state, run.layout, run.plan, ledger)

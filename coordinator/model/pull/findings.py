@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 # Failed items that a report names; all of them are in failed.jsonl.
@@ -55,6 +56,10 @@ class Worker:
     startup_s: float | None = None
     node: str = ""
     detail: str = ""
+    started_at: datetime | None = None
+    """When its first process started, by the clock of its node."""
+    seen_at: datetime | None = None
+    """Its last sign of life, by the storage's clock."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,7 @@ def test_every_error_says_how_it_ends_a_run() -> None:
 
 def test_the_exit_codes() -> None:
     assert {str(ending): ending.exit_code for ending in Ending} == {
+        "running": 0,
         "submitted": 0,
         "nothing to do": 0,
         "planned": 0,

@@ -113,7 +113,7 @@ def test_every_field_is_described_and_no_other_is_allowed() -> None:
 def test_the_schema_knows_every_ending_and_every_state() -> None:
     fields = SCHEMA["properties"]
     assert set(fields["ending"]["enum"]) == set(Ending)
-    assert set(fields["exit_code"]["enum"]) == {ending.exit_code for ending in Ending}
+    assert set(fields["exit_code"]["enum"]) == {ending.exit_code for ending in Ending} | {None}
     assert set(fields["chunks"]["items"]["properties"]["state"]["enum"]) == set(State)
 
 
