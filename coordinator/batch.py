@@ -80,6 +80,7 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
     layout = RunLayout(config.locations, progress.run_id)
     with progress.stage("service"):
         service = clients.oscar.read_service(config.service)
+        progress.secrets += (service.token,)
         config = find_outputs(config, service)
         mode = check(config, clients, layout, service, progress)
         begin(config, clients, layout, service, progress)

@@ -6,6 +6,7 @@ No secret and no control character is written, and a stream that cannot be writt
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -20,6 +21,7 @@ from ..model.errors import (
     Ending,
     clean_text,
     escape_text,
+    hide_in_value,
     hide_secrets,
 )
 
@@ -41,6 +43,11 @@ def print_result(text: str) -> None:
     """Prints a result. Raises OutputError; a reader that has enough (`| head`) is no error."""
     shown = hide_secrets(text, _Log.secrets, SHORTEST_HIDDEN)
     write_stdout("\n".join(escape_text(line) for line in shown.split("\n")) + "\n")
+
+
+def print_document(members: object) -> None:
+    """Prints a result as JSON, its texts without secrets. Raises OutputError."""
+    write_stdout(json.dumps(hide_in_value(members, _Log.secrets), indent=2) + "\n")
 
 
 def write_stdout(text: str) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..model.cluster import Capacity
-from ..model.errors import Ending, clean_text
+from ..model.errors import MAX_MESSAGE, Ending, clean_text
 from ..model.items import Index
 from ..model.pull.findings import Accounts
 from ..model.run import Plan, Sent, State
@@ -100,12 +100,12 @@ def end_with_accounts(plan: Plan, accounts: Accounts, *, interrupted: bool) -> t
 
 def end_without_capacity(capacity: Capacity) -> tuple[Ending, str]:
     """The ending of a run that could start nothing now."""
-    return (
-        Ending.NO_CAPACITY,
-        f"{capacity.explanation}; nothing was started: drop the config again when jobs of others "
-        "have ended, or lower plan.headroom; plan.extra_slots starts invocations that wait for "
-        "free nodes",
+    advice = (
+        "; nothing was started: drop the config again when jobs of others have ended, or lower "
+        "plan.headroom; plan.extra_slots starts invocations that wait for free nodes"
     )
+    reason = clean_text(capacity.explanation, MAX_MESSAGE - len(advice))
+    return Ending.NO_CAPACITY, f"{reason}{advice}"
 
 
 def _count_objects(index: Index) -> str:

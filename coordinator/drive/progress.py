@@ -13,16 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from ..model.cluster import Capacity
-from ..model.errors import (
-    MAX_MESSAGE,
-    SHORTEST_HIDDEN,
-    Ending,
-    clean_text,
-    escape_text,
-    hide_secrets,
-)
+from ..model.errors import MAX_MESSAGE, Ending, clean_text, escape_text, hide_in_value
 from ..model.items import Chunk
 from ..model.pull.findings import Accounts, Worker
 from ..model.pull.history import History
@@ -43,6 +37,7 @@ from .endings import end_interrupted
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
+T = TypeVar("T")
 
 
 def read_utc_clock() -> datetime:
@@ -105,8 +100,8 @@ class Progress:
     def _clean(self, message: str) -> str:
         return clean_text(self._hide(message), MAX_MESSAGE)
 
-    def _hide(self, text: str) -> str:
-        return escape_text(hide_secrets(text, self.secrets, SHORTEST_HIDDEN))
+    def _hide(self, value: T) -> T:
+        return hide_in_value(value, self.secrets)
 
     def record_request(self, invocation: Invocation) -> None:
         """Records a request before it is sent: what is known if the run ends before its answer."""
@@ -117,15 +112,17 @@ class Progress:
         self.sent[sent.invocation.number] = sent
 
     def make_report(self, ending: Ending, message: str, problems: tuple[str, ...] = ()) -> Report:
-        """The report of the run, which ends now."""
-        return Report(
+        """The report of the run, which ends now: no text of it shows a secret."""
+        report = Report(
             run_id=self.run_id,
             ending=ending,
             message=self._clean(message),
             started_at=self.started_at,
             finished_at=self.clock(),
-            setting={name: self._hide(value) for name, value in self.setting.items()},
-            settings=tuple(replace(each, value=self._hide(each.value)) for each in self.settings),
+            setting={name: escape_text(self._hide(text)) for name, text in self.setting.items()},
+            settings=tuple(
+                replace(each, value=escape_text(self._hide(each.value))) for each in self.settings
+            ),
             origin=self.origin,
             problems=tuple(self._clean(problem) for problem in problems),
             warnings=tuple(self.warnings),
@@ -137,6 +134,8 @@ class Progress:
             history=self.history,
             outcomes=self._list_outcomes(),
         )
+        # The run is found by its id, whatever that is.
+        return replace(self._hide(report), run_id=self.run_id)
 
     def make_interrupted_report(self) -> Report:
         """The report of a run that was interrupted, with the outcomes known so far."""

@@ -44,4 +44,6 @@ class ClusterAccess:
     def secrets(self) -> tuple[str, ...]:
         """What no message, log or report may show."""
         refresh_token = self.oidc.refresh_token if self.oidc else ""
-        return tuple(filter(None, (self.password, self.token, refresh_token)))
+        # The header has the pair, encoded as one text.
+        pair = f"{self.username}:{self.password}" if self.password else ""
+        return tuple(filter(None, (pair, self.password, self.token, refresh_token)))

@@ -16,12 +16,18 @@ A class exists only where somebody handles it differently. A cluster that is ful
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable
+from dataclasses import fields, is_dataclass, replace
 from enum import StrEnum
-from typing import ClassVar
-from urllib.parse import quote
+from functools import lru_cache
+from html import escape
+from typing import Any, ClassVar, TypeVar, cast
+from urllib.parse import quote, quote_plus
+
+T = TypeVar("T")
 
 MAX_MESSAGE = 499
 MAX_PROBLEMS = 20
@@ -173,20 +179,60 @@ def clean_foreign(text: str, secrets: Iterable[str] = (), limit: int = 256) -> s
 
 
 def hide_secrets(text: str, secrets: Iterable[str], shortest: int = _SHORTEST_SECRET) -> str:
-    """The text without these secrets, as they are, as URLs spell them and as headers do."""
-    known = [secret for secret in secrets if len(secret) >= shortest]
-    spellings = {
-        spelling
-        for secret in {*known, *(each.lower() for each in known)}
-        for spelling in (secret, quote(secret, safe="", errors="replace"), _encode(secret))
-    }
-    for spelling in sorted(spellings, key=len, reverse=True):
+    """The text without these secrets, as they are and as headers, URLs, JSON and XML spell them."""
+    for spelling in _list_spellings(tuple(secrets), shortest):
         text = text.replace(spelling, "…")
     return text
 
 
-def _encode(secret: str) -> str:
-    return b64encode(secret.encode(errors="replace")).decode()
+def hide_in_value(value: T, secrets: Iterable[str]) -> T:
+    """The value without these secrets in any of its texts: a report, a capacity, decoded JSON.
+
+    A server may put what it was sent anywhere, for instance into the name of a node. Names of
+    members and values of enums stay.
+    """
+    return cast(T, _hide(value, tuple(secrets)))
+
+
+def _hide(value: Any, secrets: tuple[str, ...]) -> Any:
+    if type(value) is str:
+        return hide_secrets(value, secrets, SHORTEST_HIDDEN) if value else value
+    if isinstance(value, list | tuple):
+        return type(value)([_hide(each, secrets) for each in value])
+    if isinstance(value, dict):
+        return {key: _hide(each, secrets) for key, each in value.items()}
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    pairs = ((spec.name, getattr(value, spec.name)) for spec in fields(value))
+    changed = {name: after for name, old in pairs if (after := _hide(old, secrets)) != old}
+    return replace(value, **changed) if changed else value
+
+
+@lru_cache(maxsize=64)
+def _list_spellings(secrets: tuple[str, ...], shortest: int) -> tuple[str, ...]:
+    """Every spelling of the secrets, the longest first: a shorter one may be a part of it."""
+    known = [secret for secret in secrets if len(secret) >= shortest]
+    found = {spelling for each in known for spelling in _spell(each) | _spell(each.lower())}
+    # Without the blanks around it, a secret may be as short as a word.
+    return tuple(sorted((each for each in found if len(each) >= shortest), key=len, reverse=True))
+
+
+def _spell(secret: str) -> set[str]:
+    """The secret as it is, on one line, and as URLs, headers, JSON and XML have it."""
+    encoded = b64encode(secret.encode(errors="replace")).decode()
+    return {
+        secret,
+        clean_text(secret, 8 * len(secret)),
+        quote(secret, safe="", errors="replace"),
+        quote(secret, errors="replace"),
+        quote_plus(secret, errors="replace"),
+        encoded,
+        encoded.rstrip("="),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        escape(secret),
+        escape(secret, quote=False),
+    }
 
 
 def _escape(character: re.Match[str]) -> str:

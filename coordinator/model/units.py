@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from decimal import ROUND_CEILING, Decimal
 
+from .errors import clean_text
+
 _QUANTITY = re.compile(
     r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]))?",
     re.ASCII,
@@ -21,6 +23,7 @@ _SCALE |= {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("
 # Kubernetes limits quantities to int64; a larger exponent is a mistake of the author.
 _LARGEST_EXPONENT = 18
 _LONGEST = 40
+_INT64 = 2**63
 
 
 def parse_quantity(text: str) -> Decimal:
@@ -46,6 +49,14 @@ def parse_millicores(text: str) -> int:
 def parse_bytes(text: str) -> int:
     """Memory in bytes, rounded up."""
     return int(parse_quantity(text).to_integral_value(ROUND_CEILING))
+
+
+def parse_amount(value: str | float) -> int:
+    """An amount of a resource in whole units, as Go's int64 holds it. Raises ValueError."""
+    amount = int(value)
+    if not -_INT64 <= amount < _INT64:
+        raise ValueError(f"{clean_text(str(value), _LONGEST)} is not a possible amount")
+    return amount
 
 
 def format_bytes(size_bytes: float) -> str:

@@ -22,7 +22,7 @@ from urllib3.exceptions import (
 )
 from urllib3.exceptions import TimeoutError as SocketTimeout
 
-from ..model.errors import ClusterError, clean_foreign
+from ..model.errors import ClusterError, clean_foreign, clean_text
 from ..model.run import Reply, Verdict
 from ..storage.connections import AnswerTimeout, AnswerTooLarge, explain_tls
 
@@ -69,19 +69,19 @@ def check_status(answer: Answer, attempt: str) -> Answer:
         403: "these credentials may not do that; ask the service's owner",
         404: "nothing there has that name; check service.name and oscar_cluster.url",
     }.get(code, f"OSCAR answered HTTP {code}")
-    advice = _explain_unreadable(answer.text) or advice
+    advice = _explain_unreadable(answer) or advice
     if answer.location:
         where = clean_foreign(answer.location, answer.secrets)
         advice = f"it redirects to {where}; give that as the url"
     raise Refused(f"could not {attempt}: {advice}{said}", code)
 
 
-def _explain_unreadable(text: str) -> str:
+def _explain_unreadable(answer: Answer) -> str:
     """What to do if OSCAR cannot read what an older release stored; empty for other answers."""
-    found = _UNREADABLE.search(text)
+    found = _UNREADABLE.search(answer.text)
     if not found:
         return ""
-    name = clean_foreign(found[1])
+    name = clean_foreign(found[1], answer.secrets)
     return (
         f"OSCAR cannot read the definition of service {name}, which a release before 4.1 stored; "
         f"until its ConfigMap is removed (kubectl delete configmap {name} --namespace oscar-svc), "
@@ -117,7 +117,7 @@ def judge_reply(answer: Answer, job: str) -> Reply:
         return Reply(Verdict.UNCERTAIN, f"{detail}: OSCAR answers 201; is this its address?")
     # The exact text of OSCAR 4.1.2: an earlier request for this very job came through. Other things
     # that exist already (a secret, a job of another name) are refusals.
-    if said == f'jobs.batch "{job}" already exists':
+    if clean_text(answer.text) == f'jobs.batch "{job}" already exists':
         return Reply(Verdict.ACCEPTED, detail)
     if code == HTTPStatus.UNAUTHORIZED:
         return Reply(Verdict.STALE_TOKEN, f"{detail}: OSCAR refused the service's token")
@@ -126,7 +126,7 @@ def judge_reply(answer: Answer, job: str) -> Reply:
     timed_out = any(word in said for word in ("timeout", "timed out", "deadline"))
     if code in {502, 504} or (code == HTTPStatus.INTERNAL_SERVER_ERROR and (timed_out or not said)):
         return Reply(Verdict.UNCERTAIN, detail)
-    return Reply(Verdict.REFUSED, _explain_unreadable(said) or detail)
+    return Reply(Verdict.REFUSED, _explain_unreadable(answer) or detail)
 
 
 def was_never_sent(error: HTTPError) -> bool:

@@ -12,7 +12,7 @@ import json
 import logging
 import time
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from itertools import count
@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError
 
 from ..model.access import ClusterAccess, StorageAccess
 from ..model.cluster import Cluster, JobList, Phase, Quota
-from ..model.errors import ClusterError, NoStatus, NoToken, clean_foreign
+from ..model.errors import ClusterError, NoStatus, NoToken, clean_foreign, hide_in_value
 from ..model.run import Reply, Verdict
 from ..model.service import Service, Trigger
 from ..storage.connections import Connections
@@ -70,10 +70,11 @@ class OscarClient:
         self,
         access: ClusterAccess,
         *,
+        secrets: Iterable[str] = (),
         sleep: Sleep = SLEEP,
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        """Opens no connection."""
+        """Opens no connection. No message and no name of a node shows one of the secrets."""
         self._access, self._sleep = access, sleep
         self.version = ""
         """What `read_release` read last, for people."""
@@ -84,7 +85,7 @@ class OscarClient:
             else f"Bearer {access.token}"
         )
         self._tokens = AccessTokens.for_cluster(access, now_s)
-        self._secrets = (pair, *access.secrets)
+        self._secrets = (*access.secrets, *secrets)
         connections = Connections(
             verify=access.verify,
             ca_file=access.ca_file,
@@ -100,7 +101,10 @@ class OscarClient:
         raw = self._get(f"/system/services/{quote(name, safe='')}", attempt)
         if not isinstance(raw, dict) or not raw.get("token"):
             raise ClusterError(f"could not {attempt}: the answer is not a service definition")
-        return replace(definition.parse_service(raw), name=name)
+        service = replace(definition.parse_service(raw), name=name)
+        if service.token not in self._secrets:
+            self._secrets += (service.token,)
+        return service
 
     def read_triggers(self) -> tuple[Trigger, ...]:
         """The input folders of all services that this account sees. Raises ClusterError."""
@@ -137,7 +141,8 @@ class OscarClient:
         """The cluster's nodes now. Raises NoStatus if OSCAR does not report them."""
         attempt = f"read the cluster status on {self._access.url}"
         try:
-            return status.parse_status(self._get("/system/status", attempt))
+            answer = check_status(self._send("GET", "/system/status", attempt), attempt)
+            return hide_in_value(status.parse_status(decode_json(answer, attempt)), answer.secrets)
         except (NoStatus, NoToken):
             raise
         except ClusterError as error:
@@ -231,7 +236,7 @@ class OscarClient:
         except HTTPError as error:
             verdict = Verdict.BUSY if was_never_sent(error) else Verdict.UNCERTAIN
             return Reply(verdict, explain_unanswered(error))
-        return judge_reply(replace(answer, secrets=(service.token,)), job)
+        return judge_reply(replace(answer, secrets=(service.token, *answer.secrets)), job)
 
     def _get(self, path: str, attempt: str) -> Any:
         return decode_json(check_status(self._send("GET", path, attempt), attempt), attempt)

@@ -15,9 +15,9 @@ from ..config.addresses import PRINTABLE, normalize_address
 from ..config.offers import parse_folders
 from ..model.access import StorageAccess
 from ..model.cluster import Allowance, Quota, Resources
-from ..model.errors import ClusterError, clean_text
+from ..model.errors import ClusterError, clean_text, hide_secrets
 from ..model.service import Folder, Service, Trigger
-from ..model.units import parse_bytes, parse_millicores
+from ..model.units import parse_amount, parse_bytes, parse_millicores
 
 # OSCAR's own defaults (its pkg/types/service.go), for definitions that leave them out.
 _DEFAULT_CPU, _DEFAULT_MEMORY = "0.2", "256Mi"
@@ -34,7 +34,7 @@ _MOST_MILLICORES, _MOST_BYTES = 10**9, 2**60
 
 def parse_service(raw: Mapping[str, Any]) -> Service:
     """The service of a definition. Raises ClusterError if its resources are unusable."""
-    name = str(raw.get("name") or "")
+    name, token = str(raw.get("name") or ""), str(raw.get("token") or "")
     try:
         needs = Resources(
             cpu_millicores=parse_millicores(raw.get("cpu") or _DEFAULT_CPU),
@@ -49,13 +49,15 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
         scratch_bytes = parse_bytes(raw.get("ephemeral_storage_request") or "0")
         _check_needs(needs)
     except (TypeError, ValueError) as error:
-        raise ClusterError(f"service {name} has an unusable cpu or memory: {error}") from error
+        # The definition may have its token anywhere.
+        detail = hide_secrets(f"service {name} has an unusable cpu or memory: {error}", [token])
+        raise ClusterError(detail) from error
     mount, script = raw.get("mount"), str(raw.get("script") or "")
     path = mount.get("path") if isinstance(mount, dict) else None
     return Service(
         name=name,
         needs=needs,
-        token=_check_token(name, str(raw.get("token") or "")),
+        token=_check_token(name, token),
         inputs=parse_folders(raw.get("input")),
         outputs=parse_folders(raw.get("output")),
         mount=Folder.parse(str(path)) if path else None,
@@ -132,7 +134,7 @@ def parse_quota(raw: Mapping[str, Any]) -> Quota:
     try:
         resources = raw.get("resources") or {}
         left = {
-            name: max(0, int(values.get("max", 0)) - int(values.get("used", 0)))
+            name: max(0, parse_amount(values.get("max", 0)) - parse_amount(values.get("used", 0)))
             for name, values in resources.items()
         }
     except (AttributeError, TypeError, ValueError, OverflowError) as error:

@@ -23,6 +23,10 @@ from typing import Any
 
 from ..model.cluster import PRESSURES, Basis, Cluster, Node, Resources
 from ..model.errors import NoStatus, clean_text
+from ..model.units import parse_amount
+
+# Longer than any secret: a name that shows one is cut only after that is hidden.
+_LONGEST_NAME = 8192
 
 
 def parse_status(raw: object) -> Cluster:
@@ -46,7 +50,7 @@ def _parse_detailed(raw: Mapping[str, Any]) -> Cluster:
     details = raw.get("detail") or []
     owners = sum(bool(node.get("hasGPU")) for node in details)
     # Each of several owners has at least one; which one has more is not reported.
-    each = int(raw.get("gpusTotal", 1)) if owners == 1 else 1
+    each = parse_amount(raw.get("gpusTotal", 1)) if owners == 1 else 1
     return Cluster(
         tuple(_parse_detail(node, gpus=each) for node in details),
         Basis.USAGE,
@@ -57,13 +61,15 @@ def _parse_detailed(raw: Mapping[str, Any]) -> Cluster:
 def _parse_detail(raw: Mapping[str, Any], gpus: int = 0) -> Node:
     """A node of shapes A to D: numbers are strings; C may list nodes without metrics as 0."""
     size = Resources(
-        cpu_millicores=int(raw["cpuCapacity"]),
-        memory_bytes=int(raw["memoryCapacity"]),
+        cpu_millicores=parse_amount(raw["cpuCapacity"]),
+        memory_bytes=parse_amount(raw["memoryCapacity"]),
         gpus=gpus if raw.get("hasGPU") else 0,
     )
     return Node(
-        name=clean_text(str(raw["nodeName"])),
-        free=_subtract(size, Resources(int(raw["cpuUsage"]), int(raw["memoryUsage"]))),
+        name=clean_text(str(raw["nodeName"]), _LONGEST_NAME),
+        free=_subtract(
+            size, Resources(parse_amount(raw["cpuUsage"]), parse_amount(raw["memoryUsage"]))
+        ),
         ready=_is_ready(raw.get("conditions")),
         pressure=_find_pressure(raw.get("conditions")),
         virtual=bool(raw.get("isInterLink", False)),
@@ -92,13 +98,15 @@ def _parse_current(raw: Mapping[str, Any]) -> Cluster:
 def _parse_node(raw: Mapping[str, Any], taken: str) -> Node:
     cpu, memory = raw.get("cpu") or {}, raw.get("memory") or {}
     size = Resources(
-        cpu_millicores=int(cpu.get("capacity_cores", 0)),
-        memory_bytes=int(memory.get("capacity_bytes", 0)),
-        gpus=int(raw.get("gpu", 0)),
+        cpu_millicores=parse_amount(cpu.get("capacity_cores", 0)),
+        memory_bytes=parse_amount(memory.get("capacity_bytes", 0)),
+        gpus=parse_amount(raw.get("gpu", 0)),
     )
-    used = Resources(int(cpu.get(f"{taken}_cores", 0)), int(memory.get(f"{taken}_bytes", 0)))
+    used = Resources(
+        parse_amount(cpu.get(f"{taken}_cores", 0)), parse_amount(memory.get(f"{taken}_bytes", 0))
+    )
     return Node(
-        name=clean_text(str(raw["name"])),
+        name=clean_text(str(raw["name"]), _LONGEST_NAME),
         free=_subtract(size, used),
         ready=raw.get("status", "Ready") == "Ready" and _is_ready(raw.get("conditions")),
         pressure=_find_pressure(raw.get("conditions")),

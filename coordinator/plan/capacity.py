@@ -25,7 +25,7 @@ from ..model.cluster import (
     Quota,
     Resources,
 )
-from ..model.errors import NoStatus
+from ..model.errors import NoStatus, clean_text
 from ..model.service import Service
 from .explain import explain_capacity, explain_misfit, pair_resources
 
@@ -195,15 +195,16 @@ def _find_obstacle(node: Node, interlink_node: str) -> str:
 
 
 def _count_node_slots(node: Node, obstacle: str, needs: Resources, share: Fraction) -> NodeSlots:
+    name = clean_text(node.name)
     if obstacle:
-        return NodeSlots(node.name, 0, obstacle, node.free, Resources(0, 0), node.size)
+        return NodeSlots(name, 0, obstacle, node.free, Resources(0, 0), node.size)
     usable = _apply_headroom(node.free, share)
     fits = {name: have // need for name, have, need in pair_resources(usable, needs) if need > 0}
     fits["pods"] = MAX_PODS
     binding = min(fits, key=lambda resource: fits[resource])
     slots = fits[binding]
     stranded = _compute_stranded(usable, needs, slots)
-    return NodeSlots(node.name, slots, binding, node.free, stranded, node.size)
+    return NodeSlots(name, slots, binding, node.free, stranded, node.size)
 
 
 def _apply_headroom(free: Resources, share: Fraction) -> Resources:

@@ -9,13 +9,18 @@ comes nearest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ..model.cluster import PRESSURES, Cap, Cluster, NodeSlots, Resources
+from ..model.errors import clean_text
 from ..model.service import Service
 from ..model.units import format_bytes, format_cores
 
 # Nodes named in the sentence; the table of nodes has all of them.
 _NAMED = 2
+_LONGEST_NAME = 63
+# Of a sentence about nodes, so that the other bounds and the advice find their place behind it.
+_LONGEST = 300
 
 
 def explain_capacity(
@@ -25,6 +30,7 @@ def explain_capacity(
     if not nodes:
         return "the cluster status names no node; set plan.max_parallel to run without it"
     summed, fit = (cap.slots for cap in caps)
+    nodes = [replace(node, name=clean_text(node.name, _LONGEST_NAME)) for node in nodes]
     text = f"nodes fit {fit or 'none'} of {format_needs(needs)} each"
     if summed > fit:
         text = f"the sum says {summed}, {text}"
@@ -33,9 +39,8 @@ def explain_capacity(
         text += f": {_describe_lost(usable, needs)}"
     elif not fit and usable:
         text += f": {_describe_nearest(usable, needs)}"
-    return "; ".join(
-        [text, *_describe_full(usable), *_describe_left_out(nodes), *_describe_headroom(headroom)]
-    )
+    parts = [text, *_describe_full(usable), *_describe_left_out(nodes)]
+    return clean_text("; ".join([*parts, *_describe_headroom(headroom)]), _LONGEST)
 
 
 def format_needs(needs: Resources) -> str:
@@ -59,6 +64,7 @@ def explain_misfit(cluster: Cluster, service: Service) -> str:
         return ""
     name, size = find_nearest(sizes, needs)
     lacking = " and ".join(find_lacking(size, needs))
+    name = clean_text(name, _LONGEST_NAME)
     return (
         f"{service.name} needs {format_needs(needs)} and fits on no node that OSCAR lists, even "
         f"when empty; {name} comes nearest and lacks {lacking}: let the service ask for less"

@@ -51,8 +51,8 @@ EFFECTS = {
 HARMLESS = {
     "__future__", "array", "base64", "bisect", "collections", "contextlib", "csv", "dataclasses",
     "datetime", "decimal", "difflib", "email", "enum", "fnmatch", "fractions", "functools",
-    "hashlib", "heapq", "http", "io", "itertools", "json", "logging", "math", "operator", "random",
-    "re", "shlex", "statistics", "string", "types", "typing", "urllib", "xml", "zlib",
+    "hashlib", "heapq", "html", "http", "io", "itertools", "json", "logging", "math", "operator",
+    "random", "re", "shlex", "statistics", "string", "types", "typing", "urllib", "xml", "zlib",
 }  # fmt: skip
 PURE = {"index", "model", "plan", "report"}
 # `datetime` is in pure packages as a value; these calls would read the clock.

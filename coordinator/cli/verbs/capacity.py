@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from ...model.cluster import Capacity, CapacityRules
 from ...model.errors import ConfigError, Ending
@@ -15,7 +14,7 @@ from ...plan.capacity import find_capacity
 from ...report.document import write_capacity
 from ...report.text import render_capacity
 from ..inputs import check_plan_options, read_config, read_json, read_json_object
-from ..output import print_result
+from ..output import hide_in_log, print_document, print_result
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -23,7 +22,7 @@ def execute(arguments: argparse.Namespace) -> int:
     saved = arguments.status or arguments.service
     capacity = _from_files(arguments) if saved else _from_cluster(arguments)
     if arguments.json:
-        print_result(json.dumps(write_capacity(capacity), indent=2))
+        print_document(write_capacity(capacity))
     else:
         print_result(render_capacity(capacity))
     return 0 if capacity.slots else Ending.NO_CAPACITY.exit_code
@@ -33,8 +32,9 @@ def _from_cluster(arguments: argparse.Namespace) -> Capacity:
     config = read_config(arguments.config)
     if arguments.headroom is not None or arguments.quota:
         raise ConfigError(["--headroom and --quota belong to --status and --service"])
-    oscar = OscarClient(config.cluster)
+    oscar = OscarClient(config.cluster, secrets=config.secrets)
     service = oscar.read_service(config.service)
+    hide_in_log([service.token])
     return find_capacity(service, config.capacity_rules, oscar.read_cluster, oscar.read_quota)
 
 

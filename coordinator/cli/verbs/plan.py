@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -21,7 +20,7 @@ from ...plan.choose import choose_chunks
 from ...report.text import render_choice, render_chunks, render_summary
 from ...run.plan_document import write_cut, write_plan
 from ..inputs import check_plan_options
-from ..output import print_error, print_result
+from ..output import print_document, print_error, print_result
 from .run import run_config
 
 # Lines of a saved index that are counted together.
@@ -55,7 +54,7 @@ def _plan_run(arguments: argparse.Namespace) -> int:
         for line in render_summary(report).split("\n"):
             print_error(line)
     elif arguments.json:
-        print_result(json.dumps(write_plan(report.plan), indent=2))
+        print_document(write_plan(report.plan))
     else:
         print_result(f"{render_summary(report)}\n{render_chunks(report.plan.chunks)}")
     return report.ending.exit_code
@@ -77,7 +76,7 @@ def _cut_index(arguments: argparse.Namespace) -> int:
     index = _read_index(arguments.index, rules)
     chunks, choice = choose_chunks(index, slots, rules, cost)
     if arguments.json:
-        print_result(json.dumps(write_cut(index, chunks, choice), indent=2))
+        print_document(write_cut(index, chunks, choice))
     else:
         print_result(f"{index.items} items, {format_bytes(index.size_bytes)}")
         print_result(render_choice(choice, len(chunks)))

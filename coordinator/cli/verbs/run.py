@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import signal
 import time
@@ -30,7 +29,7 @@ from ...run.layout import RunLayout
 from ...run.store import Files, publish_end, publish_files, render_files
 from ...storage.bucket import Bucket
 from ..inputs import read_config
-from ..output import OutputError, name_run, print_error, print_result
+from ..output import OutputError, name_run, print_document, print_error, print_result
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +41,10 @@ def execute(arguments: argparse.Namespace) -> int:
         with hold_interrupts():
             _write_files(files, arguments.output / report.run_id)
     try:
-        text = json.dumps(write_report(report), indent=2)
-        print_result(text if arguments.json else render_summary(report))
+        if arguments.json:
+            print_document(write_report(report))
+        else:
+            print_result(render_summary(report))
     except OutputError as error:  # what became of the run counts more
         print_error(str(error))
     return report.ending.exit_code
@@ -53,7 +54,7 @@ def make_clients(config: Config) -> Clients:
     """Real clients for a config. Opens no connection."""
     access, locations = config.storage, config.locations
     return Clients(
-        oscar=OscarClient(config.cluster),
+        oscar=OscarClient(config.cluster, secrets=config.secrets),
         data=Bucket(access, locations.data.bucket),
         state=Bucket(access, locations.state.bucket),
         report=Bucket(access, locations.report.bucket) if locations.report else None,

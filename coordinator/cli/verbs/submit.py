@@ -32,7 +32,7 @@ from ...report.text import render_summary
 from ...run.layout import RunLayout
 from ...storage.bucket import Bucket
 from ..inputs import read_bytes
-from ..output import hide_in_log, name_run, print_result
+from ..output import hide_in_log, name_run, print_document, print_result
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +52,10 @@ def execute(arguments: argparse.Namespace) -> int:
         print_result(drop.layout.run_id)
         return 0
     report = follow_run(drop, log.info, time.sleep)
-    text = json.dumps(write_report(report), indent=2)
-    print_result(text if arguments.json else render_summary(report))
+    if arguments.json:
+        print_document(write_report(report))
+    else:
+        print_result(render_summary(report))
     return report.ending.exit_code
 
 

@@ -16,7 +16,7 @@ from ...model.run import Report
 from ...oscar.client import OscarClient
 from ...report.text import render_summary
 from ...run.layout import RunLayout
-from ..output import print_result
+from ..output import print_document, print_result
 from .run import make_clients, run_config
 
 # Lines of a log that are shown, and their length.
@@ -82,7 +82,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.json:
         items = [asdict(each) for each in tried]
         members = {"ending": str(report.ending), "message": report.message, "items": items}
-        print_result(json.dumps(members, indent=2))
+        print_document(members)
     else:
         print_result("\n".join(_render(report, tried)))
     unproven = report.ending is Ending.SUBMITTED
@@ -120,7 +120,7 @@ def _list_tried(trial: _Trial, report: Report) -> Iterator[Tried]:
             continue
         found = rows.get(key, Tried(key, "pending", "the run ended before it was known"))
         job = _find_job(report, line) if clients.oscar.names_jobs() else ""
-        job, log = _find_log(clients.oscar, report.plan.service, job, trial, key)
+        job, log = _find_log(clients.oscar, trial.config.service, job, trial, key)
         yield replace(found, job=job, log=found.log or _shorten(log))
 
 

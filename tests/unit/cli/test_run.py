@@ -18,16 +18,19 @@ import pytest
 
 from coordinator.batch import Clients
 from coordinator.cli.main import interrupt_on_sigterm, main
-from coordinator.cli.output import start_log
+from coordinator.cli.output import _Log, hide_in_log, print_document, start_log
 from coordinator.cli.verbs import deploy as deploy_verb
 from coordinator.cli.verbs import plan as plan_verb
 from coordinator.cli.verbs import run as run_verb
 from coordinator.config.load import Config
 from coordinator.drive.submission import Clock
 from coordinator.model.access import ClusterAccess
+from coordinator.model.cluster import Basis, Cluster, Node, Resources
 from coordinator.model.errors import BatchError, ClusterError, ConfigError, Ending, StorageError
 from coordinator.model.run import Reply, Report, State, Verdict
-from coordinator.model.service import Service
+from coordinator.model.service import Folder, Service
+from coordinator.report.text import render_capacity, render_summary
+from tests.unit import make
 from tests.unit.fakes import FakeBucket, FakeOscar
 from tests.unit.manager import manager
 
@@ -378,3 +381,28 @@ def test_the_id_of_the_run_is_on_every_log_line(
     lines = capsys.readouterr().err.splitlines()
     assert any("chunk 1: invoked" in line for line in lines)
     assert all(f" {report.run_id}: " in line for line in lines)
+
+
+def test_no_text_of_a_server_shows_a_secret_in_what_a_run_leaves(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The name of a node, a key that cannot be listed: whatever a server may choose."""
+    node = Node("wn-canary-minio", Resources(4_000, 64 * 2**30))
+    world.oscar.cluster = Cluster((node,), Basis.REQUESTS)
+    world.oscar.services = [make.service(mount=Folder("data", ""))]
+    world.data.objects |= {"in/canary-oscar\n": b"x", "in/canary-service-token\r": b"x"}
+    report = world.run()
+    texts = [content.decode() for content, _ in world.files.values()]
+    texts += [render_summary(report), render_capacity(report.capacity)] if report.capacity else []
+    assert report.ending is Ending.SUBMITTED
+    assert "canary" not in " ".join(texts)
+    assert " ".join(texts).count("wn-…") > 1
+
+
+def test_json_on_stdout_shows_no_secret_that_json_spells_otherwise(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Log, "secrets", frozenset())
+    hide_in_log(['can"ary\\ü'])
+    print_document({"nodes": [{"name": 'a can"ary\\ü'}], "ending": Ending.DONE})
+    assert json.loads(capsys.readouterr().out) == {"nodes": [{"name": "a …"}], "ending": "done"}

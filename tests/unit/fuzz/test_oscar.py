@@ -168,7 +168,7 @@ def test_a_run_ends_with_a_report_whatever_the_cluster_answers(
     }
     platform = Platform((StorageAccess("https://minio", "key", SECRET_KEY),), (access,))
     config = load_config(json.dumps(raw).encode(), platform)
-    oscar = OscarClient(access, sleep=lambda _: None)
+    oscar = OscarClient(access, secrets=config.secrets, sleep=lambda _: None)
     oscar._session = Answers(table)  # type: ignore[assignment]
     data = FakeBucket("data", {f"in/{i}.jpg": b"x" * i for i in range(7)})
     data.others = {name: FakeBucket(name) for name in ("results",)}

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import unicodedata
+from base64 import b64encode
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -23,7 +25,10 @@ from coordinator.model.errors import (
     StorageError,
     clean_foreign,
     clean_text,
+    hide_in_value,
+    hide_secrets,
 )
+from coordinator.model.pull.findings import Worker
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -96,6 +101,31 @@ def test_what_only_names_a_credential_is_kept() -> None:
 @pytest.mark.parametrize("spelling", ["p/w d", "p%2Fw%20d", "cC93IGQ=", "P/W D"])
 def test_a_known_secret_is_hidden_in_every_spelling(spelling: str) -> None:
     assert clean_foreign(f"it said {spelling}.", ["p/w d", "P/W D", "ab"]) == "it said …."
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        *('a"b  &c/d', 'a"b &c/d', 'a\\"b  &c/d', "a&quot;b  &amp;c/d"),
+        *('a"b  &amp;c/d', "a%22b%20%20%26c%2Fd", "a%22b%20%20%26c/d", "a%22b++%26c%2Fd"),
+        *(b64encode(b'a"b  &c/d').decode(), b64encode(b'a"b  &c/d').decode().rstrip("=")),
+    ],
+)
+def test_a_secret_is_hidden_as_json_xml_urls_and_headers_spell_it(spelling: str) -> None:
+    assert hide_secrets(f"it said {spelling}.", ['a"b  &c/d']) == "it said …."
+
+
+def test_a_secret_with_blanks_around_it_hides_no_short_word() -> None:
+    assert hide_secrets("ab and   ab  .", ["  ab  "]) == "ab and …."
+
+
+def test_no_text_of_a_value_shows_a_secret() -> None:
+    """Members of dataclasses, lists and objects; names of members and enums are our own."""
+    worker = Worker("0001-00001", 1, "job", "invoked", node="the-canary", detail="canary")
+    found = hide_in_value({"the-canary": [worker, "-the-canary-", 7]}, ["the-canary", "canary"])
+    assert found == {"the-canary": [replace(worker, node="…"), "-…-", 7]}  # six letters: a word
+    assert hide_in_value((Ending.INTERRUPTED,), ["interrupted"]) == (Ending.INTERRUPTED,)
+    assert hide_in_value(worker, ["another-one"]) is worker
 
 
 def test_a_message_is_short_and_escaped_whatever_it_quotes() -> None:

@@ -286,3 +286,39 @@ def test_an_answer_that_is_too_large_is_an_error(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(NoStatus, match="more than 1000 bytes"):
             cluster.oscar.read_cluster()
         assert len(cluster.requests) == 1
+
+
+SECRET = "canary-" + "x" * 300
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("canary-oscar", "b3NjYXI6Y2FuYXJ5LW9zY2Fy", f"a{SECRET}"),
+        "canary-of-the-service",
+    ],
+)
+def test_no_node_is_named_as_a_secret(name: str) -> None:
+    """Also if the name is cut for people: a secret that is longer is hidden first."""
+    recorded = (DATA / "status_f.json").read_text().replace("wn1", name)
+    definition = '{"name": "target", "token": "canary-of-the-service"}'
+    with manager(
+        {STATUS: (200, recorded), "GET /system/services/target": (200, definition)}
+    ) as cluster:
+        access = cluster.oscar._access
+        oscar = OscarClient(access, secrets=[SECRET])
+        capacity = capacity_of(oscar, None, service=oscar.read_service("target"))
+        oscar._session.clear()
+    assert "canary" not in repr(capacity).lower()
+    assert "b3NjYXI6Y2FuYXJ5LW9zY2Fy" not in repr(capacity)
+    assert {"wn2", "wn3"} < {node.name for node in capacity.nodes}
+
+
+def test_a_password_that_is_a_word_of_an_answer_changes_nothing() -> None:
+    """What an answer proves is read from the answer itself, not from what is shown of it."""
+    said = 'jobs.batch "target-1" already exists'
+    with manager({"POST /job/target": (500, said)}) as cluster:
+        access = replace(cluster.oscar._access, password="already")
+        oscar = OscarClient(access)
+        assert oscar.invoke(make.service(), b"{}", job="target-1").verdict is Verdict.ACCEPTED
+        oscar._session.clear()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +185,11 @@ def test_all_shapes_of_the_same_cluster_agree(
         rooms = [(n.name, n.free.cpu_millicores, n.free.memory_bytes) for n in workers]
         found[shape] = (rooms, [(n.name, n.slots, n.limited_by) for n in capacity.nodes])
     assert all(answer == found["F"] for answer in found.values())
+
+
+@pytest.mark.parametrize("shape", list("abcdef"))
+@pytest.mark.parametrize("number", [2**63, 10**400, -(10**400)], ids=["2^63", "1e400", "-1e400"])
+def test_a_number_that_no_node_can_have_is_unreadable(shape: str, number: int) -> None:
+    text = re.sub(r'(?<=[ "])\d{4,}(?=[",\n])', str(number), json.dumps(recorded(shape), indent=1))
+    with pytest.raises(NoStatus, match="not a possible amount"):
+        status.parse_status(json.loads(text))

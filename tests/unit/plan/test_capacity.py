@@ -10,8 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.model.cluster import Allowance, Basis, Capacity, Cluster, Node, Quota, Resources
-from coordinator.model.errors import NoStatus
+from coordinator.drive.endings import end_without_capacity
+from coordinator.model.cluster import (
+    PRESSURES,
+    Allowance,
+    Basis,
+    Capacity,
+    Cluster,
+    Node,
+    Quota,
+    Resources,
+)
+from coordinator.model.errors import MAX_MESSAGE, NoStatus
 from coordinator.plan.capacity import (
     MAX_PODS,
     add_extra_slots,
@@ -159,6 +169,24 @@ LARGE = Node("large", Resources(8000, 32 * GIB))
 def test_without_nodes_the_explanation_says_what_to_do() -> None:
     expected = "the cluster status names no node; set plan.max_parallel to run without it"
     assert (of().slots, of().explanation) == (0, expected)
+
+
+SERVICE = replace(make.service(), total=Allowance(4000))
+
+
+def test_the_sentence_is_short_whatever_the_nodes_are_called() -> None:
+    free = Resources(9_500, 3 * GIB)
+    nodes = [Node(f"{i}" * 3000, free) for i in range(3)]
+    nodes += [Node(f"p{i}" * 3000, free, pressure=name) for i, name in enumerate(PRESSURES)]
+    nodes += [Node("d" * 3000, free, ready=False), Node("v" * 3000, free, virtual=True)]
+    capacity = apply_caps(add_extra_slots(of(*nodes), 10**6), SERVICE, None, 3)
+    assert "plan.extra_slots adds 1000000" in capacity.explanation
+    assert capacity.explanation.endswith("; plan.max_parallel allows 3")
+    assert len(capacity.explanation) <= MAX_MESSAGE
+    assert max(len(node.name) for node in capacity.nodes) <= 256
+    _, message = end_without_capacity(replace(of(*nodes), explanation="x" * 499))
+    assert len(message) <= MAX_MESSAGE
+    assert "drop the config again" in message
 
 
 def test_a_bound_that_binds_is_in_the_sentence() -> None:
