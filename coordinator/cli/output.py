@@ -67,10 +67,10 @@ def print_error(text: str) -> None:
     print_note(f"oscar-batch: {clean_line(text)}")
 
 
-def print_note(text: str) -> None:
+def print_note(text: str, *, end: str = "\n") -> None:
     """Prints text of our own to stderr, if that is possible at all."""
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(text, end=end, file=sys.stderr, flush=True)
     except OSError:
         _discard(sys.stderr)
 

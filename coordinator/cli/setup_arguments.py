@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ def add_setup_verbs(verbs: Any) -> frozenset[str]:
         action="store_true",
         help="check it as for the coordinator's service, which has credentials of its own",
     )
+    _add_init(verbs.add_parser("init", help="write a config, from what the cluster has"))
     schema = verbs.add_parser("schema", help="print the JSON Schema of a config, for editors")
     schema.add_argument(
         "document", nargs="?", choices=DOCUMENTS, default="config", help="of what (default: config)"
@@ -28,3 +30,26 @@ def add_setup_verbs(verbs: Any) -> frozenset[str]:
     completion = verbs.add_parser("completion", help="print what completes commands in a shell")
     completion.add_argument("shell", choices=SHELLS)
     return frozenset(set(verbs.choices) - before)
+
+
+def _add_init(init: argparse.ArgumentParser) -> None:
+    init.add_argument("--service", metavar="NAME", help="the service that processes the files")
+    init.add_argument("--bucket", metavar="NAME", help="the bucket with the files")
+    init.add_argument("--prefix", metavar="FOLDER", help="their folder (default: the whole bucket)")
+    init.add_argument("--mode", choices=("pull", "range", "event"), help="(default: auto)")
+    init.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="FILE",
+        help="convert a config with credentials, such as the first oscar-batch tool's",
+    )
+    init.add_argument(
+        "-o",
+        dest="output",
+        type=Path,
+        default=Path("config.json"),
+        metavar="FILE",
+        help="write it there (default: config.json)",
+    )
+    init.add_argument("--force", action="store_true", help="overwrite the file")

@@ -30,6 +30,13 @@ from ..storage.connections import AnswerTimeout, AnswerTooLarge, explain_tls
 _UNREADABLE = re.compile(r'the FDL of the service "([^"]+)" cannot be read')
 
 
+_TEMPORARY = {
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer of the manager. Bodies are taken as UTF-8, which OSCAR writes."""
@@ -44,6 +51,11 @@ class Answer:
     @property
     def is_success(self) -> bool:
         return HTTPStatus.OK <= self.code < HTTPStatus.MULTIPLE_CHOICES
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether another request may be answered in a moment."""
+        return self.code in _TEMPORARY
 
     def quote(self) -> str:
         """The body for a message."""

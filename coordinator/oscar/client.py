@@ -52,11 +52,6 @@ _MOST_BYTES = 16 * 1024**2
 _CREATION_S = 60.0
 # Before a question is asked again that a proxy or a busy manager did not answer.
 _DELAYS_S = (1.0, 2.0, 4.0, 8.0)
-_TEMPORARY = {
-    HTTPStatus.TOO_MANY_REQUESTS,
-    HTTPStatus.BAD_GATEWAY,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-}
 
 
 class _Temporary(Exception):
@@ -106,13 +101,20 @@ class OscarClient:
             self._secrets += (service.token,)
         return service
 
+    def list_services(self) -> tuple[Service, ...]:
+        """The services that this account sees, but for unusable ones. Raises ClusterError."""
+        return definition.parse_services(self._list_definitions())
+
     def read_triggers(self) -> tuple[Trigger, ...]:
         """The input folders of all services that this account sees. Raises ClusterError."""
+        return definition.parse_triggers(self._list_definitions())
+
+    def _list_definitions(self) -> list[Any]:
         attempt = f"list the services on {self._access.url}"
         raw = self._get("/system/services", attempt)
         if not isinstance(raw, list | None):
             raise ClusterError(f"could not {attempt}: the answer is not a list of services")
-        return definition.parse_triggers(raw or ())
+        return raw or []
 
     def read_quota(self, owner: str) -> Quota | None:
         """What the queue of a service's owner still admits; None if no quota is known.
@@ -248,7 +250,7 @@ class OscarClient:
 
         def send(number: int) -> Answer:
             answer = self._exchange_authorized(method, path, content)
-            if method == "GET" and answer.code in _TEMPORARY and number <= len(_DELAYS_S):
+            if method == "GET" and answer.is_temporary and number <= len(_DELAYS_S):
                 raise _Temporary
             return answer
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ..config.addresses import PRINTABLE, normalize_address
@@ -72,6 +73,16 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
         scratch_bytes=scratch_bytes,
         total=total,
     )
+
+
+def parse_services(raw: Sequence[Any]) -> tuple[Service, ...]:
+    """The services of a list; what is no definition, or asks for no possible amount, is none."""
+    found = []
+    for each in raw:
+        if isinstance(each, dict) and each.get("name"):
+            with suppress(ClusterError):
+                found.append(parse_service(each))
+    return tuple(found)
 
 
 def parse_triggers(raw: Sequence[Any]) -> tuple[Trigger, ...]:

@@ -135,6 +135,10 @@ class S3Client:
             )
         )
 
+    def list_buckets(self) -> tuple[str, ...]:
+        """The names of all buckets of the server that this account sees."""
+        return self._retry(lambda _: tuple(each.name for each in self._minio.list_buckets()))
+
     def _retry(self, action: Callable[[int], T]) -> T:
         def attempt(number: int) -> T:
             try:
@@ -147,7 +151,7 @@ class S3Client:
     @contextmanager
     def translate_errors(self, verb: str, key: str) -> Iterator[None]:
         """Vendor errors of a block as StorageError. Errors of the caller's own pass through."""
-        attempt = clean_text(f"{verb} {self.bucket}/{key}", 200)
+        attempt = clean_text(f"{verb} {self.bucket}/{key}".removesuffix(" /"), 200)
         what = f"could not {attempt} on {self._address}"
         try:
             yield

@@ -37,6 +37,7 @@ LIBRARIES = {
 EFFECTS = {
     "argparse": {"cli"},
     "concurrent": {"drive"},
+    "getpass": {"cli"},
     "importlib": {"cli"},
     "os": {"cli"},
     "pathlib": {"cli", "config"},

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asks a person on a terminal: questions on stderr, because stdout is for results."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Sequence
+
+from ..model.errors import ConfigError
+from .output import print_note
+
+
+def can_ask() -> bool:
+    """Whether a person can answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(question: str, default: str = "") -> str:
+    """The answer, or the default for an empty one. Raises ConfigError at the end of the input."""
+    shown = f" [{default}]" if default else ""
+    print_note(f"{question}{shown}: ", end="")
+    if not (line := sys.stdin.readline()):
+        raise ConfigError(["the questions were not answered to the end; nothing is written"])
+    return line.strip() or default
+
+
+def ask_secret(question: str) -> str:
+    """An answer that the terminal does not show."""
+    return getpass.getpass(f"{question}: ").strip()
+
+
+def confirm(question: str) -> bool:
+    return ask(f"{question} (y/n)", "n").lower() in {"y", "yes"}
+
+
+def choose(question: str, offers: Sequence[tuple[str, str]], default: str = "") -> str:
+    """The name of one of the offers, each with what is said of it; a name or a number is typed."""
+    names = [name for name, _ in offers]
+    width = max(map(len, names))
+    for number, (name, about) in enumerate(offers, start=1):
+        print_note(f"  {number:2}  {name:{width}}  {about}")
+    while True:
+        typed = ask(question, default)
+        if typed in names:
+            return typed
+        if typed.isdecimal() and 1 <= int(typed) <= len(names):
+            return names[int(typed) - 1]
+        print_note(f"  {typed or 'nothing'} is none of them; type a number or a name")
