@@ -1011,7 +1011,7 @@ process_cautiously() {
         fi
         settle '""'
     else
-        write_mark "$line"
+        write_mark "$line" || die "the storage refused a mark: an item that kills could not be told"
         process_item
     fi
     write_mark null
@@ -1114,6 +1114,19 @@ read_storage() {
         command -v curl >/dev/null && command -v sha256sum >/dev/null; then
         direct=yes
     fi
+}
+
+# This worker has the keys of one store.
+check_outputs() {
+    number_of_output=0
+    while [ -n "$(find_value "$home/definition" "output.$number_of_output.path")" ]; do
+        provider=$(find_value "$home/definition" "output.$number_of_output.storage_provider")
+        case $provider in
+        '' | minio | minio.default) ;;
+        *) die "output to $provider: the worker in sh stores to minio.default only; use the kit without --sh" ;;
+        esac
+        number_of_output=$((number_of_output + 1))
+    done
 }
 
 # Without curl everything must lie in the mount: said before anything starts.
@@ -1224,6 +1237,7 @@ main() {
     if command -v setsid >/dev/null; then grouped=setsid; fi
     read_invocation
     read_storage
+    check_outputs
     since=$(iso_now)
     check_mount
     ticks

@@ -242,12 +242,12 @@ def make_outcome(
 
 
 class Outcomes:
-    """The outcomes of a chunk, in 6 bytes for an item that is done."""
+    """The outcomes of a chunk, in 5 bytes for an item that is done."""
 
     def __init__(self, start: int, end: int) -> None:
         self._start = start
-        self._tries = array("H", bytes(2 * (end - start + 1)))
-        self._seconds = array("f", bytes(4 * (end - start + 1)))
+        self._tries = bytearray(end - start + 1)
+        self._seconds = array("f", [0.0]) * len(self._tries)
         self._failed: dict[int, Outcome] = {}
         self._settled = 0
 
@@ -271,7 +271,7 @@ class Outcomes:
             self._failed[outcome["line"]] = outcome
         self._settled += not self._tries[at]
         self._seconds[at] = outcome["seconds"]
-        self._tries[at] = min(max(outcome["tries"], 1), 65_535)
+        self._tries[at] = min(max(outcome["tries"], 1), 255)
 
     def inherit(self, items: Iterable[Outcome]) -> None:
         """Settles what an earlier attempt has settled, unless one before it has."""
@@ -280,9 +280,9 @@ class Outcomes:
                 self.add(outcome)
 
     def copy(self) -> Outcomes:
-        """As they are now, for a body that is read more than once."""
+        """As they are now, for a body that is read more than once. What is settled stays so."""
         found = Outcomes(self._start, self._start - 1)
-        found._tries, found._seconds = self._tries[:], self._seconds[:]
+        found._tries, found._seconds = self._tries[:], self._seconds
         found._failed, found._settled = dict(self._failed), self._settled
         return found
 

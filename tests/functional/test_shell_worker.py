@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from coordinator.cli.verbs.kit import write_shell_script
+from coordinator.model.pull.documents import Beat, ChunkResult, Claim, Mark
+from coordinator.run.pull_documents import decode_document
 from examples.turbidity.turbidity import name_in_mount
 from sandbox.handle import Sandbox, wait_until
 from tests.functional.conftest import Deploy
@@ -374,6 +377,20 @@ def test_without_curl_a_mount_that_lacks_the_output_path_is_refused(make: Make) 
     assert setting.list(f"{setting.state}claims/") == []
 
 
+def test_an_output_to_another_store_is_refused(make: Make) -> None:
+    setting = make()
+    setting.write_run([[["input/a"]]])
+    known = DEFINITION.format(bucket=setting.bucket, endpoint=setting.server.access.url)
+    setting.definition = known.replace(
+        "- storage_provider: minio.default", "- storage_provider: s3"
+    )
+
+    _, said = setting.start("dash", COPY).communicate(timeout=30)
+
+    assert "output to s3: the worker in sh stores to minio.default only" in said
+    assert setting.list(f"{setting.state}claims/") == []
+
+
 def test_beats_go_on_during_a_long_item(make: Make) -> None:
     setting = make()
     setting.add_item("input/a")
@@ -418,6 +435,51 @@ def test_an_item_has_the_same_outcome_as_with_the_kit_in_python(make: Make, name
     python, shell = told
     assert shell[len(CASES) + 5].pop("reason") != python[len(CASES) + 5].pop("reason")
     assert shell == python
+
+
+def read_members() -> dict[str, set[str]]:
+    """The members of each document, from the table of the page of the protocol."""
+    page = (SCRIPT.parents[1] / "docs" / "protocol.md").read_text("utf-8")
+    found = {}
+    for name in ("claim", "beat", "mark", "result", "outcome"):
+        (row,) = re.findall(rf"^\| {name} \|(.*)\|$", page, re.MULTILINE)
+        found[name] = set(re.findall(r"`([a-z_]+)`", re.sub(r"\([^()]*\)", "", row)))
+    return found
+
+
+@pytest.mark.parametrize("options", [[], ["--sh"]], ids=["python", "sh"])
+def test_the_documents_are_those_of_the_protocol_and_the_coordinator_reads_them(
+    make: Make, name: str, options: list[str]
+) -> None:
+    kit = KitSetting(make().server, name, make().root)
+    keys = ["input/good", "input/bad"]
+    for key in keys:
+        kit.add_item(key)
+    kit.write_run([[keys]])
+    lost = {"schema": "oscar-batch/claim/1", "process": "0001-00009-00000000", "attempt": 1}
+    kit.put(f"{kit.state}claims/001/00001/000001.001", json.dumps(lost))
+    ended = {"state": "ended", "signal": None}
+    kit.put(f"{kit.state}beats/{lost['process']}.json", json.dumps(ended))
+
+    kit.run_kit(*options, "--command", "sh -c 'echo no >&2; case $0 in bad) exit 3; esac' {name}")
+
+    (beat,) = [key for key in kit.list(f"{kit.state}beats/") if "00000000" not in key]
+    names = {
+        "claim": "claims/001/00001/000001.002",
+        "mark": "marks/001/00001/000001.002.json",
+        "result": "results/001/00001/000001.json",
+        "beat": beat.removeprefix(kit.state),
+    }
+    members = read_members()
+    for kind, reader in (("claim", Claim), ("mark", Mark), ("result", ChunkResult), ("beat", Beat)):
+        assert set(kit.document(names[kind])) == members[kind]
+        decode_document(reader, kit.read(kit.state + names[kind]))
+    done, failed = kit.document(names["result"])["items"]
+    assert set(failed) == members["outcome"]
+    assert set(done) == {"line", "state", "seconds", "tries"}
+    (first, second) = decode_document(ChunkResult, kit.read(kit.state + names["result"])).items
+    assert (first.state, second.state) == ("done", "failed")
+    assert (second.kind, second.reason, second.stderr) == ("exit", "exit code 3", "no\n")
 
 
 @pytest.mark.parametrize("options", [[], ["--sh"]], ids=["python", "sh"])
