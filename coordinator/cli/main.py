@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import importlib
 import logging
-import signal
 from collections.abc import Sequence
-from types import FrameType
 
 from ..model.errors import BatchError, Ending
 from .arguments import parse_arguments
 from .output import prepare_streams, print_error, start_log
+from .signals import limit_interrupts
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(argv)
     # The log of a run in OSCAR is all that its owner gets to see.
     start_log(verbose=arguments.verbose, tracebacks=arguments.verb == "run")
-    interrupt_on_sigterm()
     try:
-        verb = importlib.import_module(f".verbs.{arguments.verb_module}", __package__)
-        return int(verb.execute(arguments))
+        with limit_interrupts():
+            verb = importlib.import_module(f".verbs.{arguments.verb_module}", __package__)
+            return int(verb.execute(arguments))
     except BatchError as error:
         for problem in error.problems:
             print_error(problem)
@@ -39,12 +38,3 @@ def main(argv: Sequence[str] | None = None) -> int:
             "report it with what the option -v shows"
         )
         return Ending.BROKEN.exit_code
-
-
-def interrupt_on_sigterm() -> None:
-    """Kubernetes ends a pod with SIGTERM: handled like Ctrl-C, a run still leaves a report."""
-    signal.signal(signal.SIGTERM, _interrupt)
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -60,10 +60,10 @@ def end_interrupted(
     plan: Plan | None, invocations: Sequence[Sent], accounts: Accounts | None
 ) -> tuple[Ending, str]:
     """The ending of a run that was interrupted, perhaps before its requests were answered."""
+    if plan and accounts:
+        return end_with_accounts(plan, accounts, interrupted=True)
     if plan is None or not any(sent.attempts for sent in invocations):
         return Ending.INTERRUPTED, "before anything was sent"
-    if accounts:
-        return end_with_accounts(plan, accounts, interrupted=True)
     return Ending.INTERRUPTED, end_with_sent(plan, invocations)[1]
 
 

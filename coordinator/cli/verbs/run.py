@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event
-from types import FrameType
 
 from ... import __version__
 from ...batch import Clients, run_batch
@@ -30,6 +28,7 @@ from ...run.store import Files, publish_end, publish_files, render_files
 from ...storage.bucket import Bucket
 from ..inputs import read_config
 from ..output import OutputError, name_run, print_document, print_error, print_result
+from ..signals import hold_interrupts
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +73,9 @@ def run_config(
     progress = Progress(origin=Origin(path.name if path else "", __version__))
     publish: Callable[[Report], Report] | None = None
     name_run(progress.run_id)
-    try:
+
+    def run() -> Report:
+        nonlocal publish
         config = adapt(read_config(path))
         rules = replace(config.capacity_rules, slots=slots)
         config = replace(config, dry_run=config.dry_run or dry_run, capacity_rules=rules)
@@ -84,18 +85,12 @@ def run_config(
         progress.settings = config.settings
         clients = connect(config)
         publish = partial(_publish, config, clients, progress)
-        report = run_batch(config, clients, progress)
-    except AlreadyStarted:
-        raise  # the other process writes the report
-    except BatchError as error:
-        problems = error.problems if isinstance(error, ConfigError) else ()
-        report = progress.make_report(error.ending, error.problems[0], problems)
-    except KeyboardInterrupt:
+        return run_batch(config, clients, progress)
+
+    try:
+        report = _find_ending(run, progress)
+    except KeyboardInterrupt:  # while the report was made: no more than two come
         report = progress.make_interrupted_report()
-    except Exception as error:
-        log.error("this is a defect of OSCAR-Batch", exc_info=True)
-        message = f"internal error ({type(error).__name__}), see the log"
-        report = progress.make_report(Ending.BROKEN, message)
     # Nothing is written for a dry run, nor for a run that was refused before it began.
     if publish and progress.begun:
         with hold_interrupts():
@@ -103,24 +98,21 @@ def run_config(
     return report, render_files(report)
 
 
-@contextmanager
-def hold_interrupts() -> Iterator[None]:
-    """No signal interrupts the block, except for the second Ctrl-C within it."""
-    asked = 0
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        asked += number == signal.SIGINT
-        if asked > 1:
-            raise KeyboardInterrupt
-        log.warning("the report is being written; a second Ctrl-C leaves without it")
-
-    before = {each: signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
+def _find_ending(run: Callable[[], Report], progress: Progress) -> Report:
+    """The report of a run that may raise anything. Raises AlreadyStarted and KeyboardInterrupt."""
     try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        return run()
+    except AlreadyStarted:
+        raise  # the other process writes the report
+    except BatchError as error:
+        problems = error.problems if isinstance(error, ConfigError) else ()
+        return progress.make_report(error.ending, error.problems[0], problems)
+    except KeyboardInterrupt:
+        return progress.make_interrupted_report()
+    except Exception as error:
+        log.error("this is a defect of OSCAR-Batch", exc_info=True)
+        message = f"internal error ({type(error).__name__}), see the log"
+        return progress.make_report(Ending.BROKEN, message)
 
 
 def _publish(config: Config, clients: Clients, progress: Progress, report: Report) -> Report:

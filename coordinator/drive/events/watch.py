@@ -11,6 +11,7 @@ from threading import Event
 from ...model.errors import Ending, StorageError
 from ...model.items import Chunk
 from ...model.object_columns import ObjectColumns
+from ...model.pull.findings import ItemFailure
 from ...model.run import Invocation, Plan, Sent
 from ...model.selection import Outputs
 from ...model.service import Service
@@ -138,26 +139,32 @@ def _account(
 ) -> tuple[Ending, str]:
     """Does the work and records what became of all items, however it ends."""
     refused, interrupted = "", False
+    failures: tuple[ItemFailure, ...] = ()
+    # What the report has if it is made while the accounts are.
+    progress.accounts = account_items(run.plan, ledger)
     try:
         refused = work()
-        _settle(run, ledger, progress)
+        failures = _settle(run, ledger, progress)
     except KeyboardInterrupt:
         interrupted = True
     finally:
-        progress.accounts = progress.accounts or account_items(run.plan, ledger)
+        progress.accounts = account_items(run.plan, ledger, failures)
         progress.outcomes |= list_outcomes(run.plan, ledger)
     ending, text = end_with_accounts(run.plan, progress.accounts, interrupted=interrupted)
     return ending, f"{text}; OSCAR refused an invocation: {refused}" if refused else text
 
 
-def _settle(run: JobRun, ledger: ItemLedger, progress: Progress) -> None:
-    """Looks for the outputs of all items that are not done, and writes the lists of items."""
+def _settle(run: JobRun, ledger: ItemLedger, progress: Progress) -> tuple[ItemFailure, ...]:
+    """Looks for the outputs of all items that are not done, and writes the lists of items.
+
+    Returns the first failures.
+    """
     plan, proof = run.plan, run.proof
     try:
         if proof and ledger.count()[LineState.DONE] < plan.index.items:
             index = run.state.read_pieces(plan.index_key)
             settle_by_outputs(ledger, index, proof.outputs, proof.list_outputs())
-        failures = write_item_files(run.state, run.layout, plan, ledger)
-        progress.accounts = account_items(plan, ledger, failures)
+        return write_item_files(run.state, run.layout, plan, ledger)
     except StorageError as error:
         progress.warn(f"not all outputs were looked for, or not all items are listed: {error}")
+        return ()

@@ -17,15 +17,19 @@ from typing import Any
 import pytest
 
 from coordinator.batch import Clients
-from coordinator.cli.main import interrupt_on_sigterm, main
+from coordinator.cli.main import main
 from coordinator.cli.output import _Log, hide_in_log, print_document, start_log
+from coordinator.cli.signals import limit_interrupts
 from coordinator.cli.verbs import deploy as deploy_verb
 from coordinator.cli.verbs import plan as plan_verb
 from coordinator.cli.verbs import run as run_verb
 from coordinator.config.load import Config
+from coordinator.drive.events import watch as events_watch
+from coordinator.drive.progress import Progress
+from coordinator.drive.pull.follow import Follower
 from coordinator.drive.submission import Clock
 from coordinator.model.access import ClusterAccess
-from coordinator.model.cluster import Basis, Cluster, Node, Resources
+from coordinator.model.cluster import Basis, Cluster, Node, Phase, Resources
 from coordinator.model.errors import BatchError, ClusterError, ConfigError, Ending, StorageError
 from coordinator.model.run import Reply, Report, State, Verdict
 from coordinator.model.service import Folder, Service
@@ -49,6 +53,7 @@ class World:
         self.path = folder / "config.json"
         self.data, self.reports = FakeBucket("data", {"in/a": b"x"}), FakeBucket("reports")
         self.oscar = FakeOscar()
+        self.clock = Clock(time.monotonic, threading.Event.wait)
 
     def run(self, *, dry_run: bool = False, **sections: object) -> Report:
         self.path.write_text(json.dumps({**CONFIG, **sections}))
@@ -57,8 +62,9 @@ class World:
 
     def connect(self, config: Config) -> Clients:
         copy = self.reports if config.locations.report else None
-        clock = Clock(time.monotonic, threading.Event.wait)
-        return Clients(self.oscar, self.data, self.data, copy, clock)
+        return Clients(
+            self.oscar, self.data, self.data, copy, self.clock, open_bucket=lambda *_: self.data
+        )
 
 
 @pytest.fixture
@@ -132,10 +138,8 @@ def test_a_new_error_ends_a_run_as_it_says_itself(world: World) -> None:
 
 @pytest.fixture
 def _own_handler() -> Iterator[None]:
-    before = signal.signal(signal.SIGTERM, lambda *_: None)
-    interrupt_on_sigterm()
-    yield
-    signal.signal(signal.SIGTERM, before)
+    with limit_interrupts():
+        yield
 
 
 def kill_when_the_report_is_written(world: World, number: signal.Signals, times: int) -> None:
@@ -206,6 +210,56 @@ def test_a_second_sigterm_while_invoking_leaves_what_is_known_in_the_bucket(worl
     written = json.loads(world.data.objects[f".oscar-batch/{report.run_id}/report.json"])
     assert [chunk["state"] for chunk in written["chunks"]] == states
     assert "unproven: chunk" in report.message
+
+
+@pytest.mark.usefixtures("_own_handler")
+@pytest.mark.parametrize("mode", ["event", "range", "pull"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_signals_in_the_watch_stage_leave_a_report(
+    world: World, monkeypatch: pytest.MonkeyPatch, mode: str, number: signal.Signals, times: int
+) -> None:
+    """The first one ends the watch, and each later one comes while that is written down."""
+    sent = 0
+
+    def kill() -> None:
+        nonlocal sent
+        if sent < times:
+            sent += 1
+            os.kill(os.getpid(), number)
+
+    def wait(event: threading.Event, _seconds: float) -> bool:
+        if threading.current_thread() is threading.main_thread():  # others send invocations
+            kill()
+        return event.is_set()
+
+    def kill_first(module: object, name: str) -> None:
+        call = getattr(module, name)
+
+        def killing(*arguments: Any, **options: Any) -> Any:
+            if sent:
+                kill()
+            return call(*arguments, **options)
+
+        monkeypatch.setattr(module, name, killing)
+
+    kill_first(events_watch, "account_items")
+    kill_first(events_watch, "list_outcomes")
+    kill_first(Follower, "account")
+    kill_first(Progress, "make_report")
+    kill_first(Progress, "make_interrupted_report")
+    world.clock = Clock(time.monotonic, wait)
+    world.oscar.phase = Phase.RUNNING
+    service = make.service(inputs=(Folder("uploads", "in/"),), mount=Folder("data", ""))
+    world.oscar.services = [replace(service, has_kit=mode == "pull")]
+    verify = {"verify": {"prefix": "out", "suffix": ".done"}} if mode == "range" else {}
+    report = world.run(service={"name": "target", "mode": mode}, run=verify)
+    state = f".oscar-batch/{report.run_id}/"
+    assert (report.ending, sent) == (Ending.INTERRUPTED, times), report.message
+    assert json.loads(world.data.objects[f"{state}report.json"])["message"] == report.message
+    assert f"{state}report.html" in world.data.objects
+    assert "before anything was sent" not in report.message
+    assert world.oscar.jobs
 
 
 def test_an_error_after_the_start_of_a_run_leaves_the_report_in_the_bucket_too(
