@@ -183,7 +183,7 @@ def draft_workers(
     exclusive = not service.keeps_lane
     progress.warn(*([] if exclusive else [KEEPS_LANE]))
     if not config.dry_run:
-        refuse_other_store(clients.oscar, clients.open_bucket, clients.state, layout)
+        refuse_other_store(clients.oscar, clients.open_bucket, clients.state, layout.start)
         if exclusive and not clients.state.honours_condition(layout.probe):
             exclusive = False
             progress.warn(WITHOUT_STEALING)

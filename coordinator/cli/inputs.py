@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from ..config.load import Config, load_config
 from ..config.schema import ConfigReader
 from ..drive.bodies.template import find_template_problems
 from ..model.errors import ConfigError, clean_text
+from ..oscar.client import OscarClient
 from .output import hide_in_log
 
 # Of a cluster with 10,000 nodes, the status has about 10 MiB.
@@ -34,6 +37,15 @@ def read_platform() -> Platform:
     platform = Platform.from_environment(os.environ)
     hide_in_log(platform.secrets)
     return platform
+
+
+def find_cluster(raw: Mapping[str, Any], platform: Platform) -> tuple[OscarClient, Platform]:
+    """The client of a config's cluster, and what is offered with it. Raises ConfigError."""
+    reader = ConfigReader(raw)
+    access, problems = platform.choose_cluster(reader.values)
+    if access is None or reader.problems:
+        raise ConfigError([*reader.problems, *problems])
+    return OscarClient(access), replace(platform, clusters=(access,))
 
 
 def read_bytes(path: Path, *, most: int = MAX_BYTES) -> bytes:

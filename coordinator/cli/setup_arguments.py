@@ -22,6 +22,14 @@ def add_setup_verbs(verbs: Any) -> frozenset[str]:
         action="store_true",
         help="check it as for the coordinator's service, which has credentials of its own",
     )
+    doctor = verbs.add_parser(
+        "doctor", help="check all that a run of a config needs, without starting anything"
+    )
+    doctor.add_argument("config", type=Path, metavar="CONFIG")
+    doctor.add_argument(
+        "--service", default="oscar-batch", metavar="NAME", help="the coordinator's service"
+    )
+    doctor.add_argument("--json", action="store_true", help="print JSON")
     _add_init(verbs.add_parser("init", help="write a config, from what the cluster has"))
     schema = verbs.add_parser("schema", help="print the JSON Schema of a config, for editors")
     schema.add_argument(

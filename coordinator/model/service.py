@@ -85,6 +85,8 @@ class Service:
     mount: Folder | None = None
     has_kit: bool = False
     """Whether its script has the marker of the worker kit."""
+    kit_release: str = ""
+    """The release of oscar-batch that wrote its script; empty if the script does not say."""
     keeps_lane: bool = False
     """Whether its worker takes and repairs nothing outside its own lane, as the one in sh."""
     is_coordinator: bool = False

@@ -24,6 +24,7 @@ from ..model.units import parse_amount, parse_bytes, parse_millicores
 _DEFAULT_CPU, _DEFAULT_MEMORY = "0.2", "256Mi"
 # What a script with the worker kit has in a line of its own.
 _KIT = re.compile(r"^[ \t]*# oscar-batch worker 1[ \t\r]*$", re.MULTILINE)
+_WRITTEN_BY = re.compile(r"^[ \t]*# Written by oscar-batch (\d[\w.+-]{0,30}):", re.MULTILINE)
 # What the worker in sh has in addition.
 _KEEPS_LANE = re.compile(r"^[ \t]*# oscar-batch worker keeps to its lane[ \t\r]*$", re.MULTILINE)
 # What starts a run, in a line that is no comment.
@@ -53,16 +54,16 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
         # The definition may have its token anywhere.
         detail = hide_secrets(f"service {name} has an unusable cpu or memory: {error}", [token])
         raise ClusterError(detail) from error
-    mount, script = raw.get("mount"), str(raw.get("script") or "")
-    path = mount.get("path") if isinstance(mount, dict) else None
+    script = str(raw.get("script") or "")
     return Service(
         name=name,
         needs=needs,
         token=_check_token(name, token),
         inputs=parse_folders(raw.get("input")),
         outputs=parse_folders(raw.get("output")),
-        mount=Folder.parse(str(path)) if path else None,
+        mount=_parse_mount(raw.get("mount")),
         has_kit=_KIT.search(script) is not None,
+        kit_release=_read_kit_release(script),
         keeps_lane=_KEEPS_LANE.search(script) is not None,
         # The worker itself names the command in a message.
         is_coordinator=_KIT.search(script) is None and _RUNS.search(script) is not None,
@@ -73,6 +74,16 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
         scratch_bytes=scratch_bytes,
         total=total,
     )
+
+
+def _parse_mount(mount: Any) -> Folder | None:
+    path = mount.get("path") if isinstance(mount, dict) else None
+    return Folder.parse(str(path)) if path else None
+
+
+def _read_kit_release(script: str) -> str:
+    found = _WRITTEN_BY.search(script)
+    return found[1] if found else ""
 
 
 def parse_services(raw: Sequence[Any]) -> tuple[Service, ...]:

@@ -16,6 +16,7 @@ from ..model.access import StorageAccess
 from ..model.object_columns import ObjectColumns
 from .client import DELAYS_S, S3Client, get_status
 from .conditional import honours_condition, put_new
+from .notifications import parse_notifications
 from .pages import ListQuery, PageSource, Tuning, list_folders, list_objects
 from .retry import Sleep
 from .upload import IncompleteWrite, Written, upload, verify
@@ -137,6 +138,12 @@ class Bucket:
         """Whether the server refuses to create an object twice; uses and removes `key`."""
         with self._client.translate_errors("create", key):
             return honours_condition(self._client, key, lambda: self._read_small(key, PIECE_BYTES))
+
+    def read_notifications(self) -> list[tuple[str, str]] | None:
+        """Whom the bucket tells of new objects, and below which prefix; None if it is no MinIO."""
+        with self._client.translate_errors("read the notifications of", ""):
+            headers, content = self._client.request("GET", query={"notification": ""})
+            return parse_notifications(content) if "MinIO" in headers.get("Server", "") else None
 
     def write_lines(self, key: str, pieces: Iterable[bytes], content_type: str) -> Written:
         """Writes an object of unknown size in bounded memory, all of it or nothing.

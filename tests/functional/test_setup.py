@@ -178,3 +178,124 @@ def converse(
         os.close(ours)
     assert left == {}, shown
     return shown
+
+
+def write_config(folder: Path, service: str, **more: Any) -> str:
+    config = {
+        "bucket": {"name": "photos", "folder_prefix": "input/"},
+        "service": {"name": service},
+        **more,
+    }
+    path = folder / "config.json"
+    path.write_text(json.dumps(config), "utf-8")
+    return str(path)
+
+
+def list_keys(box: Sandbox) -> set[tuple[str, str]]:
+    """All objects of all buckets."""
+    buckets = [each.name for each in box.minio.list_buckets()]
+    return {
+        (bucket, str(each.object_name))
+        for bucket in buckets
+        for each in box.minio.list_objects(bucket, recursive=True)
+    }
+
+
+def diagnose(
+    box: Sandbox, path: str, *words: str, **more: Any
+) -> tuple[int, dict[str, tuple[str, str]]]:
+    """The exit code, and by name the worst state with what was said."""
+    done = run(box, "doctor", path, "--json", *words, **more)
+    order = ["good", "unknown", "warning", "bad"]
+    findings = sorted(json.loads(done.stdout), key=lambda each: order.index(each["state"]))
+    said = {each["name"]: (each["state"], f"{each['said']} {each['advice']}") for each in findings}
+    return done.returncode, said
+
+
+def test_doctor_finds_that_a_run_would_work_and_leaves_nothing(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    before = list_keys(box)
+    code, said = diagnose(box, write_config(tmp_path, "pulls"))
+    assert code == 0, said
+    assert list_keys(box) == before
+    assert {name for name, (state, _) in said.items() if state == "bad"} == set()
+    for name, words in {
+        "config": "is valid",
+        "OSCAR": "release 4.1",
+        "mode": "pull, because the script of pulls has the worker kit",
+        "status": "free resources of 2 nodes",
+        "capacity": "at a time",
+        "data": "photos/input/ can be listed",
+        "clock": "this machine's and the storage's differ by",
+        "conditional writes": "refuses to create an object twice",
+        "run folder": "starts no jobs",
+    }.items():
+        assert said[name][0] == "good", said[name]
+        assert words in said[name][1]
+    minio = os.environ.get("OSCAR_SANDBOX_STORAGE") == "minio"
+    assert said["notifications"][0] == ("good" if minio else "unknown")
+
+
+def test_doctor_is_a_list_for_people(box: Sandbox, tmp_path: Path) -> None:
+    done = run(box, "doctor", write_config(tmp_path, "mixed"))
+    assert done.returncode == 1
+    assert "✓ config: " in done.stdout
+    assert "✗ mode: service.mode: mixed mounts bucket photos and has an input" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("service", "config", "words", "bad"),
+    [
+        pytest.param("gone", {}, [], {"OSCAR": "gone"}, id="no such service"),
+        pytest.param("oscar-batch", {}, [], {"service": "is a coordinator"}, id="coordinator"),
+        pytest.param(
+            "events",
+            {"state": {"bucket": "uploads", "prefix": "in"}},
+            [],
+            {"run folder": "would start jobs"},
+            id="the run folder is an input folder",
+        ),
+        pytest.param(
+            "pulls",
+            {"bucket": {"name": "photos", "folder_prefix": "inptu/"}},
+            [],
+            {"data": "inptu/"},
+            id="no data",
+        ),
+        pytest.param(
+            "pulls", {"state": {"bucket": "absent"}}, [], {"storage": "no such bucket"}, id="bucket"
+        ),
+        pytest.param("pulls", {"plan": {"headroom": 2}}, [], {"config": "headroom"}, id="config"),
+        pytest.param(
+            "pulls", {"plan": {"headroom": 0.99}}, [], {"capacity": "0 at a time"}, id="full"
+        ),
+        pytest.param(
+            "pulls", {}, ["--service", "pulls"], {"notifications": "no input folder"}, id="trigger"
+        ),
+    ],
+)
+def test_doctor_names_what_is_wrong(
+    box: Sandbox,
+    tmp_path: Path,
+    service: str,
+    config: dict[str, Any],
+    words: list[str],
+    bad: dict[str, str],
+) -> None:
+    before = list_keys(box)
+    code, said = diagnose(box, write_config(tmp_path, service, **config), *words)
+    found = {name: text for name, (state, text) in said.items() if state == "bad"}
+    assert (code, set(found)) == (1, set(bad)), said
+    assert all(words in found[name] for name, words in bad.items())
+    assert list_keys(box) == before
+
+
+def test_doctor_refuses_wrong_credentials_in_words_without_them(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    path = write_config(tmp_path, "pulls")
+    code, said = diagnose(box, path, OSCAR_BATCH_OSCAR_PASSWORD="wrong-canary")
+    assert (code, said["credentials"][0]) == (1, "bad")
+    assert "OSCAR refused the credentials" in said["credentials"][1]
+    assert "canary" not in str(said)

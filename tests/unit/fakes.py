@@ -34,6 +34,7 @@ class FakeBucket(Bucket):
         self.times: dict[str, str] = {}
         """When objects were written, where a test cares for that."""
         self.exclusive = True
+        self.notifications: list[tuple[str, str]] | None = None
         self.now = NOW
         self.others: dict[str, FakeBucket] = {}
 
@@ -65,7 +66,12 @@ class FakeBucket(Bucket):
 
     def honours_condition(self, key: str) -> bool:
         self._check("write")
+        self.objects.pop(key, None)
         return self.exclusive
+
+    def read_notifications(self) -> list[tuple[str, str]] | None:
+        self._check("read")
+        return self.notifications
 
     def read_range(self, key: str, offset: int, length: int) -> bytes:
         self._check("read")
@@ -156,12 +162,16 @@ class FakeOscar(OscarClient):
         return StorageAccess("http://minio.minio:9000", "key", "canary")
 
     version = "4.1.2"
+    release: tuple[int, int] | None = (4, 1)
 
     def locate_logs(self, service: str) -> str:
         return f"http://oscar.test/system/logs/{service}/"
 
     def names_jobs(self) -> bool:
         return self.named_jobs
+
+    def read_release(self) -> tuple[int, int] | None:
+        return self.release
 
     def list_jobs(self, name: str) -> JobList:
         self.lists += 1

@@ -15,23 +15,20 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ...config.credentials import Platform
 from ...config.load import Config, decode_config, load_config
-from ...config.schema import ConfigReader
 from ...drive.bodies.template import find_template_problems
 from ...drive.dropping import Drop, drop_until_begun, follow_run
 from ...drive.progress import make_run_id, read_utc_clock
 from ...model.access import StorageAccess
 from ...model.errors import ConfigError, StorageError
 from ...model.service import Service
-from ...oscar.client import OscarClient
 from ...report.document import write_report
 from ...report.text import render_summary
 from ...run.layout import RunLayout
 from ...storage.bucket import Bucket
-from ..inputs import read_bytes
+from ..inputs import find_cluster, read_bytes
 from ..output import hide_in_log, name_run, print_document, print_result
 
 log = logging.getLogger(__name__)
@@ -67,7 +64,7 @@ def prepare_drop(path: Path, name: str, environ: Mapping[str, str]) -> Drop:
     run_id = str((raw.get("run") or {}).get("id") or make_run_id(read_utc_clock()))
     raw["run"] = {**(raw.get("run") or {}), "id": run_id}
     content = json.dumps(raw, indent=2).encode()
-    oscar, platform = _find_cluster(raw, environ)
+    oscar, platform = find_cluster(raw, Platform.from_environment(environ))
     coordinator = oscar.read_service(name)
     if not coordinator.inputs:
         raise ConfigError([f"--service: {name} has no input folder; is it the coordinator?"])
@@ -75,17 +72,6 @@ def prepare_drop(path: Path, name: str, environ: Mapping[str, str]) -> Drop:
     config = load_config(content, _offer(platform, storage, coordinator), find_template_problems)
     hide_in_log((*config.secrets, storage.secret_key))
     return _make_drop(config, content, storage, coordinator)
-
-
-def _find_cluster(
-    raw: Mapping[str, Any], environ: Mapping[str, str]
-) -> tuple[OscarClient, Platform]:
-    """The client of OSCAR, and the credentials that the environment offers."""
-    platform, reader = Platform.from_environment(environ), ConfigReader(raw)
-    access, problems = platform.choose_cluster(reader.values)
-    if access is None or reader.problems:
-        raise ConfigError([*reader.problems, *problems])
-    return OscarClient(access), replace(platform, clusters=(access,))
 
 
 def _offer(platform: Platform, storage: StorageAccess, coordinator: Service) -> Platform:

@@ -50,17 +50,17 @@ def draft_lanes(
 
 
 def refuse_other_store(
-    oscar: OscarClient, open_bucket: OpenBucket, state: Bucket, layout: RunLayout
+    oscar: OscarClient, open_bucket: OpenBucket, state: Bucket, key: str
 ) -> None:
-    """Raises ConfigError if the workers' provider does not show the run's first object.
+    """Raises ConfigError if the workers' provider does not show this object of the run folder.
 
     Addresses are not compared: one store has several. Where the provider cannot be asked from here
     nothing is known, and nothing is refused.
     """
-    content = state.read_small(layout.start, 4096) or b""
+    content = state.read_small(key, 4096) or b""
     try:
         access = oscar.read_storage()
-        shown = open_bucket(access, state.name).shows(layout.start, content)
+        shown = open_bucket(access, state.name).shows(key, content)
     except (ClusterError, StorageError) as error:
         log.info("the storage of the workers cannot be asked from here: %s", error)
         return
@@ -69,7 +69,7 @@ def refuse_other_store(
             [
                 "service.mode: pull needs the run folder where its workers look: "
                 f"{access.url}, the provider minio.default of OSCAR's services, does not show "
-                f"{layout.start} in bucket {state.name}; name that store in MinIO and state.bucket"
+                f"{key} in bucket {state.name}; name that store in MinIO and state.bucket"
             ]
         )
 

@@ -207,3 +207,23 @@ def test_a_token_that_no_header_can_hold_is_refused(token: str) -> None:
 def test_a_quota_without_end_is_unreadable() -> None:
     with pytest.raises(ClusterError, match="unreadable value"):
         definition.parse_quota({"resources": {"cpu": {"max": float("inf"), "used": 10}}})
+
+
+@pytest.mark.parametrize(
+    ("script", "release"),
+    [
+        (
+            "#!/bin/sh\n# oscar-batch worker 1\n# Written by oscar-batch 0.2.0: oscar-batch kit",
+            "0.2.0",
+        ),
+        ("# oscar-batch worker 1\n", ""),
+        ('echo "# Written by oscar-batch 0.2.0: x"', ""),
+    ],
+)
+def test_a_script_says_which_release_wrote_it(script: str, release: str) -> None:
+    assert definition.parse_service({"name": "a", "script": script}).kit_release == release
+
+
+def test_a_list_of_services_leaves_out_what_is_none() -> None:
+    raw = [{"name": "a"}, "text", {}, {"name": "b", "cpu": "many"}, {"name": "c"}]
+    assert [each.name for each in definition.parse_services(raw)] == ["a", "c"]
