@@ -1,35 +1,97 @@
 # SPDX-License-Identifier: Apache-2.0
 """`Report` → one self-contained HTML page.
 
-The page loads nothing else, and all text of keys and errors is escaped.
+The page loads nothing else, needs no script, and all text of keys and errors is escaped. The
+templates hold the form; what they show is computed in the other modules of this package.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..model.errors import escape_text
-from ..model.run import Report
+from ..model.pull.findings import Worker, WorkerState
+from ..model.run import Outcome, Report, State
 from ..model.units import format_bytes, format_duration
+from .headline import advise, divide_items, forecast_end
+from .pictures.histogram import draw_histogram
+from .pictures.node_bars import draw_node
+from .pictures.throughput import draw_throughput
+from .pictures.timeline import draw_timeline
+from .sources import list_links, locate_log, rebuild_config
 from .text import format_estimate, format_free
 
 # Rows of the page's tables; the JSON has all of them.
 MAX_ROWS = 200
+# How often the page of a run that goes on loads itself again.
+REFRESH_S = 15
 
 
 def render_page(report: Report) -> str:
     """The report as one self-contained page."""
+    history = report.history
+    index = report.plan.index if report.plan else None
     return _TEMPLATES.get_template("report.html").render(
         report=report,
         counts=report.count_items(),
         max_rows=MAX_ROWS,
+        refresh_s=REFRESH_S,
         seconds=(report.finished_at - report.started_at).total_seconds(),
+        advice=advise(report),
+        shares=divide_items(report),
+        forecast=forecast_end(report),
+        timeline=draw_timeline(report),
+        throughput=draw_throughput(report),
+        durations=draw_histogram(history.seconds, format_duration) if history else (),
+        sizes=draw_histogram(index.sizes, format_bytes) if index else (),
+        outcomes=sort_outcomes(report.outcomes),
+        workers=sort_workers(report.workers),
+        config=rebuild_config(report.settings),
+        links=list(list_links(report)),
+        draw_node=draw_node,
+        locate_log=locate_log,
     )
+
+
+def sort_outcomes(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The chunks: those that failed first, then those with failed items, else by their numbers."""
+    return sorted(outcomes, key=_rank_outcome)
+
+
+def sort_workers(workers: Sequence[Worker]) -> list[Worker]:
+    """The workers: those that were lost first."""
+    lost = {WorkerState.GONE, WorkerState.NEVER_SEEN}
+    return sorted(workers, key=lambda worker: (worker.state not in lost, worker.name))
+
+
+def _rank_outcome(outcome: Outcome) -> tuple[int, int]:
+    if outcome.state in {State.FAILED, State.UNCERTAIN}:
+        return 0, outcome.chunk.number
+    clean = outcome.state is not State.SETTLED or outcome.detail.endswith(", 0 failed")
+    return (2 if clean else 1), outcome.chunk.number
 
 
 def _escape_controls(value: object) -> object:
     """Text without control and bidi characters, which HTML escaping leaves as they are."""
     return escape_text(value) if type(value) is str else value
+
+
+def format_count(count: int) -> str:
+    """`1,234,567`."""
+    return f"{count:,}"
+
+
+def format_rate(rate: float) -> str:
+    """Items per second, in three digits: `0.0421`, `12.3`, `1,520`."""
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
+
+
+def format_utc(moment: datetime) -> str:
+    """`2026-11-22 10:15:00 UTC`; a script of the page adds the reader's own time."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 _TEMPLATES = Environment(
@@ -42,7 +104,10 @@ _TEMPLATES = Environment(
 )
 _TEMPLATES.filters |= {
     "bytes": format_bytes,
+    "count": format_count,
     "duration": format_duration,
     "estimate": format_estimate,
     "free": format_free,
+    "rate": format_rate,
+    "utc": format_utc,
 }

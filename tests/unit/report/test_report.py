@@ -67,8 +67,8 @@ def test_failed_items_are_named_with_reason_and_stderr() -> None:
     summary, page, written = render_summary(report), render_page(report), document(report)
     assert "failed: input/a.jpg: no such fish (no such fish)" in summary
     assert "1 more failed items, see failed.jsonl" in summary
-    assert "input/a.jpg" in page
-    assert "1 more failed items" in page
+    assert "input/a.jpg" in page.replace("<wbr>", "")
+    assert "1 of 2 failed items, all in failed.jsonl" in page
     assert "unconfirmed" not in summary
     jsonschema.Draft202012Validator(SCHEMA).validate(written)
     assert (written["confirmed"], written["accounts"]["failed"]) == (True, 2)
@@ -77,7 +77,7 @@ def test_failed_items_are_named_with_reason_and_stderr() -> None:
 
 def test_what_a_program_wrote_is_text_and_nothing_else() -> None:
     report = followed(key=HOSTILE, detail=HOSTILE)
-    assert "<script>" not in render_page(report)
+    assert "<script>alert" not in render_page(report)
     (line,) = [each for each in render_summary(report).splitlines() if "  failed: " in each]
     assert not set("\x1b\u202e") & set(line)
 
@@ -117,6 +117,12 @@ def test_the_schema_knows_every_ending_and_every_state() -> None:
     assert set(fields["chunks"]["items"]["properties"]["state"]["enum"]) == set(State)
 
 
+def read_share(page: str, name: str) -> str | None:
+    """The number above a name in the row of numbers; None if it is not there."""
+    found = re.search(rf"<b>([^<]+)</b><span>(?:<i[^>]*></i>)?{name}</span>", page)
+    return found and found[1]
+
+
 @pytest.mark.parametrize("report", [full(), make.report(), make.report(of=make.plan())])
 def test_listed_is_the_sum_of_the_other_counts(report: Report) -> None:
     counts = report.count_items()
@@ -146,9 +152,10 @@ def test_chunks_of_a_plan_that_was_not_acted_on_are_pending() -> None:
 
 def test_items_that_were_handed_over_are_unconfirmed_and_not_pending() -> None:
     invoked, planned = full(), make.report(Ending.PLANNED, of=make.plan())
-    assert "<span>items unconfirmed</span>" in render_page(invoked)
+    assert read_share(render_page(invoked), "unconfirmed") == "2"
+    assert read_share(render_page(invoked), "pending") is None
     assert "  done: unconfirmed" in render_summary(invoked)
-    assert "<span>items pending</span>" in render_page(planned)
+    assert read_share(render_page(planned), "pending") == "3"
     assert "unconfirmed" not in render_summary(planned)
 
 
@@ -159,7 +166,7 @@ def test_items_that_were_handed_over_are_unconfirmed_and_not_pending() -> None:
 )
 def test_the_page_escapes_what_is_hostile(report: Report) -> None:
     page = render_page(report)
-    assert "<script" not in page
+    assert page.count("<script") == 1  # our own
     assert "&lt;script&gt;" in page
 
 
@@ -170,7 +177,8 @@ def test_control_characters_of_a_key_are_escaped_on_the_page() -> None:
 
 
 def test_the_page_needs_nothing_from_elsewhere() -> None:
-    assert not re.findall(r"(?:src|href)\s*=|url\(|@import|https?://", render_page(full()))
+    page = render_page(full())
+    assert not re.findall(r"src\s*=|<link|<base|url\(|@import|fetch\(|https?://", page)
 
 
 @pytest.mark.parametrize("ending", Ending)
@@ -186,9 +194,9 @@ def test_text_that_is_no_unicode_can_still_be_written() -> None:
 def test_the_page_of_many_chunks_shows_the_first_and_counts_the_rest() -> None:
     plan = make.plan([1] * (MAX_ROWS + 7), slots=MAX_ROWS + 7)
     page = render_page(make.report(of=plan))
-    assert f"<td>{MAX_ROWS} to {MAX_ROWS}</td>" in page
-    assert f"<td>{MAX_ROWS + 1} to {MAX_ROWS + 1}</td>" not in page
-    assert "and 7 more chunks" in page
+    assert f">{MAX_ROWS} to {MAX_ROWS}</td>" in page
+    assert f">{MAX_ROWS + 1} to {MAX_ROWS + 1}</td>" not in page
+    assert f"{MAX_ROWS} of {MAX_ROWS + 7} chunks, all in report.json" in page
 
 
 def test_the_page_says_that_nothing_is_confirmed() -> None:

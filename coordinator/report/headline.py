@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the page says first: what to do next, how far the run is, when it will be finished."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..model.errors import Ending
+from ..model.run import Report
+
+_ADVICE: Mapping[Ending, str] = {
+    Ending.RUNNING: "Nothing needs to be done. This page loads itself again until the run ends.",
+    Ending.DONE: "Nothing is left to do: the results are where the service writes its outputs.",
+    Ending.NOTHING_TO_DO: "If there should be items, check bucket.folder_prefix and the filters "
+    "of the bucket section against what was left out or skipped below.",
+    Ending.PLANNED: "To start it, run the same config without the dry run.",
+    Ending.SUBMITTED: "Look at the outputs of the service. With run.verify in the config, which "
+    "names the output of an item, a run can tell which items are done.",
+    Ending.PARTLY_SUBMITTED: "Drop the config again with bucket.skip_done: only the items without "
+    "an output are processed then.",
+    Ending.UNPROVEN: "Look at the jobs of the service before you drop the config again: some may "
+    "exist although their answers were lost.",
+    Ending.BAD_CONFIG: "Correct what is named below, and drop the config again. Nothing was "
+    "started.",
+    Ending.UNAVAILABLE: "Drop the config again when the cluster and its storage can be reached "
+    "and allow it.",
+    Ending.NO_CAPACITY: "Drop the config again when the cluster has free nodes.",
+    Ending.BROKEN: "This is a defect of OSCAR-Batch: please report it, with the coordinator's log.",
+    Ending.INTERRUPTED: "Drop the config again with bucket.skip_done to process what is pending, "
+    "once the jobs that were started have ended.",
+}
+_FAILED = (
+    "The reasons are below. Correct the files or the program, then drop the config again with "
+    "bucket.skip_done: only the items without an output are processed then."
+)
+_PENDING = (
+    "Drop the config again with bucket.skip_done: only the items without an output are processed "
+    "then."
+)
+
+
+def advise(report: Report) -> str:
+    """What to do next; empty where the message says it."""
+    if report.ending is Ending.PARTLY_DONE:
+        return _FAILED if report.accounts and report.accounts.failed else _PENDING
+    return _ADVICE.get(report.ending, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The items of one state."""
+
+    kind: str
+    name: str
+    count: int
+    left: float
+    """In percent of all listed objects."""
+    percent: float
+
+
+def divide_items(report: Report) -> tuple[Share, ...]:
+    """The listed objects by what became of them: the parts of the progress bar."""
+    counts = report.count_items()
+    followed = report.accounts is not None
+    sent = bool(report.workers) or any(outcome.attempts for outcome in report.outcomes)
+    unconfirmed = report.accounts.unconfirmed if report.accounts else 0
+    if sent and not followed:
+        unconfirmed = counts["pending"]
+    parts = (
+        ("done", "done", counts["done"], followed),
+        ("failed", "failed", counts["failed"], True),
+        ("unconfirmed", "unconfirmed", unconfirmed, False),
+        ("pending", "pending", counts["pending"] - unconfirmed, not unconfirmed),
+        ("skipped", "skipped", counts["skipped"], True),
+        ("left-out", "left out", counts["left_out"], False),
+    )
+    shares, left = [], 0.0
+    for kind, name, count, always in parts:
+        if count or always:
+            percent = 100 * count / counts["listed"] if counts["listed"] else 0.0
+            shares.append(Share(kind, name, count, round(left, 3), round(percent, 3)))
+            left += percent
+    return tuple(shares)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """When a run will be finished, if it goes on as it did so far."""
+
+    rate: float
+    """Items per second."""
+    left_s: float
+    moment: datetime
+
+
+def forecast_end(report: Report) -> Forecast | None:
+    """The end of a run that goes on; None while nothing is known of its pace."""
+    if not report.running or report.accounts is None or report.history is None:
+        return None
+    counts = report.count_items()
+    settled, starts = (
+        counts["done"] + counts["failed"],
+        [span.started_at for span in report.history.spans],
+    )
+    if not settled or not starts:
+        return None
+    elapsed_s = (report.finished_at - min(starts)).total_seconds()
+    if elapsed_s <= 0:
+        return None
+    rate = settled / elapsed_s
+    left_s = counts["pending"] / rate
+    try:
+        return Forecast(rate, left_s, report.finished_at + timedelta(seconds=left_s))
+    except OverflowError:  # it would end after the calendar
+        return None

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was asked for, and where everything is: the config as it was given, and links."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from ..model.run import Report, Setting
+
+
+def rebuild_config(settings: Sequence[Setting]) -> str:
+    """The config as JSON, without secrets; empty if nothing is known of it."""
+    config: dict[str, Any] = {}
+    for setting in settings:
+        if setting.given:
+            *sections, name = setting.key.split(".")
+            place = config
+            for section in sections:
+                inner = place.get(section)
+                # `skip_done: true` and an object with keys have the same name.
+                place[section] = place = inner if isinstance(inner, dict) else {}
+            place[name] = _read_value(setting.value)
+    return json.dumps(config, indent=2, ensure_ascii=False) if config else ""
+
+
+def _read_value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:  # it was cut, because it is long
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An object that a run left, beside its report."""
+
+    name: str
+    what: str
+    place: str
+    """Bucket and key."""
+
+    @property
+    def href(self) -> str:
+        return quote(self.name)
+
+
+def list_links(report: Report) -> Iterator[Link]:
+    """The objects of the run's folder; none of a run that has no plan."""
+    plan = report.plan
+    if plan is None:
+        return
+    files = [
+        ("report.json", "this report for machines, with all rows"),
+        (plan.index_key.rpartition("/")[2], "the index: all items, one key a line"),
+        ("plan.json", "the plan"),
+    ]
+    if report.accounts and not report.running:
+        files += [
+            ("done.txt", "the items that are done"),
+            ("failed.jsonl", "the items that failed, each with its reason"),
+            ("pending.jsonl", "the items that are pending"),
+        ]
+    for name, what in files:
+        yield Link(name, what, f"{plan.folder.bucket}/{plan.folder.prefix}{name}")
+
+
+def locate_log(report: Report, job: str) -> str:
+    """The URL of a job's log; empty if it is not known, or is no URL of the web."""
+    base = report.origin.job_logs
+    known = base.startswith(("https://", "http://"))
+    return f"{base}{quote(job, safe='')}" if known and job else ""
