@@ -11,9 +11,11 @@ COPY requirements.txt requirements-build.txt ./
 RUN python3 -m venv /opt/oscar-batch && \
     /opt/oscar-batch/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
         -r requirements.txt -r requirements-build.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE script.sh ./
 COPY coordinator coordinator
 COPY worker worker
+COPY fdl fdl
+COPY docs docs
 RUN /opt/oscar-batch/bin/pip install --no-cache-dir --disable-pip-version-check \
         --no-deps --no-build-isolation . && \
     # Nothing is installed at run time: pip would only be weight.

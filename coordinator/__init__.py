@@ -6,4 +6,4 @@ packages below it: `cli`, `batch`, `drive`, `run`, `report`, `plan`, `index`, `o
 `config`, `model`.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

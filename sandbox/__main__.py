@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A local OSCAR.")
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description="A local OSCAR.")
     verbs = parser.add_subparsers(required=True)
     up = verbs.add_parser("up", help="run a sandbox until it is stopped")
     up.set_defaults(verb=_execute_up)
@@ -198,7 +198,7 @@ def _detach(arguments: argparse.Namespace) -> int:
     argv = [word for word in sys.argv[1:] if word != "--detach"]
     with directory.with_name(f"{directory.name}.log").open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox", *argv],
+            [sys.executable, "-m", str(__package__), *argv],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -212,7 +212,7 @@ def wait_until(probe: Callable[[], T | None], within_s: float, otherwise: Callab
 def run_sandbox(directory: Path, arguments: Sequence[str] = ()) -> Iterator[Sandbox]:
     """Run a sandbox while the block runs; its state, ready file and log are in ``directory``."""
     ready = directory / "ready.json"
-    command = [sys.executable, "-m", "sandbox", "up", "--die-with-parent", "--port", "0"]
+    command = [sys.executable, "-m", __package__, "up", "--die-with-parent", "--port", "0"]
     command += ["--state", str(directory / "state"), "--ready-file", str(ready), *arguments]
     with (directory / "sandbox.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=CHECKOUT, stdout=log, stderr=subprocess.STDOUT)

@@ -62,7 +62,7 @@ from typing import (
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 STARTED = time.monotonic()
 
 Document = Dict[str, Any]

@@ -39,7 +39,9 @@ def make_parser() -> argparse.ArgumentParser:
     _add_plan(verbs.add_parser("plan", help="show what a run would do, without any side effect"))
     _add_capacity(verbs.add_parser("capacity", help="show how many invocations fit now, and why"))
     deploy = verbs.add_parser("deploy", help="create or update the services of an FDL file")
-    deploy.add_argument("fdl", type=Path, metavar="FDL")
+    deploy.add_argument(
+        "fdl", type=Path, nargs="?", metavar="FDL", help="(default: that of the coordinator)"
+    )
     deploy.add_argument("--insecure", action="store_true", help="do not verify OSCAR's certificate")
     _add_kit(verbs.add_parser("kit", help="print the script of a service that handles one file"))
     setup = add_setup_verbs(verbs)

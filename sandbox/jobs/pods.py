@@ -107,7 +107,7 @@ class Pods:
         argv = ["/bin/sh", "-c", COMMAND]
         if service.mount_path:
             argv = [
-                *_make_python_command("-m", "sandbox.jobs.mount"),
+                *_make_python_command("-m", f"{__package__}.mount"),
                 "/bin/sh",
                 "-c",
                 COMMAND + FINISH,
@@ -168,7 +168,7 @@ class Pods:
         view = View((), visible=self._list_visible(), cwd=str(CHECKOUT), fuse=True)
         attempt = _run_probe(
             containers.make_container_command(
-                view, [*_make_python_command("-m", "sandbox.jobs.mount"), "--probe"]
+                view, [*_make_python_command("-m", f"{__package__}.mount"), "--probe"]
             )
         )
         self.fuse = attempt.returncode == 0

@@ -24,7 +24,7 @@ END_WAIT_S = 5.0
 def start(state: Path) -> subprocess.Popen[bytes]:
     """Start the program; it runs on when this process is killed."""
     return subprocess.Popen(
-        [sys.executable, "-E", "-s", "-m", "sandbox.process.reaper", str(state)],
+        [sys.executable, "-E", "-s", "-m", f"{__package__}.reaper", str(state)],
         cwd=Path(__file__).resolve().parents[2],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -92,9 +92,19 @@ def _find_orphans(state: Path) -> list[int]:
             words = (entry / "cmdline").read_bytes().split(b"\0")
             if words[0].endswith(b"bwrap") and any(inside in word for word in words):
                 parents[int(entry.name)] = _read_parent(entry)
-            elif words[1:4] == [b"-m", b"sandbox", b"up"]:
+            elif _is_sandbox(words):
                 sandboxes.add(int(entry.name))
     return [pid for pid in parents if _find_root(pid, parents) not in sandboxes]
+
+
+def _is_sandbox(words: list[bytes]) -> bool:
+    """Whether a command line is `python -m sandbox up`, or that of an installed sandbox."""
+    if words[2:3] == [b"up"]:
+        return words[1].endswith(b"/oscar-batch-sandbox")
+    return words[1:2] == [b"-m"] and words[2:4] in (
+        [b"sandbox", b"up"],
+        [b"oscar_batch_sandbox", b"up"],
+    )
 
 
 def _find_root(pid: int, parents: dict[int, int]) -> int:

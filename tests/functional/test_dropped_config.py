@@ -198,6 +198,6 @@ def test_no_credential_is_in_any_output(cluster: Sandbox, seen_arguments: set[st
     written |= {str(body["run"]): json.dumps(body) for body in recorded(cluster, "target", 1)}
     written |= {f"process {arguments}": arguments for arguments in seen_arguments}
 
-    assert any("-m coordinator run" in arguments for arguments in seen_arguments)
+    assert any("oscar-batch run" in arguments for arguments in seen_arguments)
     for secret in (cluster.password, cluster.secret_key, *tokens):
         assert [name for name, text in written.items() if secret in text] == []

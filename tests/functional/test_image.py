@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from coordinator import __version__
 from sandbox.handle import CHECKOUT, Sandbox
 from tests.functional.conftest import Deploy
 from tests.functional.coordination import RECORDER, content, fill, keys_of, recorded
 
 pytestmark = pytest.mark.any_storage
 
-IMAGE = os.environ.get("OSCAR_BATCH_TEST_IMAGE", "oscar-batch:0.1.0")
+IMAGE = os.environ.get("OSCAR_BATCH_TEST_IMAGE", f"oscar-batch:{__version__}")
 BASE = os.environ.get("OSCAR_BATCH_TEST_BASE", "")
 WEIGHT_LIMIT_MB = 80
 

@@ -18,6 +18,7 @@ from ...oscar import release
 from ...oscar.client import OscarClient
 from ..inputs import read_platform
 from ..output import hide_in_log, print_result
+from ..shipped import find_shipped
 
 _LOSES_EVENTS = (
     "this OSCAR release gave it a new token that MinIO does not know, so uploads no longer start "
@@ -41,8 +42,9 @@ def execute(arguments: argparse.Namespace) -> int:
                 "OIDC, see docs/oidc.md) in the environment"
             ]
         )
+    fdl = arguments.fdl or find_shipped("fdl/coordinator.yaml")
     access = replace(offers[0], verify=offers[0].verify and not arguments.insecure)
-    for line in deploy(arguments.fdl, OscarClient(access), os.environ):
+    for line in deploy(fdl, OscarClient(access), os.environ):
         print_result(line)
     return 0
 

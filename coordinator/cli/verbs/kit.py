@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from importlib import metadata
 from pathlib import Path
 
 from ... import __version__
 from ...model.errors import ConfigError
 from ..output import print_note, write_stdout
+from ..shipped import find_shipped
 
 WORKER = "oscar_batch_worker.py"
 SHELL_WORKER = "oscar_batch.sh"
@@ -155,11 +155,5 @@ def explain_buckets(buckets: list[str]) -> str:
 
 
 def find_worker(name: str = WORKER) -> Path:
-    """A worker's file: in a checkout, or where the installation put it."""
-    checkout = Path(__file__).resolve().parents[3] / "worker" / name
-    if checkout.is_file():
-        return checkout
-    for each in metadata.files("oscar-batch") or ():
-        if each.name == name:
-            return Path(str(each.locate()))
-    raise ConfigError([f"kit: this installation has no {name}; install oscar-batch again"])
+    """A worker's file."""
+    return find_shipped(f"worker/{name}")
