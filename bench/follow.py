@@ -17,18 +17,22 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from threading import Event
 
+from coordinator.drive.posts import PostBook
 from coordinator.drive.progress import Progress
-from coordinator.drive.pull.follow import PullRun
-from coordinator.drive.pull.watch import watch_workers
+from coordinator.drive.pull.pull_run import PullRun
+from coordinator.drive.pull.watch import drive_rounds
+from coordinator.drive.pull.workers.free_slots import FreeSlots
+from coordinator.drive.pull.workers.hints import JobHints
 from coordinator.drive.submission import Clock
-from coordinator.model.cluster import Capacity
+from coordinator.model.cluster import Capacity, JobList
 from coordinator.model.errors import Ending
 from coordinator.model.items import Chunk, Index
 from coordinator.model.object_columns import ObjectColumns
-from coordinator.model.pull.lanes import Lanes, PullRules, Table
-from coordinator.model.run import Invocation, Plan, Sent, State
+from coordinator.model.pull.lanes import Lanes, Table
+from coordinator.model.run import Plan, RunRules, Sent, State
 from coordinator.model.service import Folder, Locations
 from coordinator.run.layout import ResultKey, RunLayout
+from coordinator.run.lease import Lease
 from coordinator.storage.bucket import Bucket
 from coordinator.storage.pages import ListQuery
 from coordinator.storage.upload import Written
@@ -51,6 +55,8 @@ class MadeUpBucket(Bucket):
         return NOW
 
     def list_objects(self, query: ListQuery) -> Iterator[ObjectColumns]:
+        if query.prefix == self._layout.start:
+            yield ObjectColumns([query.prefix.encode()], None, [NOW.isoformat()])
         if query.prefix != self._layout.results(1):
             return
         keys: list[bytes] = []
@@ -61,6 +67,9 @@ class MadeUpBucket(Bucket):
                     yield ObjectColumns(keys, [0] * PAGE)
                     keys = []
         yield ObjectColumns(keys, [0] * len(keys))
+
+    def exists(self, key: str) -> bool:
+        return False
 
     def read_small(self, key: str, limit_bytes: int) -> bytes | None:
         found = self._layout.parse_result(1, key)
@@ -104,14 +113,25 @@ def follow(chunks: int) -> tuple[MadeUpBucket, RunLayout]:
     )
     layout = RunLayout(Locations(plan.data, Folder("data", ".oscar-batch/")), "run")
     bucket = MadeUpBucket(layout, plan, lanes)
-    run = PullRun(bucket, layout, plan, lanes, PullRules(), Clock(time.monotonic, Event.wait))
+    clock = Clock(time.monotonic, Event.wait)
     progress = Progress(run_id="run")
     progress.plan = plan
-    sent = [
-        Sent(Invocation(n, f"worker {n}", f"job-{n}", b"", n), State.INVOKED, 1)
-        for n in range(1, SLOTS + 1)
-    ]
-    ending, message = watch_workers(run, sent, lambda more: (), progress)
+    run = PullRun(
+        state=bucket,
+        layout=layout,
+        plan=plan,
+        lanes=lanes,
+        rules=RunRules(retries=0),
+        clock=clock,
+        lease=Lease(bucket, layout, "process", ""),
+        posts=PostBook(bucket, layout, progress.clock),
+        free_slots=FreeSlots(lambda: plan.capacity, clock.now_s),
+        hints=JobHints(lambda: JobList({}, 1), named=False),
+        invoke=lambda number, more: [Sent(each, State.INVOKED, 1) for each in more],
+        delete_job=lambda job: None,
+        named=True,
+    )
+    ending, message = drive_rounds(run, progress)
     if ending is not Ending.PARTLY_DONE:
         raise SystemExit(message)
     return bucket, layout

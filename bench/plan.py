@@ -26,7 +26,7 @@ from itertools import accumulate, pairwise, product
 from pathlib import Path
 from statistics import fmean
 
-from coordinator.drive.indexing import count_only
+from coordinator.drive.planning.indexing import count_only
 from coordinator.index.builder import IndexBuilder
 from coordinator.model.cluster import Basis, Cluster, Node, Resources
 from coordinator.model.items import Checkpoints, Chunk, Index

@@ -16,16 +16,19 @@ from enum import StrEnum
 from ..model.errors import clean_text
 from ..model.globs import compile_globs
 from ..model.planning import MOST_SPEEDS
+from ..model.run import Tolerance
 from ..model.selection import parse_time
 from ..model.units import parse_bytes
 from .addresses import PRINTABLE, normalize_address, normalize_endpoint
 
 # No request may take longer; a socket could not wait for the largest numbers.
 DAY_S = 86_400
+MOST_RETRIES = 20
 MOST_CHARACTERS = 16 * 1024
 MOST_KEY_BYTES = 1024
 MOST_GLOBS, _MOST_GLOB_CHARACTERS = 100, 10_000
 MOST_COUNT, MOST_BYTES = 10**9, 2**63
+PERCENT = re.compile(r"(100(?:\.0{1,6})?|[0-9]{1,2}(?:\.[0-9]{1,6})?)%")
 RUN_ID = re.compile("[0-9]{8}t[0-9]{6}z-[0-9a-f]{6}")
 BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{1,61}[A-Za-z0-9]")
 SERVICE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -120,6 +123,22 @@ def check_run_id(value: object) -> str:
 
 def check_extra_slots(value: object) -> int:
     return 0 if value == 0 and not isinstance(value, bool) else check_count(value)
+
+
+def check_retries(value: object) -> int:
+    """Rounds beyond the first; their numbers are in keys of three digits."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_RETRIES:
+        raise ValueError(f"must be a whole number from 0 to {MOST_RETRIES}")
+    return value
+
+
+def check_tolerance(value: object) -> Tolerance:
+    """`20`, or `"5%"` of the items."""
+    if isinstance(value, str) and (found := PERCENT.fullmatch(value)):
+        return Tolerance(percent=float(found.group(1)))
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_COUNT:
+        return Tolerance(count=value)
+    raise ValueError('must be a number of items such as 20, or a percentage such as "5%"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -175,7 +175,34 @@ KEYS: Mapping[str, Key] = {
         NumberCheck(least=1, below=30 * checks.DAY_S),
         86_400.0,
     ),
-    "run.id": Key("a run of this id is begun once; submit writes it", checks.check_run_id),
+    "run.chunk_timeout_s": Key(
+        "seconds after which a chunk is given up and its open items are retried, in pull mode",
+        NumberCheck(least=1, below=30 * checks.DAY_S),
+        None,
+    ),
+    "run.run_timeout_s": Key(
+        "seconds after which the run is stopped",
+        NumberCheck(least=1, below=365 * checks.DAY_S),
+        None,
+    ),
+    "run.wait_for_room_s": Key(
+        "seconds that a full cluster is waited for",
+        NumberCheck(least=0, below=365 * checks.DAY_S),
+        0.0,
+    ),
+    "run.retries": Key("more rounds for items that failed", checks.check_retries, 2),
+    "run.tolerated_failures": Key(
+        "a number of items, or a percentage such as 5%; if more fail, the run is stopped",
+        checks.check_tolerance,
+        None,
+    ),
+    "run.id": Key(
+        "the run to continue; a new run gets this id, as submit does it", checks.check_run_id
+    ),
+    "run.redrive": Key("process what failed or is pending in run.id", checks.check_flag, False),
+    "run.new": Key(
+        "start a run beside an unfinished one of the same config", checks.check_flag, False
+    ),
     "state.bucket": Key(
         "the bucket for index, plan and report; left out: the data bucket", checks.check_bucket
     ),

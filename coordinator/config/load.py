@@ -16,8 +16,7 @@ from ..model.access import ClusterAccess, StorageAccess
 from ..model.cluster import CapacityRules
 from ..model.errors import ConfigError, hide_secrets
 from ..model.planning import ChunkRules, Cost, Strategy
-from ..model.pull.lanes import PullRules
-from ..model.run import Setting
+from ..model.run import RunRules, Setting
 from ..model.selection import Manifest, Outputs, Rules, Selection
 from ..model.service import Folder, Locations, Mode, normalize_prefix
 from .checks import describe_kind
@@ -42,12 +41,16 @@ class Config:
     chunk_rules: ChunkRules = field(default_factory=ChunkRules)
     cost: Cost = field(default_factory=Cost)
     """The times that the config gives."""
-    pull_rules: PullRules = field(default_factory=PullRules)
+    rules: RunRules = field(default_factory=RunRules)
     verify: Outputs | None = None
     """Where the output of an item is, which proves that the item is done."""
     dry_run: bool = False
     run_id: str = ""
-    """Set by `submit`; if empty, the run makes its own."""
+    """Of the run to continue, or to start under this id (`submit`); if empty, a new one is made."""
+    redrive: bool = False
+    """Whether a new run processes what failed or is pending in the run `run_id`."""
+    second: bool = False
+    """Whether a run may start beside an unfinished one of the same config (`run.new`)."""
     allowed_buckets: tuple[str, ...] | None = None
     """The globs of the deployer for buckets; None if the credentials for them are the user's."""
     settings: tuple[Setting, ...] = field(default=(), repr=False, compare=False)
@@ -103,10 +106,9 @@ def load_config(
         capacity_rules=_read_capacity_rules(values),
         chunk_rules=chunk_rules,
         cost=cost,
-        pull_rules=_read_pull_rules(values),
+        rules=_read_run_rules(values),
         verify=_read_outputs(values, "run.verify", locations.data.prefix),
-        dry_run=values["run.dry_run"],
-        run_id=values["run.id"],
+        **_read_run_choice(values),
         allowed_buckets=None if values["MinIO.access_key"] else platform.allowed_buckets,
         settings=reader.list_settings(),
     )
@@ -137,8 +139,14 @@ def _read_capacity_rules(values: Mapping[str, Any]) -> CapacityRules:
     )
 
 
-def _read_pull_rules(values: Mapping[str, Any]) -> PullRules:
-    return PullRules(**{spec.name: values[f"run.{spec.name}"] for spec in fields(PullRules)})
+def _read_run_choice(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Which run the config is for."""
+    names = {"dry_run": "dry_run", "run_id": "id", "redrive": "redrive", "second": "new"}
+    return {name: values[f"run.{key}"] for name, key in names.items()}
+
+
+def _read_run_rules(values: Mapping[str, Any]) -> RunRules:
+    return RunRules(**{spec.name: values[f"run.{spec.name}"] for spec in fields(RunRules)})
 
 
 def _read_selection(values: Mapping[str, Any], prefix: str) -> Selection:

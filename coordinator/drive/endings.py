@@ -9,8 +9,10 @@ else                                           submitted
 
 of the items, if somebody does                 ending
 Ctrl-C                                         interrupted
-any failed or pending                          partly done
+brought to its end before all were processed   stopped
+any pending, or more failed than tolerated     partly done
 any unconfirmed                                submitted
+any failed                                     done, failures tolerated
 else                                           done
 """
 
@@ -22,7 +24,7 @@ from ..model.cluster import Capacity
 from ..model.errors import MAX_MESSAGE, Ending, clean_text
 from ..model.items import Index
 from ..model.pull.findings import Accounts
-from ..model.run import Plan, Sent, State
+from ..model.run import Plan, Sent, State, Tolerance
 
 _ADVICE = "and only run.verify, which names the outputs, could prove what they did"
 # More numbers than this make no message.
@@ -73,8 +75,45 @@ def is_under_way(invocations: Sequence[Sent]) -> bool:
     return State.PENDING not in states and bool(states & {State.INVOKED, State.UNCERTAIN})
 
 
-def end_with_accounts(plan: Plan, accounts: Accounts, *, interrupted: bool) -> tuple[Ending, str]:
+def end_with_accounts(
+    plan: Plan, accounts: Accounts, *, interrupted: bool, tolerated: Tolerance | None = None
+) -> tuple[Ending, str]:
     """The ending of a run that was followed."""
+    text, pending = _count_accounts(plan, accounts)
+    if interrupted:
+        left = "the workers go on" if plan.lanes else "the jobs that were started go on"
+        return (
+            Ending.INTERRUPTED,
+            f"{text}; {left}; run or drop the same config again to continue run {plan.run_id}",
+        )
+    text += _name_failure(accounts)
+    few = tolerated is not None and tolerated.allows(accounts.failed, plan.index.items)
+    if pending or (accounts.failed and not few):
+        return Ending.PARTLY_DONE, text
+    if accounts.unconfirmed:
+        return Ending.SUBMITTED, f"unconfirmed: the jobs have ended, {_ADVICE}; {text}"
+    return (Ending.TOLERATED if accounts.failed else Ending.DONE), text
+
+
+def end_stopped(plan: Plan, accounts: Accounts, why: str, *, by_limit: bool) -> tuple[Ending, str]:
+    """The ending of a run that was brought to its end, by somebody or by a limit of the config."""
+    text, _ = _count_accounts(plan, accounts)
+    advice = "raise that limit, and " if by_limit else ""
+    return (
+        Ending.STOPPED,
+        f"{why}: {text}; {advice}run.redrive: true with run.id: {plan.run_id} processes what "
+        f"failed or is pending{_name_failure(accounts)}",
+    )
+
+
+def end_left(plan: Plan, accounts: Accounts, why: str) -> tuple[Ending, str]:
+    """The ending of a run that cannot go on now, and that the same config continues."""
+    text, _ = _count_accounts(plan, accounts)
+    return Ending.NO_CAPACITY, f"{why}: {text}; drop the same config again to continue the run"
+
+
+def _count_accounts(plan: Plan, accounts: Accounts) -> tuple[str, int]:
+    """The items in words, and how many are pending."""
     items, done, failed = plan.index.items, accounts.done, accounts.failed
     unconfirmed = accounts.unconfirmed
     pending = items - done - failed - unconfirmed
@@ -83,19 +122,15 @@ def end_with_accounts(plan: Plan, accounts: Accounts, *, interrupted: bool) -> t
     text += f", {failed} failed" if failed else ""
     text += f", {pending} pending" if pending else ""
     text += "" if accounts.stealing else "; without stealing"
-    if interrupted:
-        left = "the workers go on" if plan.lanes else "the jobs that were started go on"
-        return Ending.INTERRUPTED, f"{text}; {left}, and this report ends here"
-    if pending and accounts.open_chunks and plan.lanes:
-        text += f"; no worker is left for {accounts.open_chunks} chunks"
-    if accounts.failures:
-        first = accounts.failures[0]
-        text += f"; {clean_text(first.key, 80)}: {first.reason}"
-    if failed or pending:
-        return Ending.PARTLY_DONE, text
-    if unconfirmed:
-        return Ending.SUBMITTED, f"unconfirmed: the jobs have ended, {_ADVICE}; {text}"
-    return Ending.DONE, text
+    return text, pending
+
+
+def _name_failure(accounts: Accounts) -> str:
+    """The first failure, for the end of a message."""
+    if not accounts.failures:
+        return ""
+    first = accounts.failures[0]
+    return f"; {clean_text(first.key, 80)}: {first.reason}"
 
 
 def end_without_capacity(capacity: Capacity) -> tuple[Ending, str]:

@@ -7,6 +7,9 @@ The supervisor classifies a body by its JSON keys, so no key is one of the super
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from ..model.errors import ConfigError
 from ..model.items import Chunk
 from ..model.run import Invocation, Plan
@@ -20,12 +23,18 @@ _NAMES = ("start", "end", "index", "index_bucket", "bucket", "run", "chunk", "at
 
 
 def make_range_invocations(
-    plan: Plan, attempt: int = 1, payload: str = ""
+    plan: Plan,
+    attempt: int = 1,
+    payload: str = "",
+    *,
+    chunks: Sequence[Chunk] | None = None,
+    index_key: str = "",
 ) -> tuple[Invocation, ...]:
-    """One invocation per chunk of the plan, in their order.
+    """One invocation per chunk of the plan, in their order; or of another round, with its index.
 
     `payload` is a template for the bodies. Raises ConfigError if it makes none for some chunk.
     """
+    plan = replace(plan, index_key=index_key or plan.index_key)
     try:
         template = PayloadTemplate(payload) if payload else None
         return tuple(
@@ -37,7 +46,7 @@ def make_range_invocations(
                 if template
                 else write_range_body(plan, chunk, attempt),
             )
-            for chunk in plan.chunks
+            for chunk in (plan.chunks if chunks is None else chunks)
         )
     except ValueError as error:
         raise ConfigError([f"service.payload: {error}"]) from error

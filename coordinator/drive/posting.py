@@ -9,32 +9,53 @@ from ..model.errors import BatchError
 from ..model.run import Invocation, Reply, Sent, Verdict
 from ..model.service import Mode, Service
 from ..oscar.client import OscarClient
-from .events.watch import Invoke, JobRun
+from ..run.lease import Lease
+from .events.job_run import JobRun
+from .posts import NamePost
 from .progress import Progress
-from .pull.start import record_posts
 from .submission import Pace, Post, Steps, submit
 
 
-def make_invoke(run: JobRun, pace: Pace, progress: Progress) -> Invoke:
-    """A function that sends invocations and records what became of each when it is known."""
-    post = make_post(run.oscar, run.service)
-    steps = Steps(before_post=progress.record_request, on_sent=progress.record_sent)
-    if run.plan.lanes:
-        steps = record_posts(run.state, run.layout, progress.clock, steps)
-    if run.plan.mode is Mode.EVENT:  # its ledger has two bytes for each of millions
-        steps = Steps()
+class Poster:
+    """Sends invocations of one run, each noted in its folder, and records what became of them.
 
-    def invoke(invocations: Sequence[Invocation]) -> Sequence[Sent]:
-        return submit(
-            invocations,
-            post,
-            repeat_lost=run.named,
-            pace=pace,
-            clock=run.clock,
-            steps=steps,
-        )
+    Before each request it looks whether this coordinator still holds the run.
+    """
 
-    return invoke
+    def __init__(self, run: JobRun, pace: Pace, progress: Progress, name: NamePost) -> None:
+        self._run, self._pace, self._name = run, pace, name
+        self._post = make_post(run.oscar, run.service)
+        self._steps = make_steps(run.lease, progress)
+        # Its ledger has two bytes for each of millions.
+        self._forgets = run.plan.mode is Mode.EVENT
+        if self._forgets:
+            self._steps = Steps(before_post=lambda invocation: run.lease.check())
+
+    def send(self, number: int, invocations: Sequence[Invocation]) -> Sequence[Sent]:
+        """Sends invocations of a round, and says what became of each. Raises BatchError."""
+        book = self._run.posts
+        try:
+            return submit(
+                invocations,
+                self._post,
+                repeat_lost=self._run.named,
+                pace=self._pace,
+                clock=self._run.clock,
+                steps=book.record(number, self._steps, self._name),
+            )
+        finally:
+            for each in invocations if self._forgets else ():
+                book.forget(each, self._name)
+
+
+def make_steps(lease: Lease, progress: Progress) -> Steps:
+    """What is done around every request."""
+
+    def before_post(invocation: Invocation) -> None:
+        lease.check()
+        progress.record_request(invocation)
+
+    return Steps(before_post=before_post, on_sent=progress.record_sent)
 
 
 def make_post(oscar: OscarClient, service: Service) -> Post:

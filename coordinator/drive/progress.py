@@ -20,7 +20,6 @@ from ..model.errors import MAX_MESSAGE, Ending, clean_text, escape_text, hide_in
 from ..model.items import Chunk
 from ..model.pull.findings import Accounts, Worker
 from ..model.pull.history import History
-from ..model.pull.lanes import name_worker
 from ..model.run import (
     Invocation,
     Origin,
@@ -29,9 +28,11 @@ from ..model.run import (
     Report,
     Sent,
     Setting,
+    Speed,
     Stage,
     State,
 )
+from ..run.lease import Lease
 from .endings import end_interrupted
 
 log = logging.getLogger(__name__)
@@ -52,14 +53,21 @@ class Progress:
 
     clock: Clock = read_utc_clock
     run_id: str = ""
+    """Of the run that is reported: a run that is continued replaces it."""
     started_at: datetime = field(init=False)
     setting: dict[str, str] = field(default_factory=dict)
     settings: tuple[Setting, ...] = ()
     origin: Origin = field(default_factory=Origin)
     secrets: tuple[str, ...] = ()
     """What the report must not show."""
+    asked_id: str = ""
+    """The id that the config asks for."""
+    lease: Lease | None = None
+    """On the run that this coordinator drives."""
     begun: bool = False
     """Whether the run has written its first object."""
+    over: bool = False
+    """Whether nothing more will happen in the run: its end can be written."""
     warnings: list[str] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     capacity: Capacity | None = None
@@ -72,19 +80,44 @@ class Progress:
     """Chunks that have a result, by number."""
     workers: tuple[Worker, ...] = ()
     """What their beats say, where the run was followed."""
+    former_workers: tuple[Worker, ...] = ()
+    """Those of the rounds that are over."""
+    doing: str = ""
+    """The stage that is at work."""
+    speed: Speed | None = None
+    """How fast the run goes now."""
+    publish: Callable[[], None] = lambda: None
+    """Shows the report so far to others; called often, and does it only when it is time."""
     accounts: Accounts | None = None
     """What the results say, where the run was followed."""
-    history: History | None = None
+    make_history: Callable[[], History | None] = lambda: None
+    """The course of the run so far."""
 
     def __post_init__(self) -> None:
         self.started_at = self.clock()
         self.run_id = self.run_id or make_run_id(self.started_at)
+
+    def ask(self, run_id: str) -> None:
+        """Takes the id that the config asks for, if it does."""
+        self.asked_id, self.run_id = run_id, run_id or self.run_id
+
+    def enter(self, run_id: str, lease: Lease) -> None:
+        """Takes the run that this coordinator drives from now on."""
+        self.run_id, self.lease, self.begun = run_id, lease, True
+
+    def leave(self) -> None:
+        """Takes an id of its own for the report: the run is another coordinator's."""
+        if self.begun or self.asked_id:
+            self.run_id = make_run_id(self.clock())
+        self.lease, self.begun = None, True
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Times one stage of the run."""
         started_at = self.clock()
         log.info("%s …", name)
+        self.doing = name
+        self.publish()
         try:
             yield
         finally:
@@ -102,6 +135,14 @@ class Progress:
 
     def _hide(self, value: T) -> T:
         return hide_in_value(value, self.secrets)
+
+    def describe(self) -> str:
+        """How far the run is, in one line."""
+        if self.plan is None or self.accounts is None:
+            return f"{self.doing} …"
+        done, failed = self.accounts.done, self.accounts.failed
+        text = f"{done} of {self.plan.index.items} items done, {failed} failed"
+        return f"{text}; {self.speed.describe()}" if self.speed else text
 
     def record_request(self, invocation: Invocation) -> None:
         """Records a request before it is sent: what is known if the run ends before its answer."""
@@ -131,7 +172,7 @@ class Progress:
             plan=self.plan,
             workers=self._list_workers(),
             accounts=self.accounts,
-            history=self.history,
+            history=self.make_history(),
             outcomes=self._list_outcomes(),
         )
         # The run is found by its id, whatever that is.
@@ -139,9 +180,10 @@ class Progress:
 
     def make_interrupted_report(self) -> Report:
         """The report of a run that was interrupted, with the outcomes known so far."""
-        return self.make_report(*end_interrupted(self.plan, self._list_sent(), self.accounts))
+        return self.make_report(*end_interrupted(self.plan, self.list_sent(), self.accounts))
 
-    def _list_sent(self) -> list[Sent]:
+    def list_sent(self) -> list[Sent]:
+        """What is known of every invocation."""
         return [self.sent.get(each.number, Sent(each)) for each in self.invocations]
 
     def _list_outcomes(self) -> tuple[Outcome, ...]:
@@ -157,13 +199,13 @@ class Progress:
     def _list_workers(self) -> tuple[Worker, ...]:
         if self.workers or self.plan is None or self.plan.lanes is None:
             return self.workers
-        return tuple(describe_sent(self.plan.lanes.epoch, sent) for sent in self._list_sent())
+        return tuple(map(describe_sent, self.list_sent()))
 
 
-def describe_sent(epoch: int, sent: Sent) -> Worker:
+def describe_sent(sent: Sent) -> Worker:
     """A worker of which only the answer to its invocation is known."""
     invocation = sent.invocation
-    name = name_worker(epoch, invocation.number)
+    name = invocation.name.rpartition(" ")[2]
     return Worker(name, invocation.lane, invocation.job, str(sent.state), detail=sent.detail)
 
 

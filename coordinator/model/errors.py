@@ -6,7 +6,9 @@
     ├── ClusterError        OSCAR is unreachable, or refused, or its answer cannot be read
     │   ├── NoStatus        the status endpoint does not work; a fixed parallelism may replace it
     │   └── NoToken         the OIDC provider gives no access token: nothing was asked of OSCAR
-    ├── AlreadyStarted      an earlier drop of the same config started this run
+    ├── AlreadyEnded        the run that a config names has ended: there is nothing left to do
+    ├── HeldByOther         another coordinator drives the run
+    ├── StopRequested       somebody asked for the end of the run
     └── StorageError        the object storage is unreachable, or refused
         └── Conflict        a conditional write found that the object exists already
 
@@ -82,7 +84,12 @@ class Ending(StrEnum):
     """A defect of OSCAR-Batch; the exit code is that of an unavailable cluster."""
     UNPROVEN = "unproven", 3
     """Invocations were sent, and no answer proves that any job exists."""
+    TOLERATED = "done, failures tolerated", 0
+    """All items are done or failed, and no more failed than the config tolerates."""
+    STOPPED = "stopped", 1
+    """The run was brought to its end before all items were done: by `cancel`, or by a limit."""
     NO_CAPACITY = "no capacity", 4
+    HELD = "held by another coordinator", 5
     INTERRUPTED = "interrupted", 130
 
     def __new__(cls, text: str, exit_code: int) -> Ending:
@@ -144,10 +151,22 @@ class StorageError(BatchError):
     ending = Ending.UNAVAILABLE
 
 
-class AlreadyStarted(BatchError):
-    """Another process has begun this run: this one must leave everything as it is."""
+class AlreadyEnded(BatchError):
+    """The run has ended: its report is its last word, and nothing of it is changed."""
 
     ending = Ending.NOTHING_TO_DO
+
+
+class HeldByOther(BatchError):
+    """Another coordinator drives the run: this one must leave everything as it is."""
+
+    ending = Ending.HELD
+
+
+class StopRequested(BatchError):
+    """The run has a `stop`: nothing more is started, and it is brought to its end."""
+
+    ending = Ending.STOPPED
 
 
 class Conflict(StorageError):

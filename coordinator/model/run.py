@@ -15,6 +15,7 @@ from .pull.findings import Accounts, Worker
 from .pull.history import History
 from .pull.lanes import Lanes
 from .service import Folder, Mode
+from .units import format_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Plan:
     the chunks are the parts of the index that are read and accounted for together."""
     lanes: Lanes | None = None
     """In pull mode: how the chunks are given to workers."""
+    redrive_of: str = ""
+    """The run whose failed and pending items this one processes."""
     oversized: tuple[Item, ...] = ()
     """Items that are larger than the memory or the disk of one invocation."""
 
@@ -42,6 +45,41 @@ class Plan:
     def folder(self) -> Folder:
         """The folder of the run: what its index lies in."""
         return Folder(self.index_bucket, self.index_key.rpartition("/")[0] + "/")
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How many items may fail: a number, or a percentage of the items of the run."""
+
+    count: int = 0
+    percent: float = 0.0
+
+    def allows(self, failed: int, items: int) -> bool:
+        """Whether so many failures of so many items are tolerated."""
+        return failed <= max(self.count, items * self.percent / 100)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRules:
+    """The keys of the config's section `run` that a run is followed by. Times in seconds."""
+
+    watch: bool = True
+    """Whether the run is followed to the end of its work."""
+    poll_s: float = 15
+    """How often its folder is listed."""
+    pending_timeout_s: float = 900
+    """A worker that gives no sign of life for so long is taken for one that never started."""
+    item_timeout_s: float = 86_400
+    chunk_timeout_s: float | None = None
+    """A chunk that takes longer is given up: what is not settled of it is retried."""
+    run_timeout_s: float | None = None
+    """After so long the run is stopped."""
+    wait_for_room_s: float = 0
+    """How long a full cluster is waited for before the run ends with *no capacity*."""
+    retries: int = 2
+    """In how many more rounds items that failed are processed again."""
+    tolerated_failures: Tolerance | None = None
+    """If more items fail, the run is stopped; None stops it never."""
 
 
 class Verdict(StrEnum):
@@ -119,6 +157,26 @@ class Outcome:
     attempts: int = 0
     job: str = ""
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast a run goes now, and the seconds that are left; 0 where nothing is known."""
+
+    items_per_s: float
+    left_s: float = 0.0
+    least_left_s: float = 0.0
+    most_left_s: float = 0.0
+
+    def describe(self) -> str:
+        """For people: `1.2 items/s, about 5 min left (4 min to 7 min)`."""
+        if not self.items_per_s:
+            return "no item settled lately"
+        text = f"{self.items_per_s:.3g} items/s"
+        if not self.left_s:
+            return text
+        least, most = format_duration(self.least_left_s), format_duration(self.most_left_s)
+        return f"{text}, about {format_duration(self.left_s)} left ({least} to {most})"
 
 
 @dataclass(frozen=True, slots=True)

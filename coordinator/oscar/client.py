@@ -29,7 +29,7 @@ from ..model.run import Reply, Verdict
 from ..model.service import Service, Trigger
 from ..storage.connections import Connections
 from ..storage.retry import SLEEP, Sleep, retry
-from . import definition, release, status
+from . import definition, job_list, release, status
 from .answers import (
     Answer,
     Refused,
@@ -39,7 +39,6 @@ from .answers import (
     judge_reply,
     was_never_sent,
 )
-from .job_list import parse_page
 from .session import Session
 from .tokens import AccessTokens
 
@@ -47,10 +46,9 @@ log = logging.getLogger(__name__)
 
 # The owner that OSCAR writes into a service that was created with basic credentials.
 _ADMINISTRATOR = "cluster_admin"
-# Of an answer; the longest are lists of services with their scripts.
-_MOST_BYTES = 16 * 1024**2
+_MOST_BYTES = 16 * 1024**2  # of an answer: the longest are lists of services with their scripts
 _CREATION_S = 60.0
-# Before a question is asked again that a proxy or a busy manager did not answer.
+# Before a question is asked again that nobody answered.
 _DELAYS_S = (1.0, 2.0, 4.0, 8.0)
 
 
@@ -179,7 +177,7 @@ class OscarClient:
 
     def locate_logs(self, service: str) -> str:
         """The URL below which the logs of a service's jobs are, by their names."""
-        return f"{self._access.url}/system/logs/{quote(service, safe='')}/"
+        return f"{self._access.url}{job_list.make_path(service, '')}"
 
     def apply(self, definition: Mapping[str, Any]) -> bool:
         """Creates the service, or replaces the one of that name; True if it is new.
@@ -206,15 +204,12 @@ class OscarClient:
         return frozenset((environment or {}).get("secrets") or {})
 
     def list_jobs(self, name: str) -> JobList:
-        """The jobs of a service; a call for every 70 of them. Raises ClusterError.
-
-        Each call takes OSCAR many seconds, in which a `POST /job` waits: never while submitting.
-        """
-        path, token, phases = f"/system/logs/{quote(name, safe='')}", "", dict[str, Phase]()
+        """The jobs of a service; a call for every 70 of them, in which a `POST /job` waits."""
+        token, phases = "", dict[str, Phase]()
         for calls in count(1):
-            query = f"?page={quote(token, safe='')}" if token else ""
-            raw = self._get(f"{path}{query}", f"list the jobs of {name} on {self._access.url}")
-            before, (found, token) = token, parse_page(raw)
+            path = job_list.make_page_path(name, token)
+            raw = self._get(path, f"list the jobs of {name} on {self._access.url}")
+            before, (found, token) = token, job_list.parse_page(raw)
             phases |= found
             if not token or token == before:
                 return JobList(phases, calls)
@@ -222,9 +217,13 @@ class OscarClient:
 
     def read_log(self, name: str, job: str) -> str:
         """The log of a job so far. Raises ClusterError if it has none."""
-        path = f"/system/logs/{quote(name, safe='')}/{quote(job, safe='')}"
         attempt = f"read the log of job {job} on {self._access.url}"
-        return check_status(self._send("GET", path, attempt), attempt).text
+        return check_status(self._send("GET", job_list.make_path(name, job), attempt), attempt).text
+
+    def delete_job(self, name: str, job: str) -> None:
+        """Deletes one job of a service; its pod may run on for 30 s. Raises ClusterError."""
+        attempt = f"delete job {job}"
+        check_status(self._send("DELETE", job_list.make_path(name, job), attempt), attempt)
 
     def invoke(self, service: Service, body: bytes, *, job: str) -> Reply:
         """One `POST /job/<service>`; never raises for what the cluster answers.

@@ -1,14 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads pages of OSCAR's job list: before release 3.6.4 all jobs at once, later 70 a page. Pure."""
+"""The paths and pages of OSCAR's job list: before release 3.6.4 all at once, later 70 a page. Pure."""
 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from ..model.cluster import Phase
 from ..model.errors import ClusterError
 
 _PHASES = {"Running": Phase.RUNNING, "Succeeded": Phase.SUCCEEDED, "Failed": Phase.FAILED}
+
+
+def make_path(service: str, job: str) -> str:
+    """The path of a job and its log; without a job, the one below which all are."""
+    return f"/system/logs/{quote(service, safe='')}/{quote(job, safe='')}"
+
+
+def make_page_path(service: str, token: str) -> str:
+    """The path of a page of the list of a service's jobs."""
+    page = f"?page={quote(token, safe='')}" if token else ""
+    return f"/system/logs/{quote(service, safe='')}{page}"
 
 
 def parse_page(raw: Any) -> tuple[dict[str, Phase], str]:

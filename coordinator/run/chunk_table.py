@@ -9,26 +9,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from ..model.items import Chunk
 from ..model.pull.lanes import Lanes, Table
+from ..model.pull.rounds import IndexObject
 from ..report.values import BadDocument, check_schema, read_value
 
 SCHEMA = "oscar-batch/chunks/1"
 # Widths are multiples of this, so that a table is easily read by people.
 _STEP = 32
-
-
-@dataclass(frozen=True, slots=True)
-class IndexObject:
-    """The index of a round: its key, its size and its digest."""
-
-    key: str
-    size: int
-    sha256: str
 
 
 def measure_table(index: IndexObject, counts: Sequence[int], chunks: Sequence[Chunk]) -> Table:
@@ -59,6 +50,15 @@ def read_table(
         for number, (start, end) in enumerate(pairwise(ends), start=1)
     )
     return read_value(IndexObject, {**header, "key": header.get("index")}), counts, chunks
+
+
+def find_widths(content: bytes) -> Table:
+    """The widths of a table, from its first two lines. Raises BadDocument."""
+    header = content.find(b"\n") + 1
+    row = content.find(b"\n", header) + 1 - header
+    if not header or row <= 0:
+        raise BadDocument("the table has no header or no row")
+    return Table(header, row)
 
 
 def _write_header(index: IndexObject, counts: Sequence[int]) -> dict[str, Any]:

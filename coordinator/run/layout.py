@@ -20,7 +20,9 @@ lease/<epoch>                               who drives the run
 stop                                        the run is to end
 wakes/<number>                              a worker asks for a coordinator
 report.json, report.html                    what happened, for machines and for people
-done.txt, failed.jsonl, pending.jsonl       the items by what became of them
+progress.json                               how far it is, for programs
+done.txt, failed.jsonl, failed.csv,
+pending.jsonl, skipped.jsonl                the items by what became of them
 end.json                                    the last object of a run
 
 Elsewhere:
@@ -36,14 +38,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from urllib.parse import quote
 
 from ..model.service import Folder, Locations, Service, split_key
 
 REPORT_JSON, REPORT_HTML = "report.json", "report.html"
-_RESULT = re.compile(r"(\d{5})/(\d{6})(?:\.(\d{3}))?\.json")
+_RESULT = re.compile(r"(\d{5})/(\d{6})(?:\.(\d{3}))?\.json", re.ASCII)
+_CLAIM = re.compile(r"(\d{5})/(\d{6})\.(\d{3})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +107,45 @@ class RunLayout:
         return f"{self.folder}failed.jsonl"
 
     @property
+    def failed_table(self) -> str:
+        return f"{self.folder}failed.csv"
+
+    @property
+    def skipped(self) -> str:
+        return f"{self.folder}skipped.jsonl"
+
+    @property
+    def progress(self) -> str:
+        return f"{self.folder}progress.json"
+
+    @property
     def pending(self) -> str:
         return f"{self.folder}pending.jsonl"
 
+    @property
+    def leases(self) -> str:
+        return f"{self.folder}lease/"
+
     def lease(self, epoch: int) -> str:
-        return f"{self.folder}lease/{epoch:04}"
+        return f"{self.leases}{epoch:04}"
+
+    def with_run(self, run_id: str) -> RunLayout:
+        """The keys of another run in the same state folder."""
+        return replace(self, run_id=run_id, epoch=1)
+
+    def with_epoch(self, epoch: int) -> RunLayout:
+        """The keys of the same run for the coordinator of this epoch."""
+        return replace(self, epoch=epoch)
 
     def wake(self, number: int) -> str:
         return f"{self.folder}wakes/{number}"
 
+    @property
+    def posts(self) -> str:
+        return f"{self.folder}posts/"
+
     def post(self, worker: str) -> str:
-        return f"{self.folder}posts/{worker}.json"
+        return f"{self.posts}{worker}.json"
 
     def beat(self, process: str) -> str:
         return f"{self.beats}{process}.json"
@@ -132,6 +163,24 @@ class RunLayout:
     def claim(self, number: int, lane: int, chunk: int, attempt: int) -> str:
         """The claim of an attempt at a chunk in a round."""
         return f"{self.folder}claims/{number:03}/{lane:05}/{chunk:06}.{attempt:03}"
+
+    def claims(self, number: int) -> str:
+        """The folder of a round's claims."""
+        return f"{self.folder}claims/{number:03}/"
+
+    def parse_claim(self, number: int, key: str) -> ResultKey | None:
+        """The chunk and the attempt of a claim; None if the key is none of a claim."""
+        found = _CLAIM.fullmatch(key.removeprefix(self.claims(number)))
+        return ResultKey(*map(int, found.groups())) if found else None
+
+    def marks(self, number: int) -> str:
+        """The folder of a round's marks."""
+        return f"{self.folder}marks/{number:03}/"
+
+    def parse_mark(self, number: int, key: str) -> ResultKey | None:
+        """The chunk and the attempt of a mark; None if the key is none of a mark."""
+        found = _RESULT.fullmatch(key.removeprefix(self.marks(number)))
+        return ResultKey(*map(int, found.groups())) if found and found.group(3) else None
 
     def mark(self, number: int, lane: int, chunk: int, attempt: int) -> str:
         return f"{self.folder}marks/{number:03}/{lane:05}/{chunk:06}.{attempt:03}.json"

@@ -42,6 +42,7 @@ def write_plan(plan: Plan) -> dict[str, Any]:
         "capacity": write_capacity(plan.capacity),
         "strategy": write_choice(plan.choice) if plan.choice else None,
         "lanes": _write_lanes(plan.lanes) if plan.lanes else None,
+        "redrive_of": plan.redrive_of,
         "oversized": [asdict(item) for item in plan.oversized],
         "chunks": [_write_lines(chunk) for chunk in plan.chunks],
         "skipped": [asdict(skipped) for skipped in plan.index.skipped],
@@ -67,6 +68,7 @@ def read_plan(raw: object) -> Plan:
         chunks=tuple(_read_lines(row) for row in chunks),
         choice=read_choice(members.get("strategy")),
         lanes=_read_lanes(members.get("lanes")),
+        redrive_of=read_value(str, members.get("redrive_of", ""), "redrive_of"),
         oversized=read_value(tuple[Item, ...], members.get("oversized"), "oversized"),
     )
 

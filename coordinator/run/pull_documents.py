@@ -13,10 +13,20 @@ from dataclasses import asdict, fields, replace
 from typing import Any, TypeVar
 
 from ..model.errors import clean_text
-from ..model.pull.documents import Beat, ChunkResult, Claim, End, ItemOutcome, ItemState, Mark, Post
+from ..model.pull.documents import (
+    Beat,
+    ChunkResult,
+    Claim,
+    End,
+    ItemOutcome,
+    ItemState,
+    LeaseDocument,
+    Mark,
+    Post,
+)
 from ..report.values import BadDocument, check_schema, read_value
 
-Document = Beat | ChunkResult | Claim | End | Mark | Post
+Document = Beat | ChunkResult | Claim | End | LeaseDocument | Mark | Post
 T = TypeVar("T", bound=Document)
 
 _SCHEMAS: Mapping[type, str] = {
@@ -24,6 +34,7 @@ _SCHEMAS: Mapping[type, str] = {
     ChunkResult: "oscar-batch/result/1",
     Claim: "oscar-batch/claim/1",
     End: "oscar-batch/end/1",
+    LeaseDocument: "oscar-batch/lease/1",
     Mark: "oscar-batch/mark/1",
     Post: "oscar-batch/post/1",
 }

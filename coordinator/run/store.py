@@ -5,44 +5,56 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 
-from ..model.errors import AlreadyStarted, Conflict, StorageError
+from ..model.errors import Conflict, StorageError, clean_text
 from ..model.planning import Cost
 from ..model.pull.documents import End
-from ..model.run import Plan, Report
+from ..model.run import Plan, Report, Speed
 from ..model.service import Folder
 from ..plan.timing import MAX_BYTES, read_cost
 from ..report.document import write_report
 from ..report.page import render_page
 from ..storage.bucket import Bucket
 from .layout import REPORT_HTML, REPORT_JSON, RunLayout, make_report_key
-from .plan_document import write_plan
+from .plan_document import read_plan, write_plan
 from .pull_documents import encode_document
 
 log = logging.getLogger(__name__)
 
+# Of a million chunks.
+_MOST_PLAN_BYTES = 512 * 1024 * 1024
+
+PROGRESS_SCHEMA = "oscar-batch/progress/1"
 Files = Mapping[str, tuple[bytes, str]]
 """The files of a report: name → content and content type."""
 
 
-def claim_run(state: Bucket, key: str, run_id: str) -> None:
-    """Creates the first object of a run. Raises AlreadyStarted if another process has."""
-    content = json.dumps({"run": run_id, "process": secrets.token_hex(8)}).encode()
+def save_plan(state: Bucket, key: str, plan: Plan) -> Plan:
+    """Writes the plan, unless there is one: the plan that counts from now on."""
+    content = json.dumps(write_plan(plan), indent=2).encode()
     try:
         state.put_new(key, content, "application/json")
-    except Conflict as error:
-        raise AlreadyStarted(
-            f"run {run_id} was started by an earlier drop of this config; this drop changes nothing"
+    except Conflict:
+        return load_plan(state, key) or plan
+    return plan
+
+
+def load_plan(state: Bucket, key: str) -> Plan | None:
+    """The plan of a run; None if it was not planned. Raises StorageError if it is damaged."""
+    content = state.read_small(key, _MOST_PLAN_BYTES)
+    if content is None:
+        return None
+    try:
+        return read_plan(json.loads(content))
+    except (ValueError, RecursionError) as error:  # BadDocument is a ValueError
+        raise StorageError(
+            f"{state.name}/{key} cannot be read ({clean_text(str(error), 120)}): the run cannot be "
+            "continued without its plan; put the object back, or say run.new: true"
         ) from error
-
-
-def save_plan(state: Bucket, key: str, plan: Plan) -> None:
-    """Writes the plan beside the index."""
-    state.write(key, json.dumps(write_plan(plan), indent=2).encode(), "application/json")
 
 
 def load_last_cost(state: Bucket, key: str) -> Cost | None:
@@ -69,9 +81,7 @@ def render_files(report: Report) -> Files:
 
 
 def publish_end(state: Bucket, layout: RunLayout, report: Report, files: Files) -> None:
-    """Writes the last object of a run whose chunks all have a result; the first one stays."""
-    if report.accounts is None or report.accounts.open_chunks:
-        return
+    """Writes the last object of a run; the first one stays."""
     end = End(
         run=report.run_id,
         ending=str(report.ending),
@@ -81,6 +91,28 @@ def publish_end(state: Bucket, layout: RunLayout, report: Report, files: Files) 
     )
     with suppress(Conflict):
         state.put_new(layout.end, encode_document(end), "application/json")
+
+
+def publish_progress(state: Bucket, layout: RunLayout, report: Report, speed: Speed | None) -> None:
+    """Writes how far a run is, for programs: a small object beside the report."""
+    workers = Counter(str(worker.state) for worker in report.workers)
+    members = {
+        "schema": PROGRESS_SCHEMA,
+        "run": report.run_id,
+        "state": str(report.ending),
+        "message": report.message,
+        "started_at": report.started_at.isoformat(timespec="milliseconds"),
+        "updated_at": report.finished_at.isoformat(timespec="milliseconds"),
+        "counts": report.count_items(),
+        "workers": dict(sorted(workers.items())),
+        "items_per_s": speed.items_per_s if speed else None,
+        "left_s": speed.left_s if speed and speed.items_per_s else None,
+        "left_s_range": [speed.least_left_s, speed.most_left_s]
+        if speed and speed.items_per_s
+        else None,
+    }
+    content = json.dumps(members, indent=2).encode()
+    state.write(layout.progress, content, "application/json")
 
 
 def publish_files(files: Files, run_id: str, targets: Sequence[tuple[Bucket, Folder]]) -> None:

@@ -7,9 +7,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from coordinator.batch import Clients
 from coordinator.cli.verbs.run import make_clients, run_config
 from coordinator.config.load import Config
+from coordinator.drive.clients import Clients
 from coordinator.model.pull.lanes import Timing
 from coordinator.report.text import render_summary
 

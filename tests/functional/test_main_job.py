@@ -229,7 +229,17 @@ def test_a_run_leaves_its_plan_index_and_report_in_its_own_folder(
 
     assert keys_of(sandbox, bucket, f".oscar-batch/{run}/") == [
         f".oscar-batch/{run}/{name}"
-        for name in ("index.0001.txt", "plan.json", "report.html", "report.json", "start.json")
+        for name in (
+            "end.json",
+            "index.0001.txt",
+            "lease/0001",
+            "plan.json",
+            "posts/chunk-001-0000001.json",
+            "progress.json",
+            "report.html",
+            "report.json",
+            "start.json",
+        )
     ]
     assert keys_of(sandbox, bucket, "my reports/") == [
         f"my reports/{run}/{name}" for name in ("report.html", "report.json")

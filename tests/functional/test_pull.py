@@ -102,7 +102,7 @@ def test_a_target_that_always_exits_1_is_reported_as_such(
     assert "no such fish" in ran.stdout
     failed = [json.loads(line) for line in lines(slots, name, ran.report["run"], "failed.jsonl")]
     assert [each["key"] for each in failed] == [f"input/{number:03}.txt" for number in range(6)]
-    assert all(each["attempts"] == 1 and each["reason"] for each in failed)
+    assert all(each["attempts"] == 3 and each["reason"] for each in failed)
 
     manifest = f".oscar-batch/{ran.report['run']}/failed.jsonl"
     again = {**config, "bucket": {**config["bucket"], "manifest": manifest}}

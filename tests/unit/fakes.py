@@ -87,6 +87,7 @@ class FakeBucket(Bucket):
 
     def read_small(self, key: str, limit_bytes: int) -> bytes | None:
         self._check("read")
+        self._check(f"read {key}")
         content = self.objects.get(key)
         return content if content is not None and len(content) <= limit_bytes else None
 
@@ -104,6 +105,7 @@ class FakeBucket(Bucket):
         if key in self.objects:
             raise Conflict(f"{self.name}/{key} exists already")
         self.objects[key] = content
+        self.times[key] = self.now.isoformat()
 
     def write_lines(self, key: str, pieces: Iterable[bytes], content_type: str) -> Written:
         text = b"".join(pieces)
@@ -136,6 +138,7 @@ class FakeOscar(OscarClient):
         self.lists = 0
         self.bodies: list[bytes] = []
         self.jobs: list[str] = []
+        self.deleted: list[str] = []
         self.owners: list[str] = []
         self._lock = threading.Lock()
 
@@ -176,6 +179,9 @@ class FakeOscar(OscarClient):
     def list_jobs(self, name: str) -> JobList:
         self.lists += 1
         return JobList(dict.fromkeys(self.jobs, self.phase), 1)
+
+    def delete_job(self, name: str, job: str) -> None:
+        self.deleted.append(job)
 
     def invoke(self, service: Service, body: bytes, *, job: str) -> Reply:
         with self._lock:

@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 
-from coordinator.batch import Clients, run_batch
+from coordinator.batch import run_batch
 from coordinator.config.credentials import Platform
 from coordinator.config.load import Config, load_config
+from coordinator.drive.clients import Clients
 from coordinator.drive.progress import Progress
 from coordinator.drive.submission import Clock, Pace
 from coordinator.model.access import ClusterAccess, StorageAccess
 from coordinator.model.cluster import Allowance, Basis, Cluster, Node, Phase, Quota, Resources
-from coordinator.model.errors import AlreadyStarted, ClusterError, ConfigError, Ending, StorageError
+from coordinator.model.errors import ClusterError, ConfigError, Ending, StorageError
 from coordinator.model.run import Reply, Report, State, Verdict
 from coordinator.model.service import Folder, Service, Trigger
 from coordinator.run.plan_document import read_plan
@@ -60,6 +61,10 @@ class World:
         clients = Clients(self.oscar, self.data, self.data, None, self.clock, pace)
         return run_batch(config, clients, self.progress)
 
+    def end(self) -> None:
+        """Writes the end of the run, as who publishes its report does."""
+        self.data.objects[f".oscar-batch/{self.progress.run_id}/end.json"] = b"{}"
+
     @property
     def index(self) -> list[str]:
         return self.data.objects[f".oscar-batch/{make.RUN_ID}/index.0001.txt"].decode().splitlines()
@@ -78,86 +83,27 @@ def test_a_run_writes_index_and_plan_and_invokes_every_chunk() -> None:
         "8 items submitted: 3 of 3 invocations sent",
     )
     assert world.index == sorted(ITEMS)
-    assert world.written == {"start.json", "index.0001.txt", "plan.json"}
+    posts = {f"posts/chunk-001-000000{number}.json" for number in (1, 2, 3)}
+    assert world.written == {"start.json", "lease/0001", "index.0001.txt", "plan.json", *posts}
     ranges = [(body["start"], body["end"]) for body in map(json.loads, world.oscar.bodies)]
     assert sorted(ranges) == [(c.first_line, c.last_line) for c in report.plan.chunks]  # type: ignore[union-attr]
     assert {outcome.state for outcome in report.outcomes} == {State.INVOKED}
 
 
-def test_a_run_that_another_process_began_ends_and_changes_nothing() -> None:
-    world = World()
-    world.run()
-    before, jobs = dict(world.data.objects), list(world.oscar.jobs)
-    with pytest.raises(AlreadyStarted, match=make.RUN_ID):
-        world.run()
-    assert (world.data.objects, world.oscar.jobs) == (before, jobs)
-
-
-ACTIVE = ".oscar-batch/active/"
 SECOND_ID = "20261122t101700z-3f9a1d"
-
-
-def start_twice(world: World, *, minutes: int = 2, **sections: Any) -> Report:
-    """The same batch again under another run id, some minutes later; its report."""
-    first = set(world.data.objects)
-    world.progress = Progress(run_id=SECOND_ID)
-    write: Callable[[str, bytes, str], None] = world.data.put_new
-
-    def put_new(key: str, content: bytes, content_type: str) -> None:
-        write(key, content, content_type)
-        world.data.times[key] = f"2026-11-22T{10 + (15 + minutes) // 60}:{(15 + minutes) % 60}:00Z"
-
-    world.data.put_new = put_new  # type: ignore[method-assign]
-    report = world.run(**sections)
-    assert {key for key in set(world.data.objects) - first if key.startswith(ACTIVE)}
-    return report
-
-
-def test_a_run_of_a_batch_whose_other_run_has_left_no_report_warns_first_and_loudly() -> None:
-    world = World()
-    assert world.run().warnings == ()
-    report = start_twice(world)
-    assert report.warnings[0].startswith(f"THE SAME CONFIG IS RUNNING ALREADY: run {make.RUN_ID}")
-    assert "2 min 0 s before" in report.warnings[0]
-    numbers = sorted(key for key in world.data.objects if key.startswith(ACTIVE))
-    assert [key.rpartition("/")[2] for key in numbers] == ["000001", "000002"]
-
-
-def test_a_batch_that_has_ended_or_is_old_or_another_is_not_warned_of() -> None:
-    ended, old, other = World(), World(), World()
-    for world in (ended, old, other):
-        world.run()
-    ended.data.objects[f".oscar-batch/{make.RUN_ID}/report.json"] = b"{}"
-    assert start_twice(ended).warnings == ()
-    assert start_twice(old, minutes=61).warnings == ()
-    assert start_twice(other, bucket={"include": "*"}).warnings == ()
-
-
-def test_of_two_runs_that_register_at_once_each_gets_a_number_of_its_own() -> None:
-    world = World()
-    put: Callable[[str, bytes, str], None] = world.data.put_new
-    raced: list[str] = []
-
-    def put_new(key: str, content: bytes, content_type: str) -> None:
-        if key.startswith(ACTIVE) and not raced:
-            raced.append(key)
-            world.data.objects[key] = b'{"run": "the-other"}'
-        put(key, content, content_type)
-
-    world.data.put_new = put_new  # type: ignore[method-assign]
-    assert "run the-other" in world.run().warnings[0]
 
 
 def test_a_copy_of_the_index_that_an_earlier_config_left_is_no_item() -> None:
     world = World()
     world.run(output={"file": "list.txt"})
-    world.data.objects[f".oscar-batch/{make.RUN_ID}/report.json"] = b"{}"
+    world.end()
     world.progress = Progress(run_id=SECOND_ID)
     report = world.run()
     assert report.plan.index.items == 8  # type: ignore[union-attr]
     assert report.plan.index.left_out == {"files of runs": 1}  # type: ignore[union-attr]
     assert any(each.startswith("data/in/list.txt is no item") for each in report.warnings)
     del world.data.objects["in/list.txt"]
+    world.end()
     world.progress = Progress(run_id="20261122t101800z-3f9a1e")
     assert not any("list.txt" in each for each in world.run().warnings)
 
@@ -178,7 +124,7 @@ def test_a_dry_run_claims_nothing() -> None:
 
 def test_the_report_names_the_stages_in_their_order() -> None:
     stages = [stage.name for stage in World().run().stages]
-    assert stages == ["service", "capacity", "index", "plan", "save", "invoke"]
+    assert stages == ["service", "index", "capacity", "plan", "save", "invoke"]
 
 
 def test_the_saved_plan_is_the_plan_of_the_report() -> None:
@@ -200,7 +146,8 @@ def test_everything_is_written_before_the_first_invocation() -> None:
 
     world.oscar.answer = answer
     world.run(output={"file": "copy.txt"})
-    assert at_first[0] == {"start.json", "index.0001.txt", "plan.json"}
+    post = "posts/chunk-001-0000001.json"
+    assert at_first[0] == {"start.json", "lease/0001", "index.0001.txt", "plan.json", post}
     assert world.data.objects["in/copy.txt"].decode().splitlines() == world.index
 
 
@@ -241,16 +188,37 @@ def test_an_empty_selection_is_no_mistake_where_it_may_be_empty(bucket: dict[str
     assert (report.ending, report.ending.exit_code) == (Ending.NOTHING_TO_DO, 0)
 
 
-def test_without_free_capacity_nothing_is_listed() -> None:
+def test_without_free_capacity_the_selection_is_known_and_nothing_is_planned() -> None:
     world = World()
-    world.data.broken = {"list in/"}
     world.oscar.cluster = Cluster((Node("wn-1", Resources(100, GIB)),), Basis.REQUESTS)
     report = world.run()
     assert report.ending is Ending.NO_CAPACITY
     assert "nodes fit none" in report.message
     assert "drop the config again" in report.message
     assert "plan.extra_slots" in report.message
-    assert world.written == {"start.json"}
+    assert report.count_items()["listed"] == 8
+    assert world.written == {"start.json", "lease/0001", "index.0001.txt"}
+    assert not world.progress.over, "the next drop continues the run"
+
+
+def test_a_full_cluster_is_waited_for_as_long_as_the_config_says() -> None:
+    world, full = World(), Cluster((Node("wn-1", Resources(100, GIB)),), Basis.REQUESTS)
+    now_s, roomy = 0.0, world.oscar.cluster
+    world.oscar.cluster = full
+
+    def wait(_: threading.Event, seconds: float) -> bool:
+        nonlocal now_s
+        now_s += seconds
+        world.oscar.cluster = roomy if now_s >= 180 else full
+        return False
+
+    world.clock = Clock(lambda: now_s, wait)
+    assert world.run(run={"wait_for_room_s": 300}).ending is Ending.SUBMITTED
+    assert now_s == 180
+    world, now_s = World(), 0.0
+    world.clock, world.oscar.cluster = Clock(lambda: now_s, wait), full
+    assert world.run(run={"wait_for_room_s": 100}).ending is Ending.NO_CAPACITY
+    assert now_s == 100
 
 
 # What is listed.
@@ -378,7 +346,7 @@ def test_the_times_of_the_config_win() -> None:
 
 def test_a_cost_that_cannot_be_read_ends_no_run() -> None:
     world = World()
-    world.data.broken = {"read"}
+    world.data.broken = {"read .oscar-batch/costs/target.json"}
     assert world.run().ending is Ending.SUBMITTED
 
 
@@ -640,7 +608,7 @@ def test_an_error_of_the_storage_ends_the_run_and_the_progress_keeps_what_was_kn
     world.data.broken = {"list in/"}
     with pytest.raises(StorageError, match="could not list"):
         world.run()
-    assert world.progress.capacity
+    assert world.progress.lease
     assert world.oscar.bodies == []
 
 
@@ -739,4 +707,4 @@ def test_ranges_with_verify_are_followed_and_proven() -> None:
     (failure,) = report.accounts.failures  # type: ignore[union-attr]
     assert failure.key == "in/h"
     assert failure.reason.startswith("its job ended without the output that run.verify names")
-    assert world.oscar.lists == 1
+    assert world.oscar.lists == 3, "once in each round"

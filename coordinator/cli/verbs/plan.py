@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from ...config.load import read_planning
-from ...drive.indexing import count_only
+from ...drive.planning.indexing import count_only
 from ...index.builder import IndexBuilder
 from ...model.errors import ConfigError
 from ...model.items import Index

@@ -9,22 +9,24 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from threading import Event
 
 from ... import __version__
-from ...batch import Clients, run_batch
+from ...batch import run_batch
 from ...config.load import Config
+from ...drive.clients import Clients
+from ...drive.entering.keeper import Keeper
 from ...drive.progress import Progress
+from ...drive.publishing import Publisher
 from ...drive.submission import Clock
-from ...model.errors import AlreadyStarted, BatchError, ConfigError, Ending, StorageError
+from ...model.errors import AlreadyEnded, BatchError, ConfigError, Ending, HeldByOther
+from ...model.pull.lanes import Timing
 from ...model.run import Origin, Report
 from ...oscar.client import OscarClient
 from ...report.document import write_report
 from ...report.text import render_summary
-from ...run.layout import RunLayout
-from ...run.store import Files, publish_end, publish_files, render_files
+from ...run.store import Files, render_files
 from ...storage.bucket import Bucket
 from ..inputs import read_config
 from ..output import OutputError, name_run, print_document, print_error, print_result
@@ -52,12 +54,14 @@ def execute(arguments: argparse.Namespace) -> int:
 def make_clients(config: Config) -> Clients:
     """Real clients for a config. Opens no connection."""
     access, locations = config.storage, config.locations
+    clock = Clock(time.monotonic, Event.wait)
     return Clients(
         oscar=OscarClient(config.cluster, secrets=config.secrets),
         data=Bucket(access, locations.data.bucket),
         state=Bucket(access, locations.state.bucket),
         report=Bucket(access, locations.report.bucket) if locations.report else None,
-        clock=Clock(time.monotonic, Event.wait),
+        clock=clock,
+        keeper=Keeper(clock, Timing().lease_ttl_s),
     )
 
 
@@ -71,40 +75,67 @@ def run_config(
 ) -> tuple[Report, Files]:
     """The report of a run, however it ends, and its files; `slots` replace its capacity."""
     progress = Progress(origin=Origin(path.name if path else "", __version__))
-    publish: Callable[[Report], Report] | None = None
+    publisher: Publisher | None = None
+    keeper: Keeper | None = None
     name_run(progress.run_id)
 
     def run() -> Report:
-        nonlocal publish
+        nonlocal publisher, keeper
         config = adapt(read_config(path))
         rules = replace(config.capacity_rules, slots=slots)
         config = replace(config, dry_run=config.dry_run or dry_run, capacity_rules=rules)
-        progress.run_id = config.run_id or progress.run_id
+        progress.ask("" if config.redrive else config.run_id)
         name_run(progress.run_id)
         progress.setting, progress.secrets = config.describe(), config.secrets
         progress.settings = config.settings
         clients = connect(config)
-        publish = partial(_publish, config, clients, progress)
+        keeper = clients.keeper
+        publisher = _make_publisher(config, clients, progress)
         return run_batch(config, clients, progress)
 
     try:
         report = _find_ending(run, progress)
     except KeyboardInterrupt:  # while the report was made: no more than two come
         report = progress.make_interrupted_report()
+    name_run(progress.run_id)
     # Nothing is written for a dry run, nor for a run that was refused before it began.
-    if publish and progress.begun:
+    if publisher and progress.begun:
         with hold_interrupts():
-            report = publish(report)
+            report = _publish(publisher, report, progress)
+    if keeper:
+        keeper.stop()
     return report, render_files(report)
 
 
+def _make_publisher(config: Config, clients: Clients, progress: Progress) -> Publisher:
+    now_s = clients.clock.now_s
+    publisher = Publisher(config.locations, clients.state, clients.report, progress, now_s)
+    progress.publish = publisher.refresh
+    return publisher
+
+
+def _publish(publisher: Publisher, report: Report, progress: Progress) -> Report:
+    """Publishes the report; of a run that another coordinator took over a report of its own."""
+    try:
+        return publisher.publish(report)
+    except HeldByOther as error:
+        progress.leave()
+        return publisher.publish(progress.make_report(error.ending, str(error)))
+
+
 def _find_ending(run: Callable[[], Report], progress: Progress) -> Report:
-    """The report of a run that may raise anything. Raises AlreadyStarted and KeyboardInterrupt."""
+    """The report of a run that may raise anything. Raises KeyboardInterrupt."""
     try:
         return run()
-    except AlreadyStarted:
-        raise  # the other process writes the report
+    except AlreadyEnded as error:
+        progress.begun = False  # its report is the last word on the run
+        return progress.make_report(error.ending, str(error))
+    except HeldByOther as error:
+        progress.leave()
+        return progress.make_report(error.ending, str(error))
     except BatchError as error:
+        # A config that cannot be used is the end of its run: the next drop begins another.
+        progress.over = isinstance(error, ConfigError)
         problems = error.problems if isinstance(error, ConfigError) else ()
         return progress.make_report(error.ending, error.problems[0], problems)
     except KeyboardInterrupt:
@@ -113,23 +144,6 @@ def _find_ending(run: Callable[[], Report], progress: Progress) -> Report:
         log.error("this is a defect of OSCAR-Batch", exc_info=True)
         message = f"internal error ({type(error).__name__}), see the log"
         return progress.make_report(Ending.BROKEN, message)
-
-
-def _publish(config: Config, clients: Clients, progress: Progress, report: Report) -> Report:
-    """Puts the files of the report into the bucket; the report, with a warning if that failed."""
-    targets = [(clients.state, config.locations.state)]
-    if clients.report and config.locations.report:
-        targets.append((clients.report, config.locations.report))
-    try:
-        files = render_files(report)
-        publish_files(files, report.run_id, targets)
-        layout = RunLayout(config.locations, report.run_id)
-        publish_end(clients.state, layout, report, files)
-    except StorageError as error:
-        progress.warn(f"the report is not in the bucket: {error}")
-    except KeyboardInterrupt:
-        progress.warn("the report is not in the bucket: its writing was interrupted")
-    return replace(report, warnings=tuple(progress.warnings))
 
 
 def _write_files(files: Files, folder: Path) -> None:

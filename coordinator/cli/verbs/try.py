@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 
-from ...batch import Clients
 from ...config.load import Config
+from ...drive.clients import Clients
 from ...model.errors import BatchError, ClusterError, Ending, clean_text
 from ...model.planning import ChunkRules, Strategy
 from ...model.run import Report
@@ -55,14 +55,16 @@ class _Trial:
 
     def adapt(self, config: Config) -> Config:
         """The config with so many items, an invocation for each, followed to the end."""
-        poll_s = min(_POLL_S, config.pull_rules.poll_s)
+        poll_s = min(_POLL_S, config.rules.poll_s)
         return replace(
             config,
             run_id="",
+            redrive=False,
+            second=True,
             dry_run=False,
             selection=replace(config.selection, sample=self.count),
             chunk_rules=ChunkRules(Strategy.FIXED, chunk_items=1),
-            pull_rules=replace(config.pull_rules, watch=True, poll_s=poll_s),
+            rules=replace(config.rules, watch=True, poll_s=poll_s, retries=0),
         )
 
     def connect(self, config: Config) -> Clients:
@@ -109,7 +111,7 @@ def _list_tried(trial: _Trial, report: Report) -> Iterator[Tried]:
     if trial.config is None or clients is None or not report.plan or not report.plan.chunks:
         return
     layout = RunLayout(trial.config.locations, report.run_id)
-    keys = (_read(clients, layout.index) or "").split("\n")[:-1]
+    keys = (_read(clients, report.plan.index_key) or "").split("\n")[:-1]
     done = set((_read(clients, layout.done) or "").split("\n"))
     rows = _read_rows(clients, layout.pending, "pending") | _read_rows(
         clients, layout.failed, "failed"

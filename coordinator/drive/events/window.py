@@ -90,13 +90,24 @@ class Window:
         """Sends all entries; returns when every one that was sent has ended."""
         self._next_list_s = self.ports.now_s() + self.pauses.call_s
         while True:
-            batch = [] if self.refused else list(islice(entries, self.size - len(self._flights)))
+            batch = (
+                []
+                if self.refused
+                else list(islice(entries, max(0, self.size - len(self._flights))))
+            )
             if batch:
                 self._send(batch)
             elif not self._flights:
                 return
             self.ports.wait(self.pauses.look_s)
             self._look()
+
+    def adopt(self, entry: Entry, sent: Sent) -> None:
+        """Takes an item whose invocation an earlier coordinator sent."""
+        lost = sent.state is State.UNCERTAIN
+        self.ledger.record(entry.line, LineState.UNPROVEN if lost else LineState.SENT)
+        stamp = self._find_stamp(entry)
+        self._flights.append(_Flight(entry, sent.invocation.job, self.ports.now_s(), stamp))
 
     def _send(self, batch: Sequence[Entry]) -> None:
         made: list[tuple[Entry, Invocation, str | None]] = []

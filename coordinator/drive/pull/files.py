@@ -3,75 +3,75 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Iterator
+from itertools import compress
 
 from ...model.errors import StorageError
 from ...model.pull.documents import ChunkResult, ItemState
 from ...model.run import Plan
 from ...report.values import BadDocument
+from ...run.item_files import FailedItem, ItemLists, write_item_lists
 from ...run.layout import RunLayout
+from ...run.lines import join_lines, split_lines
 from ...run.pull_documents import decode_document
 from ...storage.bucket import Bucket
-from ..lines import join_lines, split_lines
 from .ledger import DONE, PENDING, Ledger, describe_failure
 from .looks import MOST_RESULT_BYTES
-
-log = logging.getLogger(__name__)
-
-_TEXT, _JSONL = "text/plain; charset=utf-8", "application/jsonl"
+from .rounds import encode_counted
 
 
 def write_item_files(state: Bucket, layout: RunLayout, plan: Plan, ledger: Ledger) -> None:
-    """Writes done.txt, failed.jsonl and pending.jsonl. Raises StorageError.
-
-    Without conditional writes a chunk may have several results: counted.jsonl says which counts.
-    """
+    """Writes the lists of items of a run that is over. Raises StorageError."""
+    states = ledger.summarize()
 
     def list_lines(wanted: int) -> Iterator[bytes]:
         lines = split_lines(state.read_pieces(plan.index_key))
-        pairs = zip(lines, ledger.states, strict=True)
-        return (line for line, found in pairs if found == wanted)
+        return compress(lines, (found == wanted for found in states))
 
-    pending = (_write_pending(line) for line in list_lines(PENDING))
-    failed = _list_failures(state, layout, ledger)
-    state.write_lines(layout.done, join_lines(list_lines(DONE)), _TEXT)
-    state.write_lines(layout.failed, join_lines(failed), _JSONL)
-    state.write_lines(layout.pending, join_lines(pending), _JSONL)
-    if plan.lanes and not plan.lanes.exclusive:
-        state.write_lines(layout.counted(1), join_lines(_list_counted(ledger)), _JSONL)
+    lists = ItemLists(
+        done=lambda: list_lines(DONE),
+        failed=lambda: _list_failures(state, layout, ledger),
+        pending=lambda: ((line, "") for line in list_lines(PENDING)),
+        skipped=plan.index.skipped,
+    )
+    write_item_lists(state, layout, lists)
+    write_counted(state, layout, ledger)
 
 
-def _list_failures(state: Bucket, layout: RunLayout, ledger: Ledger) -> Iterator[bytes]:
-    """Every failed item as a line; its result is read once more, so that none is kept."""
-    for key in ledger.list_failed():
-        name = layout.result(1, key)
-        try:
-            content = state.read_small(name, MOST_RESULT_BYTES)
-            result = decode_document(ChunkResult, content or b"")
-        except BadDocument as error:
-            raise StorageError(f"{state.name}/{name} changed while the run ended") from error
+def write_counted(state: Bucket, layout: RunLayout, ledger: Ledger) -> None:
+    """Records which attempts count, where a chunk may have several results; first wins."""
+    if ledger.round.lanes.exclusive:
+        return
+    key = layout.counted(ledger.round.number)
+    if not state.exists(key):
+        rows = (encode_counted(each.key) for each in ledger.settled.values())
+        state.write_lines(key, join_lines(rows), "application/jsonl")
+
+
+def _list_failures(state: Bucket, layout: RunLayout, ledger: Ledger) -> Iterator[FailedItem]:
+    """Every item that failed for good; its result is read once more, so that none is kept."""
+    for number, key, chunk, lines in ledger.list_failed_results():
+        result = _read_result(state, layout.result(number, key))
         for item in result.items:
-            if item.state is ItemState.FAILED:
-                found = describe_failure(item)
-                members = {
-                    "key": found.key,
-                    "reason": found.reason,
-                    "kind": found.kind,
-                    "attempts": found.attempts,
-                    "line": item.line,
-                    "seconds": item.seconds,
-                    "stderr": found.stderr,
-                }
-                yield json.dumps(members).encode()
+            if item.state is not ItemState.FAILED:
+                continue
+            line = lines[item.line - chunk.first_line]
+            if ledger.is_last_word(line, number):
+                found = describe_failure(item, number)
+                yield FailedItem(
+                    found.key,
+                    found.reason,
+                    found.attempts,
+                    line + 1,
+                    found.kind,
+                    item.seconds,
+                    found.stderr,
+                )
 
 
-def _list_counted(ledger: Ledger) -> Iterator[bytes]:
-    for each in ledger.settled.values():
-        members = {"lane": each.key.lane, "chunk": each.key.chunk, "attempt": each.key.attempt}
-        yield json.dumps(members).encode()
-
-
-def _write_pending(line: bytes) -> bytes:
-    return json.dumps({"key": line.decode(errors="surrogateescape")}).encode()
+def _read_result(state: Bucket, name: str) -> ChunkResult:
+    content = state.read_small(name, MOST_RESULT_BYTES)
+    try:
+        return decode_document(ChunkResult, content or b"")
+    except BadDocument as error:
+        raise StorageError(f"{state.name}/{name} changed while the run ended") from error

@@ -1,181 +1,232 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Follows the workers of a run until every chunk has a result, or no worker is left.
+"""Drives one round of a pull run: invokes its workers and follows them until it is over.
 
-The folder of the run is looked at every `poll_s`. A storage that is away is waited for. Ctrl-C only
-leaves: the workers go on.
+The folder of the run is looked at every `poll_s`; results and beats are the truth. OSCAR is asked
+for its capacity only where more workers would have work, and for its jobs only where a worker is
+overdue. A storage that is away is waited for.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
 from threading import Event
 
-from ...model.errors import StorageError
-from ...model.pull.findings import Accounts, Worker, WorkerState
-from ...model.pull.lanes import Lanes, PullRules, find_worker, name_worker
-from ...model.run import Invocation, Plan, Sent, State
+from ...model.errors import StopRequested, StorageError
+from ...model.pull.documents import Post
+from ...model.pull.lanes import name_worker
+from ...model.run import Invocation, Speed
 from ...model.units import format_duration
-from ...run.layout import RunLayout
-from ...storage.bucket import Bucket
-from ..progress import Progress, describe_sent
-from ..submission import Clock
-from .history import read_moment
-from .invocations import make_worker_invocations
-from .judge import Seen, Sighting, choose_lanes, judge_worker
+from ..posts import describe_post, must_send_again
+from ..progress import Progress
+from ..rate import Rate
 from .ledger import Ledger
 from .looks import Looks
+from .pull_run import PullRun
+from .sealing import seal_chunks
+from .workers.invocations import make_worker_invocations
+from .workers.judge import Situation, choose_lanes, compute_backoff_s
+from .workers.roster import Roster
 
 log = logging.getLogger(__name__)
 
-Invoke = Callable[[Sequence[Invocation]], Sequence[Sent]]
-"""Sends more invocations and records what became of them."""
 
+class Why(StrEnum):
+    """Why a round is over."""
 
-@dataclass(frozen=True, slots=True)
-class PullRun:
-    """A run whose workers are invoked, and how it is watched."""
-
-    state: Bucket
-    layout: RunLayout
-    plan: Plan
-    lanes: Lanes
-    rules: PullRules
-    clock: Clock
-
-
-@dataclass(slots=True)
-class _Posted:
-    """A worker that was invoked."""
-
-    sent: Sent
-    since: datetime | None = None
-    """When the run was first looked at after that, by the storage's clock."""
-    state: WorkerState = WorkerState.WAITING
+    COMPLETE = "every chunk has a result"
+    STOPPED = "somebody asked for the end of the run"
+    TIMED_OUT = "run.run_timeout_s has passed"
+    TOO_MANY_FAILED = "more items failed than run.tolerated_failures allows"
+    HOPELESS = "no worker could be kept at work"
+    NO_CAPACITY = "no worker is at work, and none could start"
+    REFUSED = "OSCAR accepted no invocation"
+    SENT = "run.watch says that nobody follows the workers"
 
 
 class Follower:
-    """One run whose workers were invoked."""
+    """One round of a run, from its first invocation to its last result."""
 
     def __init__(
-        self, run: PullRun, progress: Progress, invoke: Invoke, looks: Looks, ledger: Ledger
+        self, run: PullRun, progress: Progress, ledger: Ledger, looks: Looks, began: datetime
     ) -> None:
-        self._plan, self._lanes, self._rules = run.plan, run.lanes, run.rules
-        self._progress, self._clock, self._invoke = progress, run.clock, invoke
-        self._looks, self._ledger = looks, ledger
-        self._workers: dict[str, _Posted] = {}
-        self._began_s = run.clock.now_s()
+        """`began` is when the run began, by the storage's clock."""
+        self._run, self._progress, self._ledger, self._looks = run, progress, ledger, looks
+        self._round, self._began = ledger.round, began
+        late_s = run.rules.pending_timeout_s
+        self.workers = Roster(looks, run.hints, run.lanes.timing, late_s)
+        self._claims: dict[tuple[int, int], datetime] = {}
+        self._idle_posts, self._results = 0, 0
+        self._next_post_s = 0.0
+        self._starved_s: float | None = None
+        self._seen_s = run.clock.now_s()
+        self._rate = Rate()
 
-    def follow(self, sent: Sequence[Sent]) -> None:
-        """Looks until the run is over. Raises StorageError if the storage stays away."""
-        self._add(sent)
-        seen_s = self._clock.now_s()
-        while True:
-            try:
-                now = self._looks.look()
-                seen_s = self._clock.now_s()
-            except StorageError as error:
-                away_s = self._clock.now_s() - seen_s
-                if away_s > self._lanes.timing.storage_patience_s:
-                    raise
-                log.warning("the storage is away for %s: %s", format_duration(away_s), error)
-            else:
-                self._judge(now)
-                self._progress.workers = tuple(
-                    self._describe_worker(name, posted) for name, posted in self._workers.items()
-                )
-                log.info("%s", self.describe())
-                if self._is_over():
-                    return
-                self._post_again()
-            self._clock.wait(Event(), self._rules.poll_s)
-
-    def account(self) -> Accounts:
-        """What is known of the items and the workers now."""
-        ledger = self._ledger
-        return Accounts(
-            done=ledger.done,
-            failed=ledger.failed,
-            open_chunks=ledger.open_chunks,
-            failures=tuple(ledger.failures),
-            stealing=self._lanes.exclusive,
+    def take_over(self, posts: Iterable[Post]) -> None:
+        """Takes the workers of this round that earlier coordinators invoked."""
+        mine = [post for post in posts if post.round == self._round.number]
+        made = make_worker_invocations(
+            self._run.plan, self._round, [(post.worker, post.lane) for post in mine]
         )
-
-    def describe(self) -> str:
-        """One line for the log."""
-        done, failed = self._ledger.done, self._ledger.failed
-        pending = self._plan.index.items - done - failed
-        states = [posted.state for posted in self._workers.values()]
-        counts = ((state, states.count(state)) for state in WorkerState)
-        workers = ", ".join(f"{count} {state}" for state, count in counts if count)
-        text = f"{done} done, {failed} failed, {pending} pending; workers: {workers}"
-        seconds = self._clock.now_s() - self._began_s
-        if done + failed and pending and seconds:
-            rate = (done + failed) / seconds
-            text += f"; {rate:.3g} items/s, about {format_duration(pending / rate)} left"
-        return text
-
-    def _add(self, sent: Sequence[Sent]) -> None:
-        for each in sent:
-            name = name_worker(self._lanes.epoch, each.invocation.number)
-            self._workers[name] = _Posted(each)
-
-    def _judge(self, now: datetime) -> None:
-        """Says of every worker what the last look showed."""
-        for name, posted in self._workers.items():
-            posted.since = posted.since or now
-            seen = self._find_sightings(name)
-            started = posted.sent.state in {State.INVOKED, State.UNCERTAIN}
-            posted.state = (
-                judge_worker(
-                    seen, posted.since, now, self._lanes.timing, self._rules.pending_timeout_s
-                )
-                if started or seen
-                else WorkerState.NEVER_SEEN
-            )
-
-    def _is_over(self) -> bool:
-        if not self._ledger.open_chunks:
-            return True
-        return all(each.state.over for each in self._workers.values()) and not self._choose_lanes()
-
-    def _choose_lanes(self) -> list[int]:
-        seen = [
-            Seen(each.sent.invocation.lane, each.sent.state, each.state)
-            for each in self._workers.values()
+        self.workers.add(describe_post(*pair) for pair in zip(mine, made, strict=True))
+        if mine:
+            self._run.free_slots.defer()
+        # The same name: if the job exists, the answer says so, and nothing starts twice.
+        again = [
+            each
+            for each, post in zip(made, mine, strict=True)
+            if not post.verdict and must_send_again(post, named=self._run.named)
         ]
-        return choose_lanes(seen, self._ledger.count_open(), exclusive=self._lanes.exclusive)
+        if again:
+            self._send(again)
 
-    def _post_again(self) -> None:
-        lanes = self._choose_lanes()
+    def follow(self) -> Why:
+        """Looks and invokes until the round is over. Raises HeldByOther and StorageError."""
+        try:
+            while True:
+                now = self.look()
+                if now:
+                    if why := self._find_end(now):
+                        return why
+                    self._seal_late(now)
+                    self._invoke_more()
+                    if self.workers.were_refused():
+                        return Why.REFUSED
+                    if not self._run.rules.watch:
+                        return Why.SENT
+                self.wait()
+        except StopRequested:
+            return Why.STOPPED
+
+    def look(self) -> datetime | None:
+        """Looks at the folder; None if the storage is away. StorageError if it stays away."""
+        try:
+            now = self._looks.look()
+            asks = bool(self.workers) and self._run.free_slots.may_ask()
+            if self._run.rules.chunk_timeout_s or asks:
+                self._claims = self._looks.list_claims()
+        except StorageError as error:
+            away_s = self._run.clock.now_s() - self._seen_s
+            if away_s > self._run.lanes.timing.storage_patience_s:
+                raise
+            log.warning("the storage is away for %s: %s", format_duration(away_s), error)
+            return None
+        self._seen_s = self._run.clock.now_s()
+        self._note_progress()
+        self.workers.judge(now)
+        self._run.hints.look(self.workers.list_overdue(now), self._seen_s)
+        self._show()
+        return now
+
+    def wait(self) -> None:
+        """Waits for the time of the next look."""
+        self._run.clock.wait(Event(), self._run.rules.poll_s)
+
+    def _find_end(self, now: datetime) -> Why | None:
+        """Why the round is over; None if it is not."""
+        rules, ledger = self._run.rules, self._ledger
+        if not ledger.open_chunks:
+            return Why.COMPLETE
+        if self._looks.stopped:
+            return Why.STOPPED
+        age_s = (now - self._began).total_seconds()
+        if rules.run_timeout_s is not None and age_s > rules.run_timeout_s:
+            return Why.TIMED_OUT
+        tolerated, items = rules.tolerated_failures, self._run.plan.index.items
+        if tolerated and not tolerated.allows(ledger.failed, items):
+            return Why.TOO_MANY_FAILED
+        situation = self._make_situation()
+        if situation.is_hopeless and situation.were_seen:
+            return Why.HOPELESS
+        return Why.NO_CAPACITY if situation.is_hopeless or self._has_starved() else None
+
+    def _has_starved(self) -> bool:
+        """Whether no worker lives, and the cluster was full for too long."""
+        if self._starved_s is None:
+            return False
+        patience_s = max(self._run.rules.wait_for_room_s, self._run.rules.pending_timeout_s)
+        return self._run.clock.now_s() - self._starved_s > patience_s
+
+    def _seal_late(self, now: datetime) -> None:
+        """Gives up the chunks whose newest attempt takes longer than the config allows."""
+        limit_s = self._run.rules.chunk_timeout_s
+        if limit_s is None:
+            return
+        late = timedelta(seconds=limit_s)
+        chunks = {chunk for chunk, since in self._claims.items() if now - since > late}
+        seal_chunks(self._run, self._ledger, lambda key: (key.lane, key.chunk) in chunks)
+
+    def _invoke_more(self) -> None:
+        now_s = self._run.clock.now_s()
+        if now_s < self._next_post_s:
+            return
+        situation, free = self._make_situation(), 0
+        if situation.wants_slots() and self._run.free_slots.may_ask():
+            free = self._run.free_slots.count(situation.living)
+            self._note_free_slots(free, situation.living, now_s)
+        lanes = choose_lanes(situation, free)
         if not lanes:
             return
-        numbers = range(len(self._workers) + 1, len(self._workers) + 1 + len(lanes))
-        log.warning("one more worker for each of %d lanes whose worker is lost", len(lanes))
-        invocations = make_worker_invocations(
-            self._plan, self._lanes, list(zip(numbers, lanes, strict=True))
-        )
-        self._add(self._invoke(invocations))
+        if situation.workers:
+            log.warning("%d more workers are invoked", len(lanes))
+            self._idle_posts += len(lanes)
+            self._next_post_s = now_s + compute_backoff_s(self._idle_posts)
+        epoch = self._run.layout.epoch
+        first = self._run.posts.choose_number(epoch)
+        names = [name_worker(epoch, first + at) for at in range(len(lanes))]
+        workers = list(zip(names, lanes, strict=True))
+        self._send(make_worker_invocations(self._run.plan, self._round, workers))
 
-    def _find_sightings(self, worker: str) -> list[Sighting]:
-        sightings = self._looks.sightings
-        return [each for process, each in sightings.items() if find_worker(process) == worker]
+    def _note_free_slots(self, free: int, living: int, now_s: float) -> None:
+        """Notes since when no worker lives and none can start."""
+        if free or living:
+            self._starved_s = None
+        elif self._starved_s is None:
+            self._starved_s = now_s
 
-    def _describe_worker(self, name: str, posted: _Posted) -> Worker:
-        seen = self._find_sightings(name)
-        beats = [each.beat for each in seen]
-        last = beats[-1] if beats else None
-        return replace(
-            describe_sent(self._lanes.epoch, posted.sent),
-            state=posted.state,
-            chunks=sum(beat.chunks for beat in beats),
-            done=sum(beat.done for beat in beats),
-            failed=sum(beat.failed for beat in beats),
-            startup_s=last.startup_s if last else None,
-            node=last.node if last else "",
-            detail=(last.why if last else "") or posted.sent.detail,
-            started_at=min(filter(None, (read_moment(beat.since) for beat in beats)), default=None),
-            seen_at=max((each.modified for each in seen), default=None),
+    def _send(self, invocations: Sequence[Invocation]) -> None:
+        self._run.free_slots.defer()
+        self._progress.invocations = [*self._progress.invocations, *invocations]
+        self.workers.add(self._run.invoke(self._round.number, invocations))
+        if self.workers.were_interrupted():
+            raise KeyboardInterrupt  # it came while requests were sent
+
+    def _note_progress(self) -> None:
+        """Forgets the invocations that achieved nothing as soon as there is a new result."""
+        if len(self._ledger.settled) > self._results:
+            self._results, self._idle_posts = len(self._ledger.settled), 0
+            self._next_post_s = 0.0
+
+    def _make_situation(self) -> Situation:
+        settled = {(each.key.lane, each.key.chunk) for each in self._ledger.settled.values()}
+        unclaimed = len(self._round.chunks) - len(settled | self._claims.keys())
+        return Situation(
+            workers=self.workers.list_seen(),
+            open_chunks=self._ledger.count_open(),
+            exclusive=self._round.lanes.exclusive,
+            idle_posts=self._idle_posts,
+            # Nothing is known of claims before they were listed.
+            unclaimed=unclaimed if self._claims else 0,
         )
+
+    def _show(self) -> None:
+        """Records what the look showed, for the log and for reports."""
+        progress, ledger = self._progress, self._ledger
+        progress.workers = (*progress.former_workers, *self.workers.list_workers())
+        progress.accounts = ledger.account()
+        progress.outcomes |= ledger.list_outcomes()
+        pending = self._run.plan.index.items - ledger.done - ledger.failed
+        settled, now_s = ledger.done + ledger.failed, self._run.clock.now_s()
+        progress.speed = self._rate.measure(settled, pending, now_s)
+        log.info("%s", self._describe(pending, progress.speed))
+        progress.publish()
+
+    def _describe(self, pending: int, speed: Speed) -> str:
+        """One line for the log."""
+        ledger, number = self._ledger, self._round.number
+        text = f"round {number}: " if number > 1 else ""
+        text += f"{ledger.done} done, {ledger.failed} failed, {pending} pending"
+        text += f"; workers: {self.workers.describe() or 'none'}"
+        return f"{text}; {speed.describe()}" if pending else text

@@ -20,8 +20,8 @@ from ...run.layout import ResultKey, RunLayout
 from ...run.pull_documents import decode_document
 from ...storage.bucket import Bucket
 from ...storage.pages import ListQuery
-from .judge import Sighting
 from .ledger import Ledger
+from .workers.judge import Sighting
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,8 @@ class Looks:
         self._timing, self._warn = timing, warn
         self._blind = False
         """Whether the last look failed."""
+        self.stopped = False
+        """Whether somebody asked for the end of the run."""
         self.sightings: dict[str, Sighting] = {}
         """By process."""
 
@@ -52,6 +54,7 @@ class Looks:
         """Reads what is new; the storage's clock before that. Raises StorageError."""
         blind, self._blind = self._blind, True
         now = self._state.read_clock(self._layout.start)
+        self.stopped = self.stopped or self._state.exists(self._layout.stop)
         if blind:  # what was seen before a failed call proves nothing
             later = now + timedelta(seconds=self._timing.look_gap_s)
             self.sightings = {
@@ -61,6 +64,17 @@ class Looks:
         self._look_at_results()
         self._blind = False
         return now
+
+    def list_claims(self) -> dict[tuple[int, int], datetime]:
+        """When the newest attempt at each chunk of the round was claimed. Raises StorageError."""
+        number, found = self._ledger.round.number, dict[tuple[int, int], datetime]()
+        query = ListQuery(self._layout.claims(number), times=True)
+        for page in self._state.list_objects(query):
+            for raw, time in zip(page.keys, page.times or (), strict=True):
+                key = self._layout.parse_claim(number, raw.decode(errors="replace"))
+                if key:  # in the order of their attempts
+                    found[key.lane, key.chunk] = parse_time(time)
+        return found
 
     def _look_at_beats(self, now: datetime) -> None:
         for page in self._state.list_objects(ListQuery(self._layout.beats, times=True)):
@@ -80,15 +94,16 @@ class Looks:
         self.sightings[self._layout.parse_beat(key)] = Sighting(beat, modified, now)
 
     def _look_at_results(self) -> None:
-        folder = self._layout.results(1)
+        number = self._ledger.round.number
+        folder = self._layout.results(number)
         for page in self._state.list_objects(ListQuery(folder)):
             for raw in page.keys:
-                key = self._layout.parse_result(1, raw.decode(errors="replace"))
+                key = self._layout.parse_result(number, raw.decode(errors="replace"))
                 if key and self._ledger.is_new(key):
                     self._read_result(key)
 
     def _read_result(self, key: ResultKey) -> None:
-        name = self._layout.result(1, key)
+        name = self._layout.result(self._ledger.round.number, key)
         content = self._state.read_small(name, MOST_RESULT_BYTES)
         try:
             self._ledger.add(key, decode_document(ChunkResult, content or b""))

@@ -1,42 +1,115 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Watches a pull run to its end and writes what became of its items."""
+"""Drives a pull run to its end: round after round, and what is left to do when it stops.
+
+round over because               then
+every chunk has a result         the next round, if items are retried; else the end
+stopped, timed out, too many     `stop`; the workers end their items; the rest is sealed; the end
+hopeless                         the rest is sealed; the end
+no capacity, refused, sent             the run is left as it is: the same config continues it
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from contextlib import suppress
+from datetime import datetime
 
-from ...model.errors import Ending, StorageError
-from ...model.run import Sent
-from ..endings import end_with_accounts
+from ...model.errors import Conflict, Ending, StorageError
+from ...model.selection import parse_time
+from ...storage.pages import ListQuery
+from ..endings import end_left, end_stopped, end_with_accounts, end_with_sent
 from ..progress import Progress
-from .files import write_item_files
-from .follow import Follower, Invoke, PullRun
+from .files import write_counted, write_item_files
+from .follow import Follower, Why
 from .history import Recorder
 from .keys import KeyFinder
 from .ledger import Ledger
 from .looks import Looks
+from .pull_run import PullRun
+from .rounds import has_table, make_first_round, open_retries, read_counted
+from .sealing import seal_chunks
+from .stopping import end_workers
+
+_STOPS = {Why.STOPPED, Why.TIMED_OUT, Why.TOO_MANY_FAILED}
+_UNFOLLOWED = {Why.REFUSED, Why.SENT}
 
 
-def watch_workers(
-    run: PullRun, sent: Sequence[Sent], invoke: Invoke, progress: Progress
-) -> tuple[Ending, str]:
-    """The ending of the run. Ctrl-C only leaves it. Raises StorageError."""
+def drive_rounds(run: PullRun, progress: Progress) -> tuple[Ending, str]:
+    """The ending of the run. Ctrl-C only leaves it. Raises StorageError and HeldByOther."""
     recorder = Recorder()
-    ledger = Ledger(run.plan, run.lanes, recorder)
+    ledger = Ledger(run.plan.index.items, recorder)
+    find_key = KeyFinder(run.state, run.plan).find_key
+    progress.make_history = lambda: recorder.make_history(find_key)
     looks = Looks(run.state, run.layout, ledger, run.lanes.timing, progress.warn)
-    follower = Follower(run, progress, invoke, looks, ledger)
-    interrupted = False
     try:
-        follower.follow(sent)
+        why = _drive(run, progress, ledger, looks)
     except KeyboardInterrupt:
-        interrupted = True
-    finally:
-        progress.accounts = follower.account()
-        progress.outcomes |= ledger.list_outcomes()
-        progress.history = recorder.make_history(KeyFinder(run.state, run.plan).find_key)
-    if not interrupted:
-        try:
-            write_item_files(run.state, run.layout, run.plan, ledger)
-        except StorageError as error:
-            progress.warn(f"the lists of items are not in the bucket: {error}")
-    return end_with_accounts(run.plan, progress.accounts, interrupted=interrupted)
+        return end_with_accounts(run.plan, ledger.account(), interrupted=True)
+    if why in _UNFOLLOWED:
+        progress.accounts = None
+        return end_with_sent(run.plan, progress.list_sent())
+    if why is Why.NO_CAPACITY:
+        return end_left(run.plan, ledger.account(), str(why))
+    progress.over = True
+    try:
+        run.lease.check_holder()
+        write_item_files(run.state, run.layout, run.plan, ledger)
+    except StorageError as error:
+        progress.over = False
+        progress.warn(f"the lists of items are not in the bucket: {error}")
+    if why in _STOPS:
+        return end_stopped(run.plan, ledger.account(), str(why), by_limit=why is not Why.STOPPED)
+    return end_with_accounts(
+        run.plan, ledger.account(), interrupted=False, tolerated=run.rules.tolerated_failures
+    )
+
+
+def _drive(run: PullRun, progress: Progress, ledger: Ledger, looks: Looks) -> Why:
+    """Why the last round is over."""
+    posts = run.posts.read_all() if run.layout.epoch > 1 else ()
+    began = _read_beginning(run)
+    ledger.begin_round(
+        make_first_round(run.plan, run.lanes), read_counted(run.state, run.layout, 1)
+    )
+    while True:
+        follower = Follower(run, progress, ledger, looks, began)
+        follower.take_over(posts)
+        why = follower.follow()
+        if why in _STOPS:
+            _put_stop(run)
+            end_workers(run, follower)
+        if why in _STOPS or why is Why.HOPELESS:
+            seal_chunks(run, ledger)
+            follower.look()
+        progress.former_workers = (*progress.former_workers, *follower.workers.list_workers())
+        if why is not Why.COMPLETE or not _has_next(run, ledger):
+            return why
+        write_counted(run.state, run.layout, ledger)
+        ledger.choose_retries()
+        round_ = open_retries(run.state, run.layout, run.plan, run.lanes, ledger)
+        ledger.begin_round(round_, read_counted(run.state, run.layout, round_.number))
+
+
+def _has_next(run: PullRun, ledger: Ledger) -> bool:
+    """Whether there is another round: one that was cut goes on, whatever the config says now."""
+    number = ledger.round.number
+    if not ledger.has_retries():
+        return False
+    return number <= run.rules.retries or has_table(run.state, run.layout, number + 1)
+
+
+def _put_stop(run: PullRun) -> None:
+    """Asks all workers to end, for good."""
+    run.lease.check_holder()
+    content = json.dumps({"run": run.layout.run_id, "epoch": run.layout.epoch}).encode()
+    with suppress(Conflict):
+        run.state.put_new(run.layout.stop, content, "application/json")
+
+
+def _read_beginning(run: PullRun) -> datetime:
+    """When the run began, by the storage's clock."""
+    for page in run.state.list_objects(ListQuery(run.layout.start, times=True)):
+        return parse_time((page.times or [""])[0])
+    raise StorageError(
+        f"{run.state.name}/{run.layout.start} is gone: the folder of the run changed"
+    )

@@ -24,10 +24,10 @@ from ...plan.capacity import find_capacity
 from ...run.layout import RunLayout
 from ...storage.bucket import Bucket
 from ...storage.pages import ListQuery
-from .. import preflight
-from ..indexing import refuse_empty_folder
-from ..modes import choose_mode
-from ..pull.start import KEEPS_LANE, WITHOUT_STEALING, OpenBucket, refuse_other_store
+from ..entering import preflight
+from ..entering.modes import choose_mode
+from ..planning.indexing import refuse_empty_folder
+from ..planning.lanes import KEEPS_LANE, WITHOUT_STEALING, OpenBucket, refuse_other_store
 from .findings import Finding, Findings
 
 # S3 refuses requests from 15 minutes on; times of objects are compared long before.
@@ -121,7 +121,7 @@ def _judge_mode(findings: Findings, config: Config, service: Service, own: str) 
     choice = choose_mode(config.mode, service, config.locations.data)
     with findings.judge("mode"):
         preflight.refuse_unsuited_keys(
-            choice.mode, payload=bool(config.payload), watch=config.pull_rules.watch
+            choice.mode, payload=bool(config.payload), watch=config.rules.watch
         )
         if choice.mode:
             findings.good("mode", f"{choice.mode}, because {choice.reason}")

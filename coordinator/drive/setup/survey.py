@@ -11,7 +11,7 @@ from ...model.service import Folder, Mode, Service
 from ...oscar.client import OscarClient
 from ...storage.bucket import Bucket
 from ...storage.pages import ListQuery
-from ..modes import ModeChoice, choose_mode
+from ..entering.modes import ModeChoice, choose_mode
 
 MOST_OBJECTS = 100_000
 """No bucket is listed further: it would take long, and the exact number decides nothing."""

@@ -113,6 +113,17 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseDocument:
+    """Who drives a run."""
+
+    run: str
+    process: str
+    since: str
+    left: bool = False
+    """Whether its holder left the run, which anybody may continue then."""
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The last word on a run."""
 

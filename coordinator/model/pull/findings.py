@@ -74,5 +74,7 @@ class Accounts:
     """Items whose job has ended, and nothing proves what it did."""
     failures: tuple[ItemFailure, ...] = ()
     """The first failures; `failed` counts them all."""
+    rounds: int = 1
+    """How many rounds there were: all but the first retry items."""
     stealing: bool = True
     """Whether workers may take chunks of other lanes."""

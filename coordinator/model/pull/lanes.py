@@ -50,8 +50,8 @@ class Lanes:
     """Whether workers may claim chunks of other lanes: the storage honours conditions."""
     item_timeout_s: float = 86_400
     proof: Proof | None = None
-    epoch: int = 1
-    """Counts the coordinators of a run, from 1."""
+    wake: str = ""
+    """The object that a worker writes to start a coordinator where none lives; empty for none."""
 
     def locate(self, number: int) -> tuple[int, int]:
         """The lane of a chunk of the plan, and its number within the lane; all from 1."""
@@ -65,19 +65,6 @@ class Lanes:
         if not 1 <= lane <= len(self.counts) or not 1 <= chunk <= self.counts[lane - 1]:
             raise ValueError(f"the plan has no chunk {chunk} in lane {lane}")
         return sum(self.counts[: lane - 1]) + chunk
-
-
-@dataclass(frozen=True, slots=True)
-class PullRules:
-    """What the config says about workers."""
-
-    watch: bool = True
-    """Whether the run is followed to the end of its work."""
-    poll_s: float = 15
-    """How often its folder is listed."""
-    pending_timeout_s: float = 900
-    """A worker that gives no sign of life for so long is taken for one that never started."""
-    item_timeout_s: float = 86_400
 
 
 def name_worker(epoch: int, number: int) -> str:

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from coordinator.batch import Clients
 from coordinator.cli.main import main
 from coordinator.cli.output import _Log, hide_in_log, print_document, start_log
 from coordinator.cli.signals import limit_interrupts
@@ -24,9 +23,10 @@ from coordinator.cli.verbs import deploy as deploy_verb
 from coordinator.cli.verbs import plan as plan_verb
 from coordinator.cli.verbs import run as run_verb
 from coordinator.config.load import Config
-from coordinator.drive.events import watch as events_watch
+from coordinator.drive.clients import Clients
+from coordinator.drive.events import accounting
 from coordinator.drive.progress import Progress
-from coordinator.drive.pull.follow import Follower
+from coordinator.drive.pull.ledger import Ledger
 from coordinator.drive.submission import Clock
 from coordinator.model.access import ClusterAccess
 from coordinator.model.cluster import Basis, Cluster, Node, Phase, Resources
@@ -144,7 +144,7 @@ def _own_handler() -> Iterator[None]:
 
 def kill_when_the_report_is_written(world: World, number: signal.Signals, times: int) -> None:
     def write(key: str, content: bytes, content_type: str) -> None:
-        if "report.json" in key:
+        if "report.json" in key and b'"running"' not in content:
             for _ in range(times):
                 os.kill(os.getpid(), number)
         FakeBucket.write(world.data, key, content, content_type)
@@ -243,9 +243,9 @@ def test_signals_in_the_watch_stage_leave_a_report(
 
         monkeypatch.setattr(module, name, killing)
 
-    kill_first(events_watch, "account_items")
-    kill_first(events_watch, "list_outcomes")
-    kill_first(Follower, "account")
+    kill_first(accounting, "account_items")
+    kill_first(accounting, "list_outcomes")
+    kill_first(Ledger, "account")
     kill_first(Progress, "make_report")
     kill_first(Progress, "make_interrupted_report")
     world.clock = Clock(time.monotonic, wait)

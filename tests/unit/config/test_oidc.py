@@ -11,7 +11,7 @@ import pytest
 
 from coordinator.config.credentials import Platform
 from coordinator.config.load import Config, load_config
-from coordinator.drive.preflight import warn_unverified
+from coordinator.drive.entering.preflight import warn_unverified
 from coordinator.model.access import OidcAccess
 from coordinator.model.errors import ConfigError
 

@@ -15,9 +15,10 @@ import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.batch import Clients, run_batch
+from coordinator.batch import run_batch
 from coordinator.config.credentials import Platform
 from coordinator.config.load import load_config
+from coordinator.drive.clients import Clients
 from coordinator.drive.progress import Progress
 from coordinator.drive.submission import Clock, Pace
 from coordinator.model.access import ClusterAccess, StorageAccess

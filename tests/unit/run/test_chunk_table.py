@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from coordinator.model.items import Chunk
 from coordinator.model.pull.lanes import Lanes, Table
+from coordinator.model.pull.rounds import IndexObject
 from coordinator.report.values import BadDocument
-from coordinator.run.chunk_table import IndexObject, measure_table, read_table, write_table
+from coordinator.run.chunk_table import measure_table, read_table, write_table
 from tests.unit import make
 from tests.unit.values import COUNT, TEXT
 

@@ -17,7 +17,7 @@ from typing import Any
 from ....config.credentials import Platform
 from ....config.load import decode_config
 from ....config.schema import ConfigReader
-from ....drive.modes import choose_mode
+from ....drive.entering.modes import choose_mode
 from ....drive.setup.survey import BucketOffer, survey_buckets, survey_services
 from ....model.access import StorageAccess
 from ....model.errors import BatchError, ConfigError, escape_text

@@ -42,7 +42,7 @@ def record(recorder: Recorder, chunk: int, *items: ItemOutcome, **changes: Any) 
     result = ChunkResult(**{**members, **changes})
     failed = [item for item in items if item.state is ItemState.FAILED]
     done = sum(item.state is ItemState.DONE for item in items)
-    recorder.add(result, done, [(item, describe_failure(item)) for item in failed])
+    recorder.add(result, done, [(item, describe_failure(item, 1)) for item in failed])
 
 
 def test_a_result_is_a_span_of_its_worker() -> None:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from coordinator.drive.pull.judge import (
+from coordinator.drive.pull.workers.judge import (
     MOST_POSTS,
     Seen,
     Sighting,
+    Situation,
     choose_lanes,
     judge_process,
     judge_worker,
@@ -96,4 +97,5 @@ UNCERTAIN = Seen(1, State.UNCERTAIN, WorkerState.NEVER_SEEN)
 def test_a_lane_gets_one_more_worker_where_nobody_else_helps(
     workers: list[Seen], open_chunks: int, exclusive: bool, chosen: list[int]
 ) -> None:
-    assert choose_lanes(workers, {1: open_chunks}, exclusive=exclusive) == chosen
+    situation = Situation(workers, {1: open_chunks}, exclusive)
+    assert choose_lanes(situation, 0) == chosen

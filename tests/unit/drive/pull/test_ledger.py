@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.drive.pull.ledger import DONE, FAILED, PENDING, Ledger
+from coordinator.drive.pull.rounds import make_first_round
 from coordinator.model.planning import ChunkRules, Cost
 from coordinator.model.pull.documents import ChunkResult, ItemOutcome, ItemState
 from coordinator.model.pull.findings import MOST_FAILURES
@@ -28,6 +29,13 @@ def planned(items: int, slots: int = 3) -> tuple[Plan, Lanes]:
     return replace(make.plan(of=index), chunks=chunks, choice=choice, lanes=lanes), lanes
 
 
+def begin(plan: Plan, lanes: Lanes) -> Ledger:
+    """The ledger of a run whose first round begins."""
+    ledger = Ledger(plan.index.items)
+    ledger.begin_round(make_first_round(plan, lanes))
+    return ledger
+
+
 def result(plan: Plan, lanes: Lanes, number: int, states: list[ItemState]) -> ChunkResult:
     """The result of a chunk: the states of its lines, from the first."""
     chunk, (lane, within) = plan.chunks[number - 1], lanes.locate(number)
@@ -43,7 +51,7 @@ def test_the_counts_are_those_of_all_results_whatever_their_order(
     data: st.DataObject, items: int, slots: int
 ) -> None:
     plan, lanes = planned(items, slots)
-    ledger = Ledger(plan, lanes)
+    ledger = begin(plan, lanes)
     states: dict[int, ItemState] = {}
     for chunk in data.draw(st.permutations(plan.chunks)):
         drawn = data.draw(
@@ -65,14 +73,14 @@ def test_the_counts_are_those_of_all_results_whatever_their_order(
 
 def test_a_line_without_an_outcome_stays_pending() -> None:
     plan, lanes = planned(40)
-    ledger = Ledger(plan, lanes)
+    ledger = begin(plan, lanes)
     ledger.add(ResultKey(1, 1), result(plan, lanes, 1, [ItemState.DONE]))
     assert (ledger.done, ledger.states.count(PENDING)) == (1, 39)
 
 
 def test_the_second_outcome_of_a_line_does_not_count() -> None:
     plan, lanes = planned(40)
-    ledger = Ledger(plan, lanes)
+    ledger = begin(plan, lanes)
     one = result(plan, lanes, 1, [ItemState.DONE])
     ledger.add(
         ResultKey(1, 1),
@@ -83,7 +91,7 @@ def test_the_second_outcome_of_a_line_does_not_count() -> None:
 
 def test_a_result_of_another_place_is_refused_and_nothing_of_it_is_taken() -> None:
     plan, lanes = planned(40)
-    ledger = Ledger(plan, lanes)
+    ledger = begin(plan, lanes)
     elsewhere = result(plan, lanes, 2, [ItemState.DONE])
     with pytest.raises(BadDocument, match="it is of chunk"):
         ledger.add(ResultKey(1, 1), elsewhere)
@@ -95,23 +103,23 @@ def test_a_result_of_another_place_is_refused_and_nothing_of_it_is_taken() -> No
 
 def test_results_of_no_chunk_of_the_plan_are_not_read() -> None:
     plan, lanes = planned(40)
-    assert not Ledger(plan, lanes).is_new(ResultKey(99, 1))
+    assert not begin(plan, lanes).is_new(ResultKey(99, 1))
 
 
 def test_a_result_that_cannot_be_read_closes_its_chunk() -> None:
     plan, lanes = planned(40)
-    ledger = Ledger(plan, lanes)
+    ledger = begin(plan, lanes)
     ledger.close(ResultKey(1, 1))
     assert (ledger.open_chunks, ledger.done) == (len(plan.chunks) - 1, 0)
 
 
 def test_the_first_failures_are_kept_and_all_are_counted() -> None:
     plan, lanes = planned(2_000, slots=1)
-    ledger = Ledger(plan, lanes)
+    ledger = begin(plan, lanes)
     for chunk in plan.chunks:
         key = ResultKey(*lanes.locate(chunk.number))
         ledger.add(key, result(plan, lanes, chunk.number, [ItemState.FAILED] * chunk.items))
-    assert (ledger.failed, len(ledger.failures)) == (2_000, MOST_FAILURES)
-    assert len(list(ledger.list_failed())) == len(plan.chunks)
-    first = ledger.failures[0]
+    assert (ledger.failed, len(ledger.account().failures)) == (2_000, MOST_FAILURES)
+    assert len(list(ledger.list_failed_results())) == len(plan.chunks)
+    first = ledger.account().failures[0]
     assert (first.key, first.reason, first.stderr) == ("data/0", "exit code 1", "oh")

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..model.service import Folder, Mode, Service
+from ...model.service import Folder, Mode, Service
 
 
 @dataclass(frozen=True, slots=True)

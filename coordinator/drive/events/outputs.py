@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..index.skip_done import KeySet
-from ..model.object_columns import ObjectColumns
-from ..model.selection import Outputs
-from .events.judge import NO_OUTPUT, LineState
-from .events.ledger import ItemLedger
-from .lines import split_lines
+from ...index.skip_done import KeySet
+from ...model.object_columns import ObjectColumns
+from ...model.selection import Outputs
+from ...run.lines import split_lines
+from .judge import NO_OUTPUT, LineState
+from .ledger import ItemLedger
 
 
 def settle_by_outputs(

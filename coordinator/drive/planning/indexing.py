@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import chain
 
-from ..index.builder import IndexBuilder
-from ..index.manifest import read_inventory, read_objects
-from ..index.sample import NAME as NOT_CHOSEN
-from ..index.sample import Sample
-from ..index.selection import MARKERS, ItemFilter
-from ..index.skip_done import DoneFilter
-from ..model.errors import ConfigError, clean_text
-from ..model.items import Index
-from ..model.object_columns import ObjectColumns
-from ..model.planning import ChunkRules
-from ..model.selection import Selection
-from ..model.service import Folder
-from ..storage.bucket import Bucket
-from ..storage.pages import ListQuery
+from ...index.builder import IndexBuilder
+from ...index.manifest import read_inventory, read_objects
+from ...index.sample import NAME as NOT_CHOSEN
+from ...index.sample import Sample
+from ...index.selection import MARKERS, ItemFilter
+from ...index.skip_done import DoneFilter
+from ...model.errors import ConfigError, clean_text
+from ...model.items import Index
+from ...model.object_columns import ObjectColumns
+from ...model.planning import ChunkRules
+from ...model.selection import Selection
+from ...model.service import Folder
+from ...storage.bucket import Bucket
+from ...storage.pages import ListQuery
 
 Write = Callable[[Iterable[bytes]], str]
 """Takes all lines of the index; the SHA-256 of what was written, or empty text."""

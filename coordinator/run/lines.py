@@ -18,7 +18,8 @@ def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield from lines
 
 
-def join_lines(lines: Iterator[bytes]) -> Iterator[bytes]:
+def join_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
     """The text of the lines, each with its line feed, in large pieces."""
-    while batch := list(islice(lines, _BATCH)):
+    rest = iter(lines)
+    while batch := list(islice(rest, _BATCH)):
         yield b"\n".join(batch) + b"\n"

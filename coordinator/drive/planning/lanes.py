@@ -6,20 +6,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 
+from ...config.load import Config
 from ...model.access import StorageAccess
 from ...model.errors import ClusterError, ConfigError, StorageError
-from ...model.pull.documents import Post
-from ...model.pull.lanes import Lanes, Proof, PullRules, Table, Timing, name_worker
-from ...model.run import Invocation, Plan, Reply
+from ...model.pull.lanes import Lanes, Proof, Table, Timing
+from ...model.pull.rounds import IndexObject
+from ...model.run import Plan, RunRules
 from ...model.selection import Outputs
 from ...oscar.client import OscarClient
-from ...run.chunk_table import IndexObject, measure_table, write_table
+from ...run.chunk_table import measure_table
 from ...run.layout import RunLayout
-from ...run.pull_documents import encode_document
 from ...storage.bucket import Bucket
-from ..submission import Steps
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +34,7 @@ _JSON = "application/json"
 
 
 def draft_lanes(
-    rules: PullRules, proof: Outputs | None, timing: Timing, *, exclusive: bool
+    rules: RunRules, proof: Outputs | None, timing: Timing, *, exclusive: bool
 ) -> Lanes:
     """The lanes of a plan before its chunks are cut."""
     return Lanes(
@@ -74,44 +72,23 @@ def refuse_other_store(
         )
 
 
+def make_wake_key(config: Config, layout: RunLayout) -> str:
+    """The object, behind its bucket, that a worker writes to start a coordinator; empty for none.
+
+    A config that names only the run suffices where the service's own credentials are used.
+    """
+    inputs = config.locations.own_inputs
+    if config.allowed_buckets is None or not inputs:
+        return ""
+    return f"{inputs[0]}{layout.run_id}.wake.json"
+
+
 def measure_lanes(plan: Plan) -> Plan:
     """The plan with the widths of its chunk table."""
     if plan.lanes is None:
         return plan
     table = measure_table(_find_index(plan), plan.lanes.counts, plan.chunks)
     return replace(plan, lanes=replace(plan.lanes, table=table))
-
-
-def save_table(state: Bucket, layout: RunLayout, plan: Plan) -> None:
-    """Writes the chunk table of a pull run; before any worker is invoked."""
-    if plan.lanes:
-        content = write_table(_find_index(plan), plan.lanes, plan.chunks)
-        state.put_new(layout.table(1), content, "application/jsonl")
-
-
-def record_posts(
-    state: Bucket, layout: RunLayout, read_clock: Callable[[], datetime], steps: Steps
-) -> Steps:
-    """These steps, and a note in the run's folder before each request and after its answer."""
-    noted: dict[int, Post] = {}
-
-    def before_post(invocation: Invocation) -> None:
-        if invocation.number not in noted:
-            worker = name_worker(layout.epoch, invocation.number)
-            since = read_clock().isoformat()
-            post = Post(worker, 1, invocation.lane, invocation.job, since)
-            state.put_new(layout.post(worker), encode_document(post), _JSON)
-            noted[invocation.number] = post
-        steps.before_post(invocation)
-
-    def after_answer(invocation: Invocation, reply: Reply) -> None:
-        post = replace(noted[invocation.number], verdict=str(reply.verdict), detail=reply.detail)
-        try:
-            state.write(layout.post(post.worker), encode_document(post), _JSON)
-        except StorageError as error:  # the intent is noted, and beats will tell
-            log.warning("the answer to %s is not noted: %s", invocation.name, error)
-
-    return replace(steps, before_post=before_post, after_answer=after_answer)
 
 
 def _find_index(plan: Plan) -> IndexObject:

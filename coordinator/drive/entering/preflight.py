@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from ..model.access import ClusterAccess, StorageAccess
-from ..model.errors import ConfigError, clean_text
-from ..model.items import Item
-from ..model.selection import Outputs
-from ..model.service import Folder, Locations, Mode, Service, Trigger
-from ..model.units import format_bytes
-from ..plan.simulate import POSTS_PER_S, predict_submission_s
-from ..run.layout import list_written
+from ...model.access import ClusterAccess, StorageAccess
+from ...model.errors import ConfigError, clean_text
+from ...model.items import Item
+from ...model.selection import Outputs
+from ...model.service import Folder, Locations, Mode, Service, Trigger
+from ...model.units import format_bytes
+from ...plan.simulate import POSTS_PER_S, predict_submission_s
+from ...run.layout import list_written
 
 # A submission that takes longer than this is worth a warning.
 _LONG_S = 1800.0

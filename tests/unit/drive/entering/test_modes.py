@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The mode of a run: the table of `drive.modes`."""
+"""The mode of a run: the table of `drive.entering.modes`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from coordinator.drive.modes import choose_mode
+from coordinator.drive.entering.modes import choose_mode
 from coordinator.model.service import Folder, Mode
 from tests.unit import make
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from coordinator.drive.preflight import (
+from coordinator.drive.entering.preflight import (
     find_warnings,
     refuse_buckets,
     refuse_coordinator,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from coordinator.drive.indexing import refuse_empty_folder
+from coordinator.drive.planning.indexing import refuse_empty_folder
 from coordinator.model.errors import ConfigError
 from coordinator.model.items import Index
 from coordinator.model.selection import Selection

@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.drive.lines import join_lines, split_lines
+from coordinator.run.lines import join_lines, split_lines
 
 
 @given(st.lists(st.binary(max_size=9).map(lambda line: line.replace(b"\n", b""))), st.data())

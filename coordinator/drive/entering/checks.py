@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks a config against its target service, and enters its run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...config.load import Config
+from ...index.skip_done import locate_outputs
+from ...model.errors import ClusterError, ConfigError
+from ...model.service import Mode, Service
+from ...run.layout import RunLayout, make_batch_key
+from ...run.store import load_plan
+from ...storage.bucket import Bucket
+from ..clients import Clients
+from ..planning.redrive import refuse_unfinished
+from ..progress import Progress
+from . import preflight
+from .entry import BatchRuns, Entry
+from .modes import choose_mode
+
+
+def adopt_plan(config: Config, clients: Clients) -> tuple[Config, Clients]:
+    """A config that names only a run and its state folder, completed by the run's plan.
+
+    Workers drop such a config where no coordinator lives. Raises ConfigError.
+    """
+    if config.service:
+        return config, clients
+    layout = RunLayout(config.locations, config.run_id)
+    plan = load_plan(clients.state, layout.plan)
+    if plan is None:
+        raise ConfigError([f"run.id: run {config.run_id} has no plan: drop its whole config"])
+    locations = replace(config.locations, data=plan.data)
+    data: Bucket = clients.state.beside(plan.data.bucket)
+    config = replace(config, service=plan.service, locations=locations, mode=plan.mode)
+    return config, replace(clients, data=data)
+
+
+def read_target(config: Config, clients: Clients, progress: Progress) -> Service:
+    """The target service, and what the report says of it. Raises ClusterError."""
+    service = clients.oscar.read_service(config.service)
+    progress.secrets += (service.token,)
+    progress.setting["outputs"] = ", ".join(map(str, service.outputs)) or "none"
+    return service
+
+
+def find_outputs(config: Config, service: Service) -> Config:
+    """The config with the places of outputs, which may be an output path of the service."""
+    data, done = config.locations.data, config.selection.skip_done
+    done = locate_outputs(done, service, data, "bucket.skip_done")
+    verify = locate_outputs(config.verify, service, data, "run.verify")
+    return replace(config, selection=replace(config.selection, skip_done=done), verify=verify)
+
+
+def check_target(
+    config: Config, clients: Clients, service: Service, progress: Progress
+) -> Mode | None:
+    """The mode of the run. Raises ConfigError if it may not start, before anything is written."""
+    places = config.locations
+    preflight.refuse_coordinator(places, service)
+    outputs = {"bucket.skip_done": config.selection.skip_done, "run.verify": config.verify}
+    preflight.refuse_buckets(places, outputs, service, config.allowed_buckets)
+    try:
+        triggers = clients.oscar.read_triggers()
+    except ClusterError as error:
+        triggers = ()
+        known = "the input folders of the target and of this coordinator are checked"
+        progress.warn(f"{error}; only {known}: if the run writes into another's, it starts jobs")
+    preflight.refuse_triggers(places, service, triggers, progress.run_id)
+    return decide_mode(config, service, progress)
+
+
+def decide_mode(config: Config, service: Service, progress: Progress) -> Mode | None:
+    """The mode of the run; None for a dry run that could not start. Raises ConfigError."""
+    choice = choose_mode(config.mode, service, config.locations.data)
+    if choice.mode:
+        progress.setting["mode"] = f"{choice.mode}, because {choice.reason}"
+    elif config.dry_run:
+        progress.warn(f"a run would be refused: {choice.reason}")
+    else:
+        raise ConfigError([choice.reason])
+    payload, watch = bool(config.payload), config.rules.watch
+    preflight.refuse_unsuited_keys(choice.mode, payload=payload, watch=watch)
+    return choice.mode
+
+
+def enter_run(
+    config: Config, clients: Clients, service: Service, progress: Progress
+) -> Entry | None:
+    """Begins a run, or continues one; None for a dry run. Raises BatchError."""
+    if config.dry_run:
+        return None
+    if config.redrive:
+        refuse_unfinished(clients.state, RunLayout(config.locations, config.run_id))
+    state = (config.storage.url, config.locations.state)
+    work = (config.cluster.url, config.service, config.locations.data, config.selection)
+    runs = BatchRuns(
+        state=clients.state,
+        batch=make_batch_key(*work, service.outputs, *state),
+        ttl_s=clients.timing.lease_ttl_s,
+        read_clock=progress.clock,
+        second=config.second or config.redrive,
+    )
+    entry = runs.enter(RunLayout(config.locations, progress.run_id))
+    progress.enter(entry.layout.run_id, entry.lease)
+    if clients.keeper:
+        clients.keeper.start(entry.lease)
+    if entry.plan:
+        progress.capacity = entry.plan.capacity
+        progress.setting["continued"] = f"under epoch {entry.layout.epoch}"
+        progress.warn(
+            f"run {entry.layout.run_id} is continued: its items, its service and its chunks are "
+            "those of its plan; files that came later, and other selections, are not in it"
+        )
+    return entry

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What became of the items of a run whose jobs were followed, however it ends."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Event
+
+from ...model.errors import ClusterError, Conflict, Ending, StopRequested, StorageError
+from ...model.pull.findings import Accounts
+from ..endings import end_stopped, end_with_accounts
+from ..progress import Progress
+from .files import write_item_files
+from .job_run import JobRun
+from .judge import LineState
+from .ledger import ItemLedger
+from .outcomes import account_items, list_outcomes
+from .outputs import settle_by_outputs
+
+log = logging.getLogger(__name__)
+
+# How long Kubernetes lets the pod of a deleted job run on, and a little more.
+_GRACE_S = 35.0
+
+
+def account_run(
+    run: JobRun, ledger: ItemLedger, progress: Progress, work: Callable[[], str]
+) -> tuple[Ending, str]:
+    """Does the work and records what became of all items, however it ends."""
+    refused, stopped = "", ""
+    # What the report has if it is made while the accounts are.
+    progress.accounts = account_items(run.plan, ledger)
+    try:
+        refused = work()
+    except KeyboardInterrupt:
+        _record(run, ledger, progress)
+        return end_with_accounts(run.plan, account_items(run.plan, ledger), interrupted=True)
+    except StopRequested as error:
+        stopped = str(error)
+        _end_jobs(run)
+        settle_items(run, ledger, progress)
+    finally:
+        _record(run, ledger, progress)
+    progress.over = not refused
+    accounts = _write_lists(run, ledger, progress)
+    if stopped:
+        return end_stopped(run.plan, accounts, stopped, by_limit="stop" not in stopped)
+    tolerated = run.rules.tolerated_failures
+    ending, text = end_with_accounts(run.plan, accounts, interrupted=False, tolerated=tolerated)
+    return ending, f"{text}; OSCAR refused an invocation: {refused}" if refused else text
+
+
+def settle_items(run: JobRun, ledger: ItemLedger, progress: Progress) -> None:
+    """Looks for the outputs of all items that are not done, as far as the config names them."""
+    plan, proof = run.plan, run.proof
+    if proof is None or ledger.count()[LineState.DONE] == plan.index.items:
+        return
+    try:
+        index = run.state.read_pieces(plan.index_key)
+        settle_by_outputs(ledger, index, proof.outputs, proof.list_outputs())
+    except StorageError as error:
+        progress.warn(f"not all outputs were looked for: {error}")
+
+
+def _record(run: JobRun, ledger: ItemLedger, progress: Progress) -> None:
+    progress.accounts = account_items(run.plan, ledger)
+    progress.outcomes |= list_outcomes(run.plan, ledger)
+
+
+def _write_lists(run: JobRun, ledger: ItemLedger, progress: Progress) -> Accounts:
+    try:
+        run.lease.check_holder()
+        failures = write_item_files(run.state, run.layout, run.plan, ledger)
+        progress.accounts = account_items(run.plan, ledger, failures)
+    except StorageError as error:
+        progress.over = False
+        progress.warn(f"the lists of items are not in the bucket: {error}")
+    return progress.accounts or account_items(run.plan, ledger)
+
+
+def _end_jobs(run: JobRun) -> None:
+    """Notes the stop, and deletes the jobs of this run that have not ended."""
+    content = json.dumps({"run": run.layout.run_id, "epoch": run.layout.epoch}).encode()
+    run.lease.check_holder()
+    with suppress(Conflict):
+        run.state.put_new(run.layout.stop, content, "application/json")
+    if not run.named:
+        return
+    try:
+        jobs = run.oscar.list_jobs(run.plan.service).phases
+    except ClusterError as error:
+        log.warning("the jobs of the run are not deleted: %s", error)
+        return
+    unfinished = [
+        job for job, phase in jobs.items() if f"-{run.plan.run_id}-" in job and not phase.final
+    ]
+    for job in unfinished:
+        run.lease.check_holder()
+        try:
+            run.oscar.delete_job(run.plan.service, job)
+        except ClusterError as error:
+            log.warning("job %s is not deleted: %s", job, error)
+    if unfinished:  # a deleted job runs on, and may still store its outputs
+        run.clock.wait(Event(), _GRACE_S)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan of a new run: its index, the capacity that it waits for, and how it is cut."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from threading import Event
+
+from ...config.load import Config
+from ...model.cluster import Capacity
+from ...model.items import Index
+from ...model.pull.lanes import Lanes
+from ...model.run import Plan
+from ...model.service import Mode, Service
+from ...model.units import format_duration
+from ...plan.capacity import find_capacity
+from ...plan.choose import make_plan
+from ...plan.timing import merge_costs
+from ...run.copies import find_copies
+from ...run.layout import RunLayout, find_run_files
+from ...run.store import load_last_cost
+from ..clients import Clients
+from ..entering.entry import Entry
+from ..entering.preflight import warn_control_characters
+from ..progress import Progress
+from .indexing import build_index, count_only, refuse_empty_folder
+from .lanes import (
+    KEEPS_LANE,
+    WITHOUT_STEALING,
+    draft_lanes,
+    make_wake_key,
+    measure_lanes,
+    refuse_other_store,
+)
+from .redrive import build_redrive
+
+log = logging.getLogger(__name__)
+
+INDEX_TYPE = "text/plain; charset=utf-8"
+# A full cluster is asked again after so long.
+_ASK_S = 60.0
+
+
+def write_index(
+    config: Config, clients: Clients, layout: RunLayout, service: Service, progress: Progress
+) -> Index:
+    """Lists the data folder into the index of the run; a dry run only counts."""
+
+    def write(lines: Iterable[bytes]) -> str:
+        return clients.state.write_lines(layout.index, lines, INDEX_TYPE).sha256
+
+    target = count_only if config.dry_run else write
+    if config.redrive:
+        source = layout.with_run(config.run_id)
+        return build_redrive(clients.state, source, config.chunk_rules, target)
+    copies, warnings = find_copies(clients.state, clients.data, layout)
+    progress.warn(*warnings)
+    files = (*find_run_files(config.locations), *copies)
+    index = build_index(clients.data, config.selection, files, config.chunk_rules, target)
+    refuse_empty_folder(clients.data, config.locations.data, config.selection, index)
+    progress.warn(*warn_control_characters(index.control_keys, service))
+    return index
+
+
+def wait_for_capacity(
+    config: Config, clients: Clients, service: Service, progress: Progress
+) -> Capacity:
+    """The capacity now; a full cluster is waited for as long as the config allows."""
+    began_s = clients.clock.now_s()
+    while True:
+        if progress.lease:
+            progress.lease.check()
+        oscar, rules = clients.oscar, config.capacity_rules
+        capacity = find_capacity(service, rules, oscar.read_cluster, oscar.read_quota)
+        left_s = config.rules.wait_for_room_s - (clients.clock.now_s() - began_s)
+        if capacity.slots or left_s <= 0 or config.dry_run:
+            progress.warn(*capacity.warnings)
+            return capacity
+        log.info(
+            "no free capacity (%s): waiting for at most %s",
+            capacity.explanation,
+            format_duration(left_s),
+        )
+        clients.clock.wait(Event(), min(_ASK_S, left_s))
+
+
+def draft_workers(
+    config: Config,
+    clients: Clients,
+    service: Service,
+    entry: Entry | None,
+    progress: Progress,
+) -> Lanes:
+    """The lanes of a run in pull mode, still empty. Raises ConfigError."""
+    exclusive = not service.keeps_lane
+    progress.warn(*([] if exclusive else [KEEPS_LANE]))
+    wake = ""
+    if entry:
+        refuse_other_store(clients.oscar, clients.open_bucket, clients.state, entry.layout.start)
+        wake = make_wake_key(config, entry.layout)
+        if exclusive and not entry.exclusive:
+            exclusive = False
+            progress.warn(WITHOUT_STEALING)
+    proof = config.verify or config.selection.skip_done
+    lanes = draft_lanes(config.rules, proof, clients.timing, exclusive=exclusive)
+    return replace(lanes, wake=wake)
+
+
+def complete_plan(
+    config: Config, clients: Clients, service: Service, layout: RunLayout, draft: Plan
+) -> Plan:
+    """The draft with its chunks, cut by what is known of times."""
+    last = load_last_cost(clients.state, layout.cost(config.service))
+    plan = make_plan(draft, service, config.chunk_rules, merge_costs(config.cost, last))
+    return measure_lanes(plan)
+
+
+def draft_plan(config: Config, layout: RunLayout, mode: Mode, index: Index) -> Plan:
+    """The plan as far as it is known before the capacity is."""
+    return Plan(
+        run_id=layout.run_id,
+        service=config.service,
+        data=config.locations.data,
+        index_bucket=config.locations.state.bucket,
+        index_key=layout.index,
+        index=index,
+        capacity=Capacity(0, "", ""),
+        chunks=(),
+        mode=mode,
+        redrive_of=config.run_id if config.redrive else "",
+    )

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The notes of all invocations in the run's folder: written, and read by who continues the run.
+
+A note is written before its request, so a job that may exist is always known. Its name is that of
+the worker in pull mode, `chunk-<round>-<number>` in range mode, `item-<round>-<line>` in event
+mode.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from ..model.errors import StorageError
+from ..model.pull.documents import Post
+from ..model.pull.lanes import name_worker
+from ..model.run import Invocation, Reply, Sent, State, Verdict
+from ..report.values import BadDocument
+from ..run.layout import RunLayout
+from ..run.pull_documents import decode_document, encode_document
+from ..storage.bucket import Bucket
+from ..storage.pages import ListQuery
+from .submission import Steps
+
+log = logging.getLogger(__name__)
+
+_JSON = "application/json"
+_MAX_BYTES = 16 * 1024
+_STATES = {
+    str(Verdict.ACCEPTED): State.INVOKED,
+    str(Verdict.REFUSED): State.FAILED,
+    str(Verdict.STALE_TOKEN): State.FAILED,
+    str(Verdict.BUSY): State.FAILED,
+}
+
+NamePost = Callable[[Invocation], str]
+
+
+class PostBook:
+    """The notes of one run."""
+
+    def __init__(
+        self, state: Bucket, layout: RunLayout, read_clock: Callable[[], datetime]
+    ) -> None:
+        self._state, self._layout, self._read_clock = state, layout, read_clock
+        self._posts: dict[str, Post] = {}
+
+    def list_names(self) -> Iterator[str]:
+        """The names of all notes that earlier coordinators wrote. Raises StorageError."""
+        for page in self._state.list_objects(ListQuery(self._layout.posts)):
+            for raw in page.keys:
+                key = raw.decode(errors="replace")
+                yield key.removeprefix(self._layout.posts).removesuffix(".json")
+
+    def read(self, name: str) -> Post:
+        """One note. Raises StorageError if it cannot be read."""
+        key = self._layout.post(name)
+        try:
+            post = decode_document(Post, self._state.read_small(key, _MAX_BYTES) or b"")
+        except BadDocument as error:
+            raise StorageError(
+                f"{self._state.name}/{key} cannot be read ({error}): it says which job was "
+                "started; delete it if that job is known to be gone"
+            ) from error
+        self._posts[name] = post
+        return post
+
+    def read_all(self) -> tuple[Post, ...]:
+        """All notes of earlier coordinators. Raises StorageError."""
+        return tuple([self.read(name) for name in self.list_names()])
+
+    def record(self, number: int, steps: Steps, name: NamePost) -> Steps:
+        """These steps, and a note before each request of a round and after its answer."""
+
+        def before_post(invocation: Invocation) -> None:
+            steps.before_post(invocation)
+            key = name(invocation)
+            if key not in self._posts:
+                since = self._read_clock().isoformat()
+                post = Post(key, number, invocation.lane, invocation.job, since)
+                self._state.put_new(self._layout.post(key), encode_document(post), _JSON)
+                self._posts[key] = post
+
+        def after_answer(invocation: Invocation, reply: Reply) -> None:
+            key = name(invocation)
+            post = replace(self._posts[key], verdict=str(reply.verdict), detail=reply.detail)
+            self._posts[key] = post
+            try:
+                self._state.write(self._layout.post(key), encode_document(post), _JSON)
+            except StorageError as error:  # the intent is noted
+                log.warning("the answer to %s is not noted: %s", invocation.name, error)
+
+        return replace(steps, before_post=before_post, after_answer=after_answer)
+
+    def forget(self, invocation: Invocation, name: NamePost) -> None:
+        """Keeps a note in the bucket alone: there may be millions."""
+        self._posts.pop(name(invocation), None)
+
+    def choose_number(self, epoch: int) -> int:
+        """The next number of a worker of this epoch."""
+        prefix = name_worker(epoch, 0)[:-5]
+        numbers = [int(name[-5:]) for name in self._posts if name.startswith(prefix)]
+        return max(numbers, default=0) + 1
+
+
+def find_invoked_worker(invocation: Invocation) -> str:
+    """The worker that an invocation starts: its name is `worker 0001-00003`."""
+    return invocation.name.rpartition(" ")[2]
+
+
+def describe_post(post: Post, invocation: Invocation) -> Sent:
+    """What became of an invocation of an earlier coordinator. Without an answer it may exist."""
+    state = _STATES.get(post.verdict, State.UNCERTAIN)
+    return Sent(invocation, state, 1, post.detail)
+
+
+def must_send_again(post: Post | None, *, named: bool) -> bool:
+    """Whether an invocation that an earlier coordinator may have sent is sent now.
+
+    It is if nothing was sent, or certainly nothing created. Without an answer it is only where jobs
+    have names: then the answer to the second request proves the first.
+    """
+    if post is None:
+        return True
+    if not post.verdict or post.verdict == Verdict.UNCERTAIN:
+        return named
+    return _STATES.get(post.verdict) is State.FAILED

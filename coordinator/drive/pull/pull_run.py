@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pull run that is driven: its plan, its rules, and all that driving it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ...model.pull.lanes import Lanes
+from ...model.run import Invocation, Plan, RunRules, Sent
+from ...run.layout import RunLayout
+from ...run.lease import Lease
+from ...storage.bucket import Bucket
+from ..posts import PostBook
+from ..submission import Clock
+from .workers.free_slots import FreeSlots
+from .workers.hints import JobHints
+
+InvokeRound = Callable[[int, Sequence[Invocation]], Sequence[Sent]]
+"""Sends invocations of workers of a round, notes them, and says what became of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PullRun:
+    """A run that is driven, and what that needs."""
+
+    state: Bucket
+    layout: RunLayout
+    plan: Plan
+    lanes: Lanes
+    rules: RunRules
+    clock: Clock
+    lease: Lease
+    posts: PostBook
+    free_slots: FreeSlots
+    hints: JobHints
+    invoke: InvokeRound
+    delete_job: Callable[[str], None]
+    named: bool
+    """Whether jobs get the names that invocations ask for."""

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What OSCAR's list of jobs says of workers that are overdue: hints, never a judgement on work.
+
+The list is read only while some worker is overdue, and then at most once a minute for each call
+that it takes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from ....model.cluster import JobList, Phase
+from ....model.errors import ClusterError
+
+log = logging.getLogger(__name__)
+
+_CALL_S = 60.0
+_TEXTS = {
+    Phase.PENDING: "its job waits for a node, or is suspended",
+    Phase.RUNNING: "its job runs and has given no sign of life yet: its image or model loads",
+    Phase.SUCCEEDED: "its job ended without any sign of life: does its script start the kit?",
+    Phase.FAILED: "its job failed before its worker gave a sign of life",
+}
+_GONE = "its job is not in OSCAR's list"
+
+
+@dataclass(slots=True)
+class JobHints:
+    """The phases of jobs, as far as they were asked for."""
+
+    list_jobs: Callable[[], JobList]
+    named: bool
+    """Whether jobs have the names that invocations ask for; else a list tells nothing of one."""
+    _phases: dict[str, Phase | None] = field(default_factory=dict)
+    _next_s: float = 0.0
+
+    def look(self, overdue: Collection[str], now_s: float) -> None:
+        """Reads the list if some job is overdue and it is time."""
+        if not overdue or not self.named or now_s < self._next_s:
+            return
+        self._next_s = now_s + _CALL_S
+        try:
+            jobs = self.list_jobs()
+        except ClusterError as error:
+            log.warning("why %d workers have not started is not known: %s", len(overdue), error)
+            return
+        self._next_s = now_s + _CALL_S * jobs.calls
+        listed = any(job in jobs.phases for job in (*overdue, *self._phases))
+        for job in overdue:
+            # OSCAR may not list what a service's token invoked: then nothing is known.
+            if listed:
+                self._phases[job] = jobs.phases.get(job)
+
+    def has_ended(self, job: str) -> bool:
+        """Whether a job that gave no sign of life has ended."""
+        phase = self._phases.get(job)
+        return phase is not None and phase.final
+
+    def explain(self, job: str) -> str:
+        """Why a worker has not started, as far as that is known."""
+        if job not in self._phases:
+            return ""
+        phase = self._phases[job]
+        return _GONE if phase is None else _TEXTS[phase]

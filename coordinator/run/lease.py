@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who drives a run: the writer of its newest lease.
+
+A coordinator that wants to drive a run creates lease/<epoch>, one above the highest number. Only
+its writer overwrites it, to renew it, so its `Last-Modified` says how long nothing was heard of its
+holder. Before each effect outside its own process the holder looks for a newer lease and for a
+`stop`. The look and the effect are two steps, so every effect of a late loser must be harmless.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from ..model.errors import Conflict, HeldByOther, StopRequested
+from ..model.pull.documents import LeaseDocument
+from ..model.selection import parse_time
+from ..model.units import format_duration
+from ..report.values import BadDocument
+from ..storage.bucket import Bucket
+from ..storage.pages import ListQuery
+from .layout import RunLayout
+from .pull_documents import decode_document, encode_document
+
+log = logging.getLogger(__name__)
+
+WEAK_TTL_S = 600.0
+"""Without conditional writes two holders cannot be excluded, so a lease counts for longer."""
+_MAX_BYTES = 4096
+_JSON = "application/json"
+
+
+def choose_epoch(ages_s: Mapping[int, float], ttl_s: float, *, left: bool) -> int | None:
+    """The epoch to take; None while the holder of the newest lease may be alive.
+
+    `ages_s` are those of all leases, by epoch; `left` says that the newest holder left the run.
+    """
+    newest = max(ages_s, default=0)
+    if newest and not left and ages_s[newest] <= ttl_s:
+        return None
+    return newest + 1
+
+
+class Lease:
+    """The lease of this coordinator on one run."""
+
+    def __init__(self, state: Bucket, layout: RunLayout, process: str, since: str) -> None:
+        self._state, self.layout = state, layout
+        self._document = LeaseDocument(layout.run_id, process, since)
+        self.lost = False
+
+    def renew(self) -> None:
+        """Says that the holder is alive. Raises HeldByOther if there is a newer lease."""
+        self._look_for_newer()
+        content = encode_document(self._document)
+        self._state.write(self.layout.lease(self.layout.epoch), content, _JSON)
+
+    def check(self) -> None:
+        """What every outside effect is preceded by. Raises HeldByOther and StopRequested."""
+        self._look_for_newer()
+        if self._state.exists(self.layout.stop):
+            raise StopRequested(f"run {self.layout.run_id} has a stop: it is brought to its end")
+
+    def check_holder(self) -> None:
+        """The same where a `stop` changes nothing. Raises HeldByOther."""
+        self._look_for_newer()
+
+    def leave(self) -> None:
+        """Says that the holder leaves the run, so that another may continue it at once."""
+        if self.lost:
+            return
+        document = LeaseDocument(
+            self._document.run, self._document.process, self._document.since, left=True
+        )
+        self._state.write(self.layout.lease(self.layout.epoch), encode_document(document), _JSON)
+
+    def _look_for_newer(self) -> None:
+        newest = max(_list_leases(self._state, self.layout), default=0)
+        if self.lost or newest > self.layout.epoch:
+            self.lost = True
+            raise HeldByOther(
+                f"run {self.layout.run_id} was taken over by another coordinator (epoch {newest}), "
+                "because this one did not renew its lease in time; this one ends and changes "
+                "nothing more"
+            )
+
+
+def take_lease(
+    state: Bucket, layout: RunLayout, ttl_s: float, read_clock: Callable[[], datetime]
+) -> Lease:
+    """The lease on a run under its next epoch. Raises HeldByOther while somebody holds it."""
+    while True:
+        times = _list_leases(state, layout)
+        newest = max(times, default=0)
+        left = bool(newest) and _has_left(state, layout.lease(newest))
+        # After the list, because a lease that is younger than the clock that judges it has age 0.
+        now = state.read_clock(layout.start)
+        ages_s = {epoch: max(0.0, (now - time).total_seconds()) for epoch, time in times.items()}
+        epoch = choose_epoch(ages_s, ttl_s, left=left)
+        if epoch is None:
+            raise HeldByOther(
+                f"run {layout.run_id} is at work: its coordinator was alive "
+                f"{format_duration(ages_s[newest])} ago; this drop changes nothing. Drop the "
+                "config again when it has ended, or say run.new: true for a second run of the same"
+            )
+        lease = Lease(
+            state, layout.with_epoch(epoch), secrets.token_hex(8), read_clock().isoformat()
+        )
+        try:
+            state.put_new(lease.layout.lease(epoch), encode_document(lease._document), _JSON)
+        except Conflict:
+            log.info("another coordinator took epoch %d of run %s", epoch, layout.run_id)
+            continue
+        return lease
+
+
+def _list_leases(state: Bucket, layout: RunLayout) -> dict[int, datetime]:
+    """When each epoch's lease was written last, by the storage's clock."""
+    found = {}
+    for page in state.list_objects(ListQuery(layout.leases, times=True)):
+        for key, time in zip(page.keys, page.times or (), strict=True):
+            name = key.decode(errors="replace").removeprefix(layout.leases)
+            if name.isascii() and name.isdecimal():
+                found[int(name)] = parse_time(time)
+    return found
+
+
+def _has_left(state: Bucket, key: str) -> bool:
+    content = state.read_small(key, _MAX_BYTES)
+    try:
+        return decode_document(LeaseDocument, content or b"").left
+    except BadDocument:  # whoever wrote it may be alive: its age decides
+        return False
