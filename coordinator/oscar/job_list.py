@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The paths and pages of OSCAR's job list: before release 3.6.4 all at once, later 70 a page. Pure."""
+"""The paths and pages of OSCAR's job list: before release 3.6.4 all at once, later 70. Pure."""
 
 from __future__ import annotations
 

@@ -26,18 +26,24 @@ _ADVICE: Mapping[Ending, str] = {
     "started.",
     Ending.UNAVAILABLE: "Drop the config again when the cluster and its storage can be reached "
     "and allow it.",
-    Ending.NO_CAPACITY: "Drop the config again when the cluster has free nodes.",
+    Ending.NO_CAPACITY: "Drop the same config again when the cluster has free nodes: the run goes "
+    "on. With run.wait_for_room_s a full cluster is waited for.",
+    Ending.TOLERATED: "Fewer items failed than the config tolerates; the reasons are below. "
+    "run.redrive: true with run.id processes them again.",
+    Ending.STOPPED: "Nothing goes on in this run. run.redrive: true with run.id, in the same "
+    "config, processes what failed or is pending.",
+    Ending.HELD: "Nothing needs to be done: the other run goes on, and its folder has its report.",
     Ending.BROKEN: "This is a defect of OSCAR-Batch: please report it, with the coordinator's log.",
-    Ending.INTERRUPTED: "Drop the config again with bucket.skip_done to process what is pending, "
-    "once the jobs that were started have ended.",
+    Ending.INTERRUPTED: "The jobs that were started go on. Drop the same config again: the run is "
+    "continued, and nothing that is done is done again.",
 }
 _FAILED = (
     "The reasons are below. Correct the files or the program, then drop the config again with "
-    "bucket.skip_done: only the items without an output are processed then."
+    "run.redrive: true and run.id: only what failed or is pending is processed then."
 )
 _PENDING = (
-    "Drop the config again with bucket.skip_done: only the items without an output are processed "
-    "then."
+    "Drop the config again with run.redrive: true and run.id: only what failed or is pending is "
+    "processed then."
 )
 
 

@@ -66,7 +66,7 @@ def draw_throughput(report: Report) -> Throughput | None:
     bin_s = axis.seconds / BINS
     for span in spans:
         start = (span.started_at - axis.start).total_seconds() / bin_s
-        stop = (span.finished_at - axis.start).total_seconds() / bin_s
+        stop = max(start, (span.finished_at - axis.start).total_seconds() / bin_s)
         length = stop - start
         first = min(BINS - 1, int(start))
         for number in range(first, min(BINS, int(stop) + 1)):
