@@ -15,7 +15,7 @@ INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint re
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz coverage test-minio test-kit test-live record check examples lint minio oscar-cli bench-cpu bench-drop bench-index bench-kit bench-plan bench-pull bench-follow image sbom requirements deploy clean
+.PHONY: help venv demo test fuzz coverage test-minio test-kit test-live test-browser browser screenshots record check examples lint minio oscar-cli bench-cpu bench-drop bench-index bench-kit bench-plan bench-pull bench-follow image sbom requirements deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,6 +75,19 @@ test-kit: $(VENV)/.ready ## the worker kit under 200 kills and 1,000 races for c
 bench-index: $(VENV)/.ready ## the index beside other listers, on SeaweedFS and MinIO ($$MINIO_BINARY)
 	$(INSTALL) --editable '.[bench]' --editable ./sandbox
 	$(BIN)/python -m bench.index
+
+browser: $(VENV)/.ready ## what the tests of the report's page need beside a Chromium (Playwright, axe-core; 165 MB)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements-dev.txt --editable '.[browser]'
+
+test-browser: ## the report's page in Chromium: axe-core, 400 px, dark, print, a million files
+	@[ -n "$$OSCAR_BATCH_CHROMIUM" ] || command -v chromium chromium-browser google-chrome >/dev/null || \
+		{ echo "make: no Chromium; install it (Debian: apt-get install --no-install-recommends chromium)"; \
+		echo "make: or name one: make test-browser OSCAR_BATCH_CHROMIUM=/path/to/chrome"; exit 1; }
+	$(MAKE) --no-print-directory browser
+	$(BIN)/python -m pytest tests/browser
+
+screenshots: browser ## the pictures of the report in docs/
+	$(BIN)/python -m tests.browser.screenshots
 
 lint: $(VENV)/.ready ## style and types
 	$(BIN)/ruff format --check .

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +15,7 @@ from coordinator.drive.pull.history import Recorder
 from coordinator.drive.pull.ledger import describe_failure
 from coordinator.model.cluster import Basis, CapacityRules, Cluster, Node, Resources
 from coordinator.model.errors import Ending
-from coordinator.model.items import Chunk, Item, Skipped
+from coordinator.model.items import Chunk, Index, Item, Skipped
 from coordinator.model.planning import ChunkRules, Cost
 from coordinator.model.pull.documents import ChunkResult, ItemOutcome, ItemState
 from coordinator.model.pull.findings import MOST_FAILURES, Accounts, Worker, WorkerState
@@ -53,20 +54,26 @@ def make_report(
     failed: int = 37,
     ending: Ending | None = None,
     share: float = 1.0,
+    wordy: bool = False,
     seed: int = 7,
 ) -> Report:
-    """A followed run in pull mode; `share` of its chunks have a result."""
+    """A followed run in pull mode; `share` of its chunks have a result.
+
+    Where it is `wordy`, there are many reasons for failures, and programs write all that is kept.
+    """
     dice = random.Random(seed)
     plan = _make_plan(dice, workers, chunks, items)
     recorder = Recorder()
     bad = set(dice.sample(range(1, items + 1), failed))
     settled = plan.chunks[: round(share * len(plan.chunks))]
-    crew, outcomes, clock = _work(dice, plan, settled, workers, bad, recorder)
+    crew, outcomes, clock = _work(dice, plan, settled, workers, bad, recorder, wordy)
     found = Accounts(
         done=sum(chunk.items for chunk in settled) - sum(_count(bad, each) for each in settled),
         failed=sum(_count(bad, chunk) for chunk in settled),
         open_chunks=len(plan.chunks) - len(settled),
-        failures=tuple(describe_failure(_fail(dice, line)) for line in sorted(bad)[:MOST_FAILURES]),
+        failures=tuple(
+            describe_failure(_fail(dice, line, wordy)) for line in sorted(bad)[:MOST_FAILURES]
+        ),
     )
     config = load_config(CONFIG, Platform())
     word, message = end_with_accounts(plan, found, interrupted=False)
@@ -149,6 +156,7 @@ def _work(
     count: int,
     bad: set[int],
     recorder: Recorder,
+    wordy: bool,
 ) -> tuple[tuple[Worker, ...], tuple[Outcome, ...], datetime]:
     """Every chunk goes to the worker that is free first."""
     startups = [dice.uniform(5, 45) for _ in range(count)]
@@ -162,7 +170,7 @@ def _work(
         who = min(range(count), key=lambda each: free[each])
         lane, within = plan.lanes.locate(chunk.number) if plan.lanes else (1, 1)
         rows = tuple(
-            _fail(dice, line) if line in bad else _finish(dice, line, pace[who])
+            _fail(dice, line, wordy) if line in bad else _finish(dice, line, pace[who])
             for line in range(chunk.first_line, chunk.last_line + 1)
         )
         stop = free[who] + timedelta(seconds=sum(row.seconds for row in rows))
@@ -211,10 +219,51 @@ def _finish(dice: random.Random, line: int, pace: float) -> ItemOutcome:
     return ItemOutcome(line, ItemState.DONE, round(dice.lognormvariate(0, 0.8) * pace, 3))
 
 
-def _fail(dice: random.Random, line: int) -> ItemOutcome:
+def _fail(dice: random.Random, line: int, wordy: bool) -> ItemOutcome:
     kind, reason, stderr = dice.choices(REASONS, (30, 5, 2))[0]
+    if wordy:
+        reason, stderr = f"exit code {line % 120}", (REASONS[0][2] * 20)[:2048]
     return ItemOutcome(line, ItemState.FAILED, 2.0, 2, _name(line), kind, reason, stderr)
 
 
 def _count(lines: set[int], chunk: Chunk) -> int:
     return sum(line in lines for line in range(chunk.first_line, chunk.last_line + 1))
+
+
+def make_huge() -> Report:
+    """A million items in ten thousand chunks for four hundred workers; ten thousand failed."""
+    return make_report(workers=400, chunks=10_000, items=1_000_000, failed=10_000, wordy=True)
+
+
+def _make_range() -> Report:
+    """Range mode without `run.verify`: handed over, and not followed."""
+    report = make_report(chunks=12)
+    plan = report.plan
+    outcomes = tuple(
+        replace(each, state=State.FAILED if each.chunk.number == 5 else State.INVOKED,
+                job=f"fish-detector-{each.chunk.number}", detail="") for each in report.outcomes
+    )  # fmt: skip
+    return replace(
+        report,
+        ending=Ending.PARTLY_SUBMITTED,
+        message="11 of 12 invocations sent; chunk 5: 403",
+        plan=replace(plan, mode=Mode.RANGE, lanes=None) if plan else None,
+        workers=(),
+        accounts=None,
+        history=None,
+        outcomes=outcomes,
+    )
+
+
+SAMPLES: Mapping[str, Callable[[], Report]] = {
+    "small": make_report,
+    "wide": lambda: make_report(workers=400, chunks=6_000, items=60_000, failed=600),
+    "running": lambda: make_report(ending=Ending.RUNNING, share=0.6),
+    "range": _make_range,
+    "bad config": lambda: make.report(
+        Ending.BAD_CONFIG,
+        message="service.name: is missing",
+        problems=("service.name: is missing", "plan.headroom: must be at least 0 and below 1"),
+    ),
+    "nothing": lambda: make.report(Ending.NOTHING_TO_DO, of=make.plan(of=Index(0, 0))),
+}
