@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from coordinator.drive.pull.workers.judge import (
-    MOST_POSTS,
     Seen,
     Sighting,
     Situation,
@@ -88,7 +87,21 @@ UNCERTAIN = Seen(1, State.UNCERTAIN, WorkerState.NEVER_SEEN)
         pytest.param(
             [Seen(1, State.INVOKED, WorkerState.WORKING)], 3, False, [], id="it is at work"
         ),
-        pytest.param([UNCERTAIN] * MOST_POSTS, 3, False, [], id="enough is enough"),
+        pytest.param(
+            [Seen(1, State.INVOKED, WorkerState.GONE), Seen(1, State.INVOKED, WorkerState.WORKING)],
+            3,
+            False,
+            [],
+            id="another one is at work",
+        ),
+        pytest.param(
+            [Seen(1, State.UNCERTAIN, WorkerState.GONE)], 3, True, [], id="it came, and is gone"
+        ),
+        pytest.param(
+            [UNCERTAIN, Seen(1, State.INVOKED, WorkerState.GONE)], 3, True, [], id="the newest came"
+        ),
+        pytest.param([UNCERTAIN] * 3, 3, False, [1], id="three were not enough"),
+        pytest.param([UNCERTAIN] * 4, 3, False, [], id="enough is enough"),
         pytest.param(
             [UNCERTAIN, Seen(1, State.INVOKED, WorkerState.WORKING)], 3, True, [], id="posted again"
         ),
