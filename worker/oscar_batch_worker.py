@@ -41,10 +41,12 @@ import threading
 import time
 from array import array
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import (
     Any,
@@ -101,15 +103,8 @@ class Look(NamedTuple):
 class LaneView(NamedTuple):
     """The claims and results of a lane, as listed."""
 
-    claims: Mapping[int, int]  # chunk → its newest attempt
+    claims: dict[int, int]  # chunk → its newest attempt
     results: set[int]
-
-
-class Death(NamedTuple):
-    """What is known of a process that works no more."""
-
-    ended: bool
-    signal: int | None
 
 
 def judge_new_put(
@@ -186,7 +181,7 @@ def may_watch(mine: int | None, living: Mapping[int, bool]) -> str:
 
 
 def count_blame(
-    marks: Mapping[int, Document], deaths: Mapping[str, Death]
+    marks: Mapping[int, Document], looks: Mapping[str, Look]
 ) -> dict[int, tuple[int, int, int]]:
     """Points, deaths and seen deaths of each item that was in hand when its process died.
 
@@ -195,13 +190,11 @@ def count_blame(
     """
     blame: dict[int, tuple[int, int, int]] = {}
     for attempt, mark in marks.items():
-        line, death = mark.get("item"), deaths.get(str(mark.get("process")))
-        if attempt < 2 or line is None or death is None:
-            continue
-        if death.ended and death.signal is None:
+        line, look = mark.get("item"), looks.get(str(mark.get("process")))
+        if attempt < 2 or line is None or look is None or (look.ended and look.signal is None):
             continue
         points, dead, seen = blame.get(line, (0, 0, 0))
-        killed = death.signal is not None
+        killed = look.signal is not None
         blame[line] = points + (2 if killed else 1), dead + 1, seen + killed
     return blame
 
@@ -249,7 +242,6 @@ class Outcomes:
         self._tries = bytearray(end - start + 1)
         self._seconds = array("f", [0.0]) * len(self._tries)
         self._failed: dict[int, Outcome] = {}
-        self._settled = 0
 
     def __contains__(self, line: int) -> bool:
         return self._tries[line - self._start] > 0
@@ -262,14 +254,13 @@ class Outcomes:
 
     @property
     def is_whole(self) -> bool:
-        return self._settled == len(self._tries)
+        return 0 not in self._tries
 
     def add(self, outcome: Outcome) -> None:
         """Settles an item that is not settled."""
         at = outcome["line"] - self._start
         if outcome["state"] == "failed":
             self._failed[outcome["line"]] = outcome
-        self._settled += not self._tries[at]
         self._seconds[at] = outcome["seconds"]
         self._tries[at] = min(max(outcome["tries"], 1), 255)
 
@@ -283,7 +274,7 @@ class Outcomes:
         """As they are now, for a body that is read more than once. What is settled stays so."""
         found = Outcomes(self._start, self._start - 1)
         found._tries, found._seconds = self._tries[:], self._seconds
-        found._failed, found._settled = dict(self._failed), self._settled
+        found._failed = dict(self._failed)
         return found
 
 
@@ -475,7 +466,6 @@ def read_definition(config: Mapping[str, Any], keys: tuple[str, str] | None) -> 
 
 MULTIPART_ABOVE = 64 * 1024 * 1024
 PART = 16 * 1024 * 1024
-EMPTY_DIGEST = hashlib.sha256().hexdigest()
 
 
 class StorageError(WorkerError):
@@ -495,6 +485,14 @@ class Answer(NamedTuple):
     repeated: bool  # an earlier request of the same call may have been carried out
 
     @property
+    def document(self) -> Document:
+        try:
+            found = json.loads(self.body)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @property
     def modified(self) -> float:
         return _parse_date(self.headers.get("last-modified", ""))
 
@@ -510,57 +508,43 @@ def _parse_date(text: str) -> float:
         return 0.0
 
 
-class Part(NamedTuple):
+Body = Union[bytes, Callable[[], Iterable[bytes]]]  # pieces are made more than once
+
+
+def read_part(path: str, offset: int, length: int) -> Iterator[bytes]:
     """Bytes of a file, as a request's body."""
-
-    path: str
-    offset: int
-    length: int
-
-    def read_pieces(self) -> Iterator[bytes]:
-        with open(self.path, "rb") as source:
-            source.seek(self.offset)
-            left = self.length
-            while left:
-                piece = source.read(min(left, 262_144))
-                if not piece:
-                    raise OSError(f"{self.path} became shorter while it was stored")
-                left -= len(piece)
-                yield piece
+    with open(path, "rb") as source:
+        source.seek(offset)
+        while length:
+            piece = source.read(min(length, 262_144))
+            if not piece:
+                raise OSError(f"{path} became shorter while it was stored")
+            length -= len(piece)
+            yield piece
 
 
-class Listing(NamedTuple):
+def write_listing(document: Document, outcomes: Iterable[Outcome]) -> Iterator[bytes]:
     """A document with the outcomes of a chunk, as a request's body; never in memory as a whole."""
-
-    document: Document
-    outcomes: Outcomes
-
-    @property
-    def length(self) -> int:
-        return sum(map(len, self.read_pieces()))
-
-    def read_pieces(self) -> Iterator[bytes]:
-        yield _encode(self.document)[:-1] + b',"items":['
-        group: list[bytes] = []
-        comma = b""
-        for outcome in self.outcomes:
-            group.append(_encode(outcome))
-            if len(group) == 500:
-                yield comma + b",".join(group)
-                group, comma = [], b","
-        yield (comma + b",".join(group) if group else b"") + b"]}"
+    yield _encode(document)[:-1] + b',"items":['
+    left, comma = iter(outcomes), b""
+    while True:
+        group = [_encode(outcome) for outcome in islice(left, 500)]
+        if not group:
+            break
+        yield comma + b",".join(group)
+        comma = b","
+    yield b"]}"
 
 
-Body = Union[bytes, Part, Listing]
+class Request(NamedTuple):
+    """What is sent, as often as it takes."""
 
-
-def _digest(body: Body) -> str:
-    if isinstance(body, bytes):
-        return hashlib.sha256(body).hexdigest() if body else EMPTY_DIGEST
-    digest = hashlib.sha256()
-    for piece in body.read_pieces():
-        digest.update(piece)
-    return digest.hexdigest()
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    read_body: Callable[[], Iterable[bytes]]
+    into: BinaryIO | None  # takes the body of a good answer
 
 
 def sign(
@@ -594,7 +578,7 @@ class S3:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._access, self.patience_s = access, patience_s
+        self._access, self._patience_s = access, patience_s
         self._clock, self._sleep = clock, sleep
         self._local = threading.local()
         self._ahead_s = 0.0  # of the server's clock
@@ -609,26 +593,24 @@ class S3:
         body: Body = b"",
         into: BinaryIO | None = None,
         accept: Sequence[int] = (),
+        patience_s: float | None = None,
     ) -> Answer:
         """Sends a request; `key` is bucket/key. Raises StorageError for every status of 400 and
         more that `accept` does not name."""
-        patience_ends, delay, repeated, digest = (
-            self._clock() + self.patience_s,
-            0.2,
-            False,
-            _digest(body),
-        )
+        ends = self._clock() + (self._patience_s if patience_s is None else patience_s)
+        request = _make_request(method, key, query, headers or {}, body, into)
+        delay, repeated = 0.2, False
         while True:
             problem, status = "", 0
             try:
-                answer = self._send(method, key, query, dict(headers or {}), body, digest, into)
+                answer = self._send(request)
                 status = answer.status
                 if status < 400 or status in accept:
                     return answer._replace(repeated=repeated)
                 problem = _describe(answer)
                 again = status in _REPEATED or "RequestTimeTooSkewed" in problem
                 # 409 is S3's answer to two conditional writes at the same moment.
-                if not again and not (status == 409 and "if-none-match" in (headers or {})):
+                if not again and not (status == 409 and "if-none-match" in request.headers):
                     raise StorageError(f"{method} {key}: {problem}", status)
             except (OSError, http.client.HTTPException) as error:
                 problem = f"{type(error).__name__}: {error}"
@@ -639,49 +621,32 @@ class S3:
                     repeated = True
                     continue
             self.failed_at, repeated = self._clock(), True
-            if self._clock() + delay > patience_ends:
+            if self._clock() + delay > ends:
                 raise StorageError(
                     f"{method} {key}: {problem}; the storage was away for too long", status
                 )
             self._sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311
             delay = min(delay * 2, 15.0)
 
-    def _send(
-        self,
-        method: str,
-        key: str,
-        query: Sequence[tuple[str, str]],
-        headers: dict[str, str],
-        body: Body,
-        digest: str,
-        into: BinaryIO | None,
-    ) -> Answer:
-        path = "/" + quote(key, safe="/-_.~")
-        text = "&".join(
-            f"{quote(k, safe='-_.~')}={quote(v, safe='-_.~')}" for k, v in sorted(query)
-        )
+    def _send(self, request: Request) -> Answer:
+        method, path, query, headers, read_body, into = request
         at = datetime.fromtimestamp(time.time() + self._ahead_s, timezone.utc)
-        signed = {
-            "host": urlsplit(self._access.endpoint).netloc,
-            "x-amz-content-sha256": digest,
-            "x-amz-date": at.strftime("%Y%m%dT%H%M%SZ"),
-        }
-        signed.update({k: v for k, v in headers.items() if k.startswith("x-amz-")})
+        signed = {k: v for k, v in headers.items() if k.startswith("x-amz-")}
+        signed["host"] = urlsplit(self._access.endpoint).netloc
+        signed["x-amz-date"] = at.strftime("%Y%m%dT%H%M%SZ")
         sent = {**headers, **signed}
-        sent["authorization"] = sign(self._access, method, path, text, signed, at)
-        sent["content-length"] = str(len(body) if isinstance(body, bytes) else body.length)
+        sent["authorization"] = sign(self._access, method, path, query, signed, at)
         connection = self._connect()
-        content = body if isinstance(body, bytes) else body.read_pieces()
-        connection.request(method, f"{path}?{text}" if text else path, body=content, headers=sent)
+        connection.request(method, f"{path}?{query}" if query else path, read_body(), sent)
         response = connection.getresponse()
         found = {name.lower(): value for name, value in response.getheaders()}
+        got = b""
         if into is not None and response.status in (200, 206):
             into.seek(0)
             into.truncate()
             shutil.copyfileobj(response, into, 262_144)
             if into.tell() != int(found.get("content-length", into.tell())):
                 raise http.client.IncompleteRead(b"")
-            got = b""
         else:
             got = response.read()
         self._local.used = True
@@ -736,7 +701,7 @@ class S3:
         """Stores a file, in parts above 64 MiB; a failed multipart upload is aborted."""
         size = os.stat(path).st_size
         if size <= MULTIPART_ABOVE:
-            self.call("PUT", key, headers=headers, body=Part(path, 0, size))
+            self.call("PUT", key, headers=headers, body=partial(read_part, path, 0, size))
             return
         begun = self.call("POST", key, [("uploads", "")], headers)
         found = re.search(rb"<UploadId>([^<]+)</UploadId>", begun.body)
@@ -746,7 +711,7 @@ class S3:
         try:
             step, rows = max(PART, -(-size // 9_999)), []
             for number, offset in enumerate(range(0, size, step), 1):
-                part = Part(path, offset, min(step, size - offset))
+                part = partial(read_part, path, offset, min(step, size - offset))
                 query = [("partNumber", str(number)), upload]
                 etag = self.call("PUT", key, query, body=part).headers.get("etag", "")
                 rows.append(f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
@@ -760,15 +725,32 @@ class S3:
             raise
 
     def _abort(self, key: str, upload: tuple[str, str]) -> None:
-        patience, self.patience_s = self.patience_s, min(self.patience_s, 10.0)
         try:
-            self.call("DELETE", key, [upload], accept=(404,))
+            self.call("DELETE", key, [upload], accept=(404,), patience_s=10.0)
         except StorageError:
             log(f"the parts of {key} could not be removed")
-        finally:
-            self.patience_s = patience
 
 
+def _make_request(
+    method: str,
+    key: str,
+    query: Sequence[tuple[str, str]],
+    headers: Mapping[str, str],
+    body: Body,
+    into: BinaryIO | None,
+) -> Request:
+    read_body = (lambda: (body,)) if isinstance(body, bytes) else body
+    digest, length = hashlib.sha256(), 0
+    for piece in read_body():
+        digest.update(piece)
+        length += len(piece)
+    sizes = {"content-length": str(length), "x-amz-content-sha256": digest.hexdigest()}
+    text = "&".join(f"{quote(k, safe=_SAFE)}={quote(v, safe=_SAFE)}" for k, v in sorted(query))
+    path = "/" + quote(key, safe="/" + _SAFE)
+    return Request(method, path, text, {**headers, **sizes}, read_body, into)
+
+
+_SAFE = "-_.~"
 _REPEATED = frozenset((408, 425, 429, 500, 502, 503, 504))
 
 # What a server that closed an idle connection looks like; the next request gets a new one.
@@ -856,43 +838,34 @@ class Chunk(NamedTuple):
     length: int
 
 
-class Stored(NamedTuple):
-    """A document, with the times of the answer that brought it."""
-
-    document: Document
-    modified: float
-    server_time: float
-
-
 class RunFolder:
     """The objects of a run; the names are relative to its folder."""
 
-    def __init__(self, s3: S3, state: str) -> None:
-        self.s3 = s3
+    def __init__(self, s3: S3, state: str, *, exclusive: bool = True) -> None:
+        self.s3, self._exclusive = s3, exclusive
         self._bucket, _, self._prefix = state.partition("/")
 
     def _key(self, name: str) -> str:
         return f"{self._bucket}/{self._prefix}{name}"
 
-    def read(self, name: str) -> Stored | None:
+    def read(self, name: str) -> Answer | None:
         answer = self.s3.call("GET", self._key(name), accept=(404,))
-        if answer.status == 404:
-            return None
-        try:
-            document = json.loads(answer.body)
-        except ValueError:
-            document = {}
-        return Stored(document, answer.modified, answer.server_time)
+        return None if answer.status == 404 else answer
 
     def exists(self, name: str) -> bool:
-        return self.s3.call("HEAD", self._key(name), accept=(404,)).status != 404
+        return self.age(name) is not None
 
     def write(self, name: str, document: Document, items: Outcomes | None = None) -> None:
         self.s3.call("PUT", self._key(name), headers=_JSON, body=_make_body(document, items))
 
     def write_new(self, name: str, document: Document, items: Outcomes | None = None) -> bool:
-        """Whether the object is this process's; the document names process and attempt."""
+        """Whether the object is this process's; the document names process and attempt.
+
+        Where the server ignores conditions it is a plain object.
+        """
         headers, process = {**_JSON, "if-none-match": "*"}, str(document.get("process"))
+        if not self._exclusive:
+            headers.pop("if-none-match")
         body = _make_body(document, items)
         answer = self.s3.call("PUT", self._key(name), headers=headers, body=body, accept=(412,))
         stored = self.read(name) if answer.status == 412 and answer.repeated else None
@@ -922,7 +895,7 @@ def _encode(document: Document) -> bytes:
 
 
 def _make_body(document: Document, items: Outcomes | None) -> Body:
-    return _encode(document) if items is None else Listing(document, items)
+    return _encode(document) if items is None else partial(write_listing, document, items)
 
 
 class Table:
@@ -1016,6 +989,8 @@ class Item:
     In the imported form it is a context manager: an exception in its block fails this item only.
     """
 
+    worker: Worker  # in the imported form
+
     def __init__(self, line: int, key: str, base: str) -> None:
         self.line, self.key = line, key
         self.name = shorten_name(key.rsplit("/", 1)[-1])
@@ -1023,8 +998,8 @@ class Item:
         self.input_dir, self.output_dir = f"{base}.in", f"{base}.out"
         self.input = os.path.join(self.input_dir, self.name)
         self.problem: Failure | None = None
+        self.fetching: Future[None] | None = None
         self.began = 0.0
-        self._worker: Worker | None = None
 
     @property
     def values(self) -> dict[str, str]:
@@ -1032,25 +1007,20 @@ class Item:
         names = ("input", "output_dir", "key", "name", "stem")
         return {name: getattr(self, name) for name in names}
 
-    def lend_to(self, worker: Worker) -> Item:
-        self._worker = worker
-        return self
-
     def __enter__(self) -> Item:
-        if self._worker is not None:
-            self._worker.begin(self)
+        self.worker.begin(self)
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
-        if self._worker is None or (kind is not None and not issubclass(kind, Exception)):
-            return False
         failure = None
         if kind is not None:
+            if not issubclass(kind, Exception):
+                return False
             import traceback  # noqa: PLC0415
 
             text = "".join(traceback.format_exception(kind, error, trace))
             failure = Failure("exception", f"{kind.__name__}: {error}", text[-2048:])
-        self._worker.complete(self, failure)
+        self.worker.complete(self, failure)
         return True
 
 
@@ -1084,12 +1054,8 @@ class Files:
 
     def find_mounted(self, item: Item) -> bool:
         """Whether the mount shows the item's file; its input is then there, under its own name."""
-        parts = item.key.split("/")
-        if not self._mounted or not f"{self._bucket}/{item.key}".startswith(
-            f"{self._definition.mount}/"
-        ):
-            return False
-        if any(part in ("", ".", "..") for part in parts):
+        covered = f"{self._bucket}/{item.key}".startswith(f"{self._definition.mount}/")
+        if not self._mounted or not covered or {"", ".", ".."} & {*item.key.split("/")}:
             return False
         if _MARK in item.key:  # rclone cannot open it
             return False
@@ -1134,23 +1100,16 @@ class Files:
     def store(self, item: Item) -> Failure | None:
         """Stores what lies in the item's output folder; the output that proves it comes last."""
         base = item.key[len(self._prefix) :] if item.key.startswith(self._prefix) else item.key
-        folder = base.rpartition("/")[0]
+        folder = base[: base.rfind("/") + 1]
         mark = hashlib.sha256(item.key.encode("utf-8", "surrogateescape")).hexdigest()
         try:
             for name in self._order(item, _list_files(item.output_dir)):
                 name.encode("utf-8")
                 for output in self._definition.outputs:
                     if output.accepts(name):
-                        parts = (
-                            output.bucket,
-                            "/",
-                            output.prefix,
-                            f"{folder}/" if folder else "",
-                            name,
-                        )
-                        self._store_file(
-                            output, os.path.join(item.output_dir, name), "".join(parts), mark
-                        )
+                        key = f"{output.bucket}/{output.prefix}{folder}{name}"
+                        path = os.path.join(item.output_dir, name)
+                        self._store_file(output.provider, path, key, mark)
         except UnicodeEncodeError:
             return Failure("upload", f"the name of an output is not UTF-8: {os.fsencode(name)!r}")
         except StorageError as error:
@@ -1161,8 +1120,8 @@ class Files:
             return Failure("upload", f"{name!r}: {error}")
         return None
 
-    def _store_file(self, output: OutputPath, path: str, key: str, mark: str) -> None:
-        store = self._stores[output.provider]
+    def _store_file(self, provider: str, path: str, key: str, mark: str) -> None:
+        store = self._stores[provider]
         there = store.call("HEAD", key, accept=(404,)).headers.get("x-amz-meta-item", mark)
         if there != mark:
             raise StorageError(f"{key} is already an output of another item", 409)
@@ -1256,10 +1215,8 @@ def _measure_group(group: int) -> int:
 
 def kill_group(group: int) -> None:
     """Ends every process of a group."""
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
 
 
 class Child:
@@ -1274,6 +1231,7 @@ class Child:
         self._open = {stream.fileno(): stream for stream in streams if stream is not None}
         self._stdout = self.process.stdout.fileno() if self.process.stdout else -1
         self.tail, self.answers = b"", b""
+        self.checked = time.monotonic()  # for its use of memory
 
     @property
     def pid(self) -> int:
@@ -1337,22 +1295,21 @@ class Interrupted(Exception):
 class Supervision:
     """What ends a running item: time, memory, or the end of the worker."""
 
-    def __init__(self, timeout_s: float, memory: Memory, clock: Callable[[], float]) -> None:
-        self._timeout_s, self._memory, self._clock = timeout_s, memory, clock
-        self._running: dict[int, float] = {}
+    def __init__(self, timeout_s: float, memory: Memory) -> None:
+        self._timeout_s, self._memory = timeout_s, memory
+        self._running: set[int] = set()
         self._lock = threading.Lock()
-        self._checked = 0.0
         self._note: int | None = None  # a file that names the groups that run
         self.kill_at: float | None = None  # when the worker ends, whatever runs
 
     def add(self, child: Child) -> None:
         with self._lock:
-            self._running[child.pid] = self._clock()
+            self._running.add(child.pid)
             self._write_note()
 
     def remove(self, child: Child) -> None:
         with self._lock:
-            self._running.pop(child.pid, None)
+            self._running.discard(child.pid)
             self._write_note()
 
     def note_in(self, path: Path) -> None:
@@ -1368,14 +1325,14 @@ class Supervision:
 
     def check(self, child: Child, began: float) -> Failure | None:
         """Why the child must end now, or None. Raises Interrupted."""
-        now = self._clock()
+        now = time.monotonic()
         if self.kill_at is not None and now >= self.kill_at:
             raise Interrupted
         if now - began > self._timeout_s:
             return Failure("time-out", f"took longer than {self._timeout_s:g} s", child.stderr)
-        if now - self._checked < 0.1:
+        if now - child.checked < 0.1:
             return None
-        self._checked = now
+        child.checked = now
         if not self._memory.is_short():
             return None
         with self._lock:
@@ -1388,20 +1345,50 @@ class Supervision:
         )
 
 
-class CommandRunner:
-    """Starts a process for every item."""
+class Runner:
+    """Runs items, one at a time."""
 
-    def __init__(self, command: str, supervision: Supervision, clock: Callable[[], float]) -> None:
-        self._arguments, self._supervision, self._clock = shlex.split(command), supervision, clock
+    def __init__(self, command: str, supervision: Supervision) -> None:
+        self._arguments, self._supervision = shlex.split(command), supervision
+
+    def start(self) -> None:
+        """Prepares for the first item."""
+
+    def close(self) -> None:
+        """Ends what runs between items."""
 
     def run(self, item: Item) -> Failure | None:
         """Why the item failed, or None. Raises Interrupted."""
         try:
-            child = Child(fill_placeholders(self._arguments, item.values), talks=False)
+            child = self._take_child(item)
         except (OSError, ValueError) as error:
             return Failure("exit", f"{self._arguments[0]} cannot be started: {error}")
-        began = self._clock()
+        return self._run(child, item)
+
+    def _begin(self, arguments: Sequence[str], *, talks: bool) -> Child:
+        child = Child(arguments, talks)
         self._supervision.add(child)
+        return child
+
+    def _end(self, child: Child) -> None:
+        child.finish()
+        self._supervision.remove(child)
+
+    def _take_child(self, item: Item) -> Child:
+        raise NotImplementedError
+
+    def _run(self, child: Child, item: Item) -> Failure | None:
+        raise NotImplementedError
+
+
+class CommandRunner(Runner):
+    """Starts a process for every item."""
+
+    def _take_child(self, item: Item) -> Child:
+        return self._begin(fill_placeholders(self._arguments, item.values), talks=False)
+
+    def _run(self, child: Child, item: Item) -> Failure | None:
+        began = time.monotonic()
         try:
             while child.process.poll() is None:
                 child.pump(0.05)
@@ -1411,39 +1398,29 @@ class CommandRunner:
             ending = child.describe_end()
             return None if child.process.returncode == 0 else ending
         finally:
-            child.finish()
-            self._supervision.remove(child)
-
-    def start(self) -> None:
-        """Nothing runs between items."""
-
-    def close(self) -> None:
-        """Nothing runs between items."""
+            self._end(child)
 
 
-class StdinRunner:
+class StdinRunner(Runner):
     """Keeps one process that answers a JSON line for every item."""
 
-    def __init__(self, command: str, supervision: Supervision, clock: Callable[[], float]) -> None:
-        self._arguments, self._supervision, self._clock = shlex.split(command), supervision, clock
-        self._child: Child | None = None
+    _child: Child | None = None
 
     def start(self) -> None:
         """Starts the process, so that it loads its model while the worker reads its table."""
         with suppress(OSError):  # which the first item will tell
-            self._begin()
+            self._child = self._begin(self._arguments, talks=True)
 
-    def _begin(self) -> Child:
-        self._child = Child(self._arguments, talks=True)
-        self._supervision.add(self._child)
+    def close(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            self._end(child)
+
+    def _take_child(self, item: Item) -> Child:
+        self._child = self._child or self._begin(self._arguments, talks=True)
         return self._child
 
-    def run(self, item: Item) -> Failure | None:
-        """Why the item failed, or None. Raises Interrupted."""
-        try:
-            child = self._child or self._begin()
-        except (OSError, ValueError) as error:
-            return Failure("exit", f"{self._arguments[0]} cannot be started: {error}")
+    def _run(self, child: Child, item: Item) -> Failure | None:
         done = False
         try:
             failure, done = self._ask(child, item)
@@ -1458,7 +1435,7 @@ class StdinRunner:
             continue
         child.answers = child.tail = b""
         request = {name: item.values[name] for name in ("input", "output_dir", "key")}
-        began = self._clock()
+        began = time.monotonic()
         try:
             assert child.process.stdin is not None  # noqa: S101
             child.process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -1483,15 +1460,6 @@ class StdinRunner:
             if not child.speaks:
                 return child.describe_end(), False
 
-    def close(self) -> None:
-        child, self._child = self._child, None
-        if child is not None:
-            child.finish()
-            self._supervision.remove(child)
-
-
-Runner = Union[CommandRunner, StdinRunner]
-
 
 def _parse_answer(line: bytes) -> Document | None:
     """A line that answers an item; other lines are what a library prints."""
@@ -1505,6 +1473,12 @@ def _parse_answer(line: bytes) -> Document | None:
 # ---- 7 The worker ---------------------------------------------------------------------------
 
 
+def name_chunk(chunk_id: ChunkId, number: int | None) -> str:
+    """A chunk as keys have it; with the number of an attempt."""
+    lane, chunk = chunk_id
+    return f"{lane:05d}/{chunk:06d}" + ("" if number is None else f".{number:03d}")
+
+
 class Attempt:
     """One attempt at a chunk: what is settled, and what is in hand."""
 
@@ -1515,22 +1489,15 @@ class Attempt:
         self.tries: dict[int, int] = {}
         self.in_hand: int | None = None
 
-    def name(self, suffix: str = "") -> str:
-        return f"{self.chunk.lane:05d}/{self.chunk.chunk:06d}{suffix}"
-
     @property
-    def is_whole(self) -> bool:
-        return self.outcomes.is_whole
+    def chunk_id(self) -> ChunkId:
+        return self.chunk.lane, self.chunk.chunk
 
     def list_unsettled(self, index: Iterable[bytes]) -> Iterator[tuple[int, str]]:
         """Line and key of the items that have no outcome yet; `index` is the chunk's part of it."""
         for line, raw in enumerate(index, self.chunk.start):
             if line not in self.outcomes:
                 yield line, raw.decode("utf-8", "replace")
-
-    @property
-    def full_name(self) -> str:
-        return self.name(f".{self.number:03d}")
 
 
 class Judge:
@@ -1550,15 +1517,13 @@ class Judge:
         ended, number = document.get("state") == "ended", document.get("signal")
         return Look(self._clock(), found.modified, found.server_time, ended, number)
 
-    def find_death(self, process: str, claim: str) -> Death | None:
-        """How the process ended, or None while it may live."""
+    def is_gone(self, process: str, claim: str) -> bool:
+        """Whether the process has ended, or shows no life."""
         now = self.look(process, claim)
         first = self._first.get(process)
         if first is None or first.modified != now.modified:
             first = self._first[process] = now
-        if not is_gone(first, now, self._folder.s3.failed_at, self._timing):
-            return None
-        return Death(now.ended, now.signal)
+        return is_gone(first, now, self._folder.s3.failed_at, self._timing)
 
     def is_alive(self, process: str, claim: str) -> bool:
         """For watchers, of whom one too many does no harm: one look is enough."""
@@ -1595,7 +1560,7 @@ class Worker:
         self._counts = {"chunks": 0, "done": 0, "failed": 0}
         self._busy_s = 0.0
         self._startup_s: float | None = None
-        self._hands: dict[int, tuple[Item, float]] = {}
+        self._hands: dict[int, Item] = {}
         self._lock, self._beat_lock = threading.RLock(), threading.Lock()
         self._watcher: int | None = None
         self._work = Path(tempfile.mkdtemp(prefix="work-", dir=str(home)))
@@ -1682,8 +1647,8 @@ class Worker:
                 "why": self._why,
                 "signal": None,
                 "round": self.invocation.round,
-                "chunk": attempt.full_name if attempt else None,
-                "item": hand[0].key if hand else None,
+                "chunk": name_chunk(attempt.chunk_id, attempt.number) if attempt else None,
+                "item": hand.key if hand else None,
                 **self._counts,
                 "startup_s": self._startup_s,
                 "seconds_per_item": round(self._busy_s / settled, 3) if settled else None,
@@ -1700,8 +1665,7 @@ class Worker:
         """The thread of the beats: it also looks for `stop` and writes the marks of long chunks."""
         while not self._over.wait(self.timing.beat_s):
             try:
-                if self.ending is None and self.folder.exists("stop"):
-                    self.ending = "stopped"
+                self._look_for_stop()
                 attempt = self._attempt
                 if attempt and self._is_long(attempt):
                     self._write_mark(attempt)
@@ -1719,11 +1683,10 @@ class Worker:
         while not self._over.wait(1.0):
             limit = self.invocation.item_timeout_s + 60
             with self._lock:
-                late = [item for item, at in self._hands.values() if self.clock() - at > limit]
+                late = [item for item in self._hands.values() if self.clock() - item.began > limit]
             if late:
-                log(
-                    f"{late[0].key} is 60 s past its time and cannot be ended: killing this process"
-                )
+                said = f"{late[0].key} is 60 s past its time and cannot be ended"
+                log(f"{said}: killing this process")
                 os.kill(os.getpid(), signal.SIGKILL)
 
     # -- which chunk
@@ -1749,9 +1712,12 @@ class Worker:
             self._finish(attempt)
         self.ending = self.ending or "no work left"
 
-    def _is_over(self) -> bool:
+    def _look_for_stop(self) -> None:
         if self.ending is None and self.folder.exists("stop"):
             self.ending = "stopped"
+
+    def _is_over(self) -> bool:
+        self._look_for_stop()
         if self.ending is None and not self.folder.exists("plan.json"):
             self.ending = "the plan is gone"
         return self.ending is not None
@@ -1788,7 +1754,7 @@ class Worker:
 
     def _find_repairs(self, table: Table) -> tuple[list[tuple[ChunkId, int]], bool]:
         """The chunks to claim again, and whether any chunk has no result."""
-        views = self._view_all(len(table.lanes))
+        views = self._view_lanes(range(1, len(table.lanes) + 1))
         unclaimed = [
             ((lane, chunk), 1)
             for lane, view in views.items()
@@ -1801,13 +1767,13 @@ class Worker:
         if self._watcher is None:
             waiting = waiting[:20]  # the watchers look at all of them
         for chunk_id, newest in waiting:
-            claim = self._claim_name(chunk_id, newest)
+            claim = self._name("claims", chunk_id, newest)
             found = self.folder.read(claim)
             process = str(found.document.get("process")) if found else ""
             # First the beat, then the result: a process that has just ended has left its result.
-            if self.judge.find_death(process, claim) is None:
-                continue
-            if not self.folder.exists(self._result_name(chunk_id, newest)):
+            if self.judge.is_gone(process, claim) and not self.folder.exists(
+                self._name_result(chunk_id, newest)
+            ):
                 return [(chunk_id, newest + 1)], True
         return [], bool(waiting)
 
@@ -1836,53 +1802,35 @@ class Worker:
         return self.ending is None
 
     def _view(self, lane: int) -> LaneView:
-        return self._view_prefix(f"{lane:05d}/").get(lane, LaneView({}, set()))
+        return self._view_lanes([lane], f"{lane:05d}/")[lane]
 
-    def _view_all(self, lanes: int) -> dict[int, LaneView]:
-        found = self._view_prefix("")
-        return {lane: found.get(lane, LaneView({}, set())) for lane in range(1, lanes + 1)}
-
-    def _view_prefix(self, prefix: str) -> dict[int, LaneView]:
-        claims: dict[int, dict[int, int]] = {}
-        results: dict[int, set[int]] = {}
+    def _view_lanes(self, lanes: Iterable[int], prefix: str = "") -> dict[int, LaneView]:
+        views = {lane: LaneView({}, set()) for lane in lanes}
         # Results first: a chunk is claimed before it has a result, so none looks unclaimed.
         for name in self.folder.list(f"results/{self._round}/{prefix}"):
-            lane, chunk = name.split("/")[2:4]
-            results.setdefault(int(lane), set()).add(int(chunk.split(".")[0]))
+            lane, result = name.split("/")[2:4]
+            views[int(lane)].results.add(int(result.split(".")[0]))
         for name in self.folder.list(f"claims/{self._round}/{prefix}"):
             lane, claim = name.split("/")[2:4]
-            chunk, attempt = claim.split(".")
-            newest = claims.setdefault(int(lane), {})
-            newest[int(chunk)] = max(newest.get(int(chunk), 0), int(attempt))
-        return {
-            lane: LaneView(claims.get(lane, {}), results.get(lane, set()))
-            for lane in {*claims, *results}
-        }
+            chunk, attempt = map(int, claim.split("."))
+            claims = views[int(lane)].claims
+            claims[chunk] = max(claims.get(chunk, 0), attempt)
+        return views
 
-    def _claim_name(self, chunk_id: ChunkId, number: int) -> str:
-        return f"claims/{self._round}/{chunk_id[0]:05d}/{chunk_id[1]:06d}.{number:03d}"
+    def _name(self, kind: str, chunk_id: ChunkId, number: int | None) -> str:
+        ending = "" if kind == "claims" else ".json"
+        return f"{kind}/{self._round}/{name_chunk(chunk_id, number)}{ending}"
 
-    def _result_name(self, chunk_id: ChunkId, number: int) -> str:
-        attempt = "" if self.invocation.exclusive else f".{number:03d}"
-        return f"results/{self._round}/{chunk_id[0]:05d}/{chunk_id[1]:06d}{attempt}.json"
-
-    def _mark_name(self, attempt: Attempt, number: int) -> str:
-        return f"marks/{self._round}/" + attempt.name(f".{number:03d}.json")
-
-    def _put(self, name: str, document: Document, items: Outcomes | None = None) -> bool:
-        """A *new* object where the server can tell, else a plain one."""
-        if self.invocation.exclusive:
-            return self.folder.write_new(name, document, items)
-        self.folder.write(name, document, items)
-        return True
+    def _name_result(self, chunk_id: ChunkId, number: int) -> str:
+        return self._name("results", chunk_id, None if self.invocation.exclusive else number)
 
     def _claim(self, table: Table, chunk_id: ChunkId, number: int) -> Attempt | None:
         since, began = now_text(), self.clock()
         claim = {"schema": "oscar-batch/claim/1", **self._sign(), "attempt": number}
-        if not self._put(self._claim_name(chunk_id, number), claim):
+        if not self.folder.write_new(self._name("claims", chunk_id, number), claim):
             return None
         attempt = Attempt(table.chunk(*chunk_id), number, since, began)
-        if number > 1 and self.folder.exists(self._result_name(chunk_id, number)):
+        if number > 1 and self.folder.exists(self._name_result(chunk_id, number)):
             return None
         if number > 1:
             self._inherit(attempt)
@@ -1898,17 +1846,17 @@ class Worker:
         One mark is in memory at a time. Where they disagree the lowest attempt wins.
         """
         marks: dict[int, Document] = {}
-        deaths: dict[str, Death] = {}
+        looks: dict[str, Look] = {}
         for number in range(1, attempt.number):
-            found = self.folder.read(self._mark_name(attempt, number))
+            found = self.folder.read(self._name("marks", attempt.chunk_id, number))
             if found is None:
                 continue
             mark = marks[number] = found.document
             attempt.outcomes.inherit(mark.pop("items", ()))
             process = str(mark.get("process"))
-            look = self.judge.look(process, self._claim_name(attempt.chunk[:2], number))
-            deaths[process] = Death(look.ended, look.signal)
-        blame = count_blame(marks, deaths)
+            claim = self._name("claims", attempt.chunk_id, number)
+            looks[process] = self.judge.look(process, claim)
+        blame = count_blame(marks, looks)
         attempt.tries = {line: dead for line, (_, dead, _) in blame.items()}
         keys = {line: key for line, key in self._list_unsettled(attempt) if line in blame}
         attempt.outcomes.inherit(convict(blame, keys))
@@ -1918,7 +1866,7 @@ class Worker:
     def items(self, attempt: Attempt) -> Iterator[Item]:
         """The chunk's unsettled items, each with its input; the next ones are fetched ahead."""
         ahead = 0 if attempt.cautious else self.jobs + 1
-        coming: deque[tuple[Item, Future[None] | None]] = deque()
+        coming: deque[Item] = deque()
         lines = self._list_unsettled(attempt)
         while True:
             while len(coming) <= ahead:
@@ -1927,32 +1875,31 @@ class Worker:
                     break
                 coming.append(self._open(*found, in_background=ahead > 0))
             if not coming or self.ending is not None:
-                for item, future in coming:
-                    if future is not None:
-                        future.cancel()
+                for item in coming:
+                    if item.fetching is not None:
+                        item.fetching.cancel()
                     self.files.clear(item)
                 return
-            item, future = coming.popleft()
+            item = coming.popleft()
             if attempt.cautious:
                 attempt.in_hand = item.line
                 self._write_mark(attempt)
-            if future is not None:
-                future.result()
+            if item.fetching is not None:
+                item.fetching.result()
             if item.problem and item.problem.kind == "input":
                 # The item before it may have filled the disk that this one's input needs.
                 self.files.fetch(item)
             yield item
 
-    def _open(
-        self, line: int, key: str, *, in_background: bool
-    ) -> tuple[Item, Future[None] | None]:
+    def _open(self, line: int, key: str, *, in_background: bool) -> Item:
         item = Item(line, key, str(self._work / str(line)))
         if self.files.find_mounted(item):
-            return item, None
+            return item
         if in_background:
-            return item, self._pool.submit(self.files.fetch, item)
-        self.files.fetch(item)
-        return item, None
+            item.fetching = self._pool.submit(self.files.fetch, item)
+        else:
+            self.files.fetch(item)
+        return item
 
     def begin(self, item: Item) -> None:
         """The item's own time begins."""
@@ -1962,7 +1909,7 @@ class Worker:
         except OSError as error:
             item.problem = item.problem or Failure("input", f"no output folder: {error}")
         with self._lock:
-            self._hands[item.line] = (item, item.began)
+            self._hands[item.line] = item
 
     def release(self, item: Item) -> None:
         """The item's own time ends."""
@@ -1988,10 +1935,8 @@ class Worker:
     def _note_settled(self) -> None:
         """For the shell, which gives up after 20 deaths without a settled item."""
         if (self._counts["done"] + self._counts["failed"]) == 1:
-            try:
+            with suppress(OSError):
                 (self.home / "settled").touch()
-            except OSError:
-                return
 
     def _write_mark(self, attempt: Attempt) -> None:
         with self._lock:
@@ -2002,12 +1947,13 @@ class Worker:
                 "item": attempt.in_hand,
             }
             items = attempt.outcomes.copy()
-        self.folder.write(self._mark_name(attempt, attempt.number), document, items)
+        name = self._name("marks", attempt.chunk_id, attempt.number)
+        self.folder.write(name, document, items)
 
     def _finish(self, attempt: Attempt) -> None:
         """The chunk's result, or its mark if the worker ends before all items are settled."""
         attempt.in_hand = None
-        whole = attempt.is_whole
+        whole = attempt.outcomes.is_whole
         if attempt.cautious or not whole:
             self._write_mark(attempt)
         if whole:
@@ -2023,8 +1969,8 @@ class Worker:
                 "finished": now_text(),
                 "sealed": False,
             }
-            name = self._result_name((chunk.lane, chunk.chunk), attempt.number)
-            self._counts["chunks"] += self._put(name, result, attempt.outcomes)
+            name = self._name_result(attempt.chunk_id, attempt.number)
+            self._counts["chunks"] += self.folder.write_new(name, result, attempt.outcomes)
         self._attempt = None
         if whole:
             self.write_beat()
@@ -2052,10 +1998,11 @@ class Session:
         self.home = Path(home or str(self._own_home))
         if home and os.getpgrp() != os.getpid():
             os.setpgid(0, 0)  # so that all of a dead worker can be ended, and its shell stays
-        folder = RunFolder(stores["minio.default"], invocation.state)
+        store = stores["minio.default"]
+        folder = RunFolder(store, invocation.state, exclusive=invocation.exclusive)
         self.files = Files(stores, definition, invocation, root)
         self.worker = Worker(invocation, folder, self.files, self.home, jobs=jobs)
-        self.supervision = Supervision(invocation.item_timeout_s, Memory(root), time.monotonic)
+        self.supervision = Supervision(invocation.item_timeout_s, Memory(root))
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._stop)
 
@@ -2112,62 +2059,55 @@ def items() -> Iterator[Item]:
     session = Session()
     for attempt in session.attempts():
         for item in session.worker.items(attempt):
-            yield item.lend_to(session.worker)
+            item.worker = session.worker
+            yield item
             if item.line not in attempt.outcomes and session.worker.ending is None:
                 reason = "the program went on without its `with item:` block"
                 session.worker.complete(item, Failure("exception", reason))
 
 
-def run(jobs: int, make_runner: Callable[[Supervision], Runner]) -> None:
+def run(jobs: int, form: type[Runner], command: str) -> None:
     """The forms with a command: `jobs` items at a time."""
     session = Session(jobs)
-    runners = [make_runner(session.supervision) for _ in range(jobs)]
+    runners = [form(command, session.supervision) for _ in range(jobs)]
 
     def start_all() -> None:
         for runner in runners:
             runner.start()
 
     try:
-        for attempt in session.attempts(start_all):
-            slots = 1 if attempt.cautious else jobs
-            coming, lock = session.worker.items(attempt), threading.Lock()
-            problems: list[BaseException] = []
-
-            def work(runner: Runner) -> None:
-                try:
-                    _work_off(session.worker, runner, coming, lock)  # noqa: B023
-                except BaseException as error:
-                    problems.append(error)  # noqa: B023
-                    session.worker.ending = session.worker.ending or str(error)
-
-            threads = [threading.Thread(target=work, args=(each,)) for each in runners[1:slots]]
-            for thread in threads:
-                thread.start()
-            work(runners[0])
-            for thread in threads:
-                thread.join()
-            if problems:
-                raise problems[0]
+        with ThreadPoolExecutor(jobs) as pool:
+            for attempt in session.attempts(start_all):
+                coming, lock = session.worker.items(attempt), threading.Lock()
+                work = partial(_work_off, session.worker, coming, lock)
+                slots = 1 if attempt.cautious else jobs
+                done = list(map(partial(pool.submit, work), runners[:slots]))
+                for future in wait(done).done:
+                    future.result()
     finally:
         for runner in runners:
             runner.close()
 
 
-def _work_off(worker: Worker, runner: Runner, coming: Iterator[Item], lock: threading.Lock) -> None:
-    while True:
-        with lock:
-            item = next(coming, None)
-        if item is None:
-            return
-        worker.begin(item)
-        try:
-            failure = item.problem or runner.run(item)
-        except Interrupted:
-            worker.release(item)
-            return
-        except Exception as error:  # whatever it is: the other items go on
-            failure = Failure("exception", f"the worker cannot run it: {error!r}")
-        worker.complete(item, failure)
+def _work_off(worker: Worker, coming: Iterator[Item], lock: threading.Lock, runner: Runner) -> None:
+    try:
+        while True:
+            with lock:
+                item = next(coming, None)
+            if item is None:
+                return
+            worker.begin(item)
+            try:
+                failure = item.problem or runner.run(item)
+            except Interrupted:
+                worker.release(item)
+                return
+            except Exception as error:  # whatever it is: the other items go on
+                failure = Failure("exception", f"the worker cannot run it: {error!r}")
+            worker.complete(item, failure)
+    except BaseException as error:
+        worker.ending = worker.ending or str(error)  # so that the others begin no item
+        raise
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -2178,15 +2118,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     form.add_argument("--stdin", metavar="'PROG'")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="items at a time")
     arguments = parser.parse_args(argv)
-    clock = time.monotonic
-
-    def make_runner(supervision: Supervision) -> Runner:
-        if arguments.command is not None:
-            return CommandRunner(arguments.command, supervision, clock)
-        return StdinRunner(arguments.stdin, supervision, clock)
-
     try:
-        run(max(arguments.jobs, 1), make_runner)
+        if arguments.command is not None:
+            run(max(arguments.jobs, 1), CommandRunner, arguments.command)
+        else:
+            run(max(arguments.jobs, 1), StdinRunner, arguments.stdin)
     except (WorkerError, OSError) as error:
         log(str(error))
         return 1

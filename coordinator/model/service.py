@@ -93,6 +93,8 @@ class Service:
     """Whether its script starts runs, as the coordinator's does."""
     data_buckets: tuple[str, ...] = ()
     """The buckets that its owner names for its data, where no mount does (`OSCAR_BATCH_DATA`)."""
+    hides_output: bool = False
+    """Whether its jobs' logs leave out what the script prints (`log_level` above DEBUG)."""
     owner: str = ""
     interlink_node: str = ""
     """The virtual node that alone runs its jobs; empty for ordinary services."""

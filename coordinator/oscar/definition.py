@@ -43,11 +43,7 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
             memory_bytes=parse_bytes(raw.get("memory") or _DEFAULT_MEMORY),
             gpus=1 if raw.get("enable_gpu") else 0,
         )
-        total_cpu, total_memory = raw.get("total_cpu"), raw.get("total_memory")
-        total = Allowance(
-            cpu_millicores=parse_millicores(total_cpu) if total_cpu else None,
-            memory_bytes=parse_bytes(total_memory) if total_memory else None,
-        )
+        total = _read_total(raw.get("total_cpu"), raw.get("total_memory"))
         scratch_bytes = parse_bytes(raw.get("ephemeral_storage_request") or "0")
         _check_needs(needs)
     except (TypeError, ValueError) as error:
@@ -68,11 +64,19 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
         # The worker itself names the command in a message.
         is_coordinator=_KIT.search(script) is None and _RUNS.search(script) is not None,
         data_buckets=_read_data_buckets(raw.get("environment")),
+        hides_output=str(raw.get("log_level") or "INFO") != "DEBUG",
         owner=str(raw.get("owner") or ""),
         interlink_node=str(raw.get("interlink_node_name") or ""),
         sgx=bool(raw.get("enable_sgx")),
         scratch_bytes=scratch_bytes,
         total=total,
+    )
+
+
+def _read_total(cpu: Any, memory: Any) -> Allowance:
+    return Allowance(
+        cpu_millicores=parse_millicores(cpu) if cpu else None,
+        memory_bytes=parse_bytes(memory) if memory else None,
     )
 
 

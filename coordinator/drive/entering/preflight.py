@@ -120,6 +120,12 @@ def find_warnings(data: Folder, service: Service) -> tuple[str, ...]:
             f"{service.name} mounts {service.mount}, which does not hold the data folder "
             f"{data}: its script may not find the files"
         )
+    if service.hides_output and service.mount and not service.has_kit:
+        found.append(
+            f"{service.name} has a log_level above DEBUG: the logs of its jobs show nothing of "
+            "what its script prints while it runs, and of a range with outputs nothing at all; say "
+            "log_level: DEBUG in its definition to see how far a job is and why it fails"
+        )
     if not service.outputs and not service.mount and not service.has_kit:
         found.append(
             f"{service.name} has neither an output folder nor a mount: nothing that it leaves can "

@@ -48,6 +48,13 @@ def test_a_full_definition() -> None:
     assert (service.inputs, service.outputs) == ((Folder("in", "put/"),), (Folder("out", "put/"),))
 
 
+@pytest.mark.parametrize(
+    ("level", "hides"), [("DEBUG", False), ("INFO", True), ("", True), (None, True)]
+)
+def test_a_log_level_above_debug_hides_what_a_script_prints(level: str | None, hides: bool) -> None:
+    assert definition.parse_service({**FULL, "log_level": level}).hides_output is hides
+
+
 @pytest.mark.parametrize("empty", ["", None], ids=["empty", "null"])
 def test_what_is_left_out_has_oscars_default_or_no_bound(empty: str | None) -> None:
     raw = {key: empty for key in FULL if key != "name"}

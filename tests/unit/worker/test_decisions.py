@@ -12,10 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.oscar_batch_worker import (
-    Death,
     Failure,
     LaneView,
-    Listing,
     Look,
     Outcomes,
     Timing,
@@ -31,6 +29,7 @@ from worker.oscar_batch_worker import (
     may_watch,
     shorten_name,
     should_wake,
+    write_listing,
 )
 
 TIMING = Timing()
@@ -167,7 +166,9 @@ def test_the_union_of_marks_loses_nothing_and_the_first_of_them_wins(
     assert settled.is_whole == (len(expected) == 9)
 
 
-SEEN, VANISHED, IN_ORDER = Death(True, 9), Death(False, None), Death(True, None)
+SEEN = Look(0.0, 0.0, 0.0, ended=True, signal=9)
+VANISHED = Look(0.0, 0.0, 0.0)
+IN_ORDER = Look(0.0, 0.0, 0.0, ended=True)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ SEEN, VANISHED, IN_ORDER = Death(True, 9), Death(False, None), Death(True, None)
         ([IN_ORDER] * 9, None, ""),
     ],
 )
-def test_whom_deaths_blame(deaths: list[Death], kind: str | None, reason: str) -> None:
+def test_whom_deaths_blame(deaths: list[Look], kind: str | None, reason: str) -> None:
     marks = {2 + at: mark(item=7, process=str(at)) for at in range(len(deaths))}
     by_process = {str(at): death for at, death in enumerate(deaths)}
     convicted = convict(count_blame(marks, by_process), {7: "key"})
@@ -193,7 +194,7 @@ def test_whom_deaths_blame(deaths: list[Death], kind: str | None, reason: str) -
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.sampled_from([SEEN, VANISHED, IN_ORDER]))))
 def test_a_healthy_item_never_fails_because_of_its_neighbours(
-    history: list[tuple[int, Death]],
+    history: list[tuple[int, Look]],
 ) -> None:
     """Only an item that was itself in hand at its worker's deaths can be convicted."""
     marks = {at + 2: mark(item=line, process=str(at)) for at, (line, _) in enumerate(history)}
@@ -270,9 +271,8 @@ def test_outcomes_are_kept_whole_and_in_order(drawn: list[tuple[bool, int, float
     for each, expected in zip(found, made, strict=True):
         assert each["seconds"] == pytest.approx(expected["seconds"], abs=0.002)
         assert {**each, "seconds": 0} == {**expected, "seconds": 0}
-    body = b"".join(Listing({"a": 1}, settled).read_pieces())
+    body = b"".join(write_listing({"a": 1}, settled))
     assert json.loads(body) == {"a": 1, "items": found}
-    assert Listing({"a": 1}, settled).length == len(body)
 
 
 def test_a_reason_is_one_short_line() -> None:

@@ -7,12 +7,11 @@ import http.client
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from tests.unit.sockets import answering
-from worker.oscar_batch_worker import S3, Access, Answer, RunFolder, StorageError, sign
+from worker.oscar_batch_worker import S3, Access, Answer, Request, RunFolder, StorageError, sign
 
 ACCESS = Access("http://s3:9000", "us-east-1", "key", "secret")
 Step = Answer | Exception | Callable[[], Answer]
@@ -33,8 +32,8 @@ class Scripted(S3):
     def _drop_connection(self) -> bool:
         return self._used
 
-    def _send(self, method: str, key: str, *rest: Any) -> Answer:
-        self.sent.append(f"{method} {key}")
+    def _send(self, request: Request) -> Answer:
+        self.sent.append(f"{request.method} {request.path[1:]}")
         step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
         if isinstance(step, Exception):
             raise step

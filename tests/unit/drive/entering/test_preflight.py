@@ -192,6 +192,23 @@ def test_what_is_probably_not_meant_is_warned_of(
     assert said in warning
 
 
+@pytest.mark.parametrize(
+    ("hides", "mount", "kit", "warned"),
+    [
+        (True, Folder("data", ""), False, True),
+        (False, Folder("data", ""), False, False),
+        (True, None, False, False),
+        (True, Folder("data", ""), True, False),
+    ],
+)
+def test_a_log_level_that_hides_progress_is_only_warned_of(
+    hides: bool, mount: Folder | None, kit: bool, warned: bool
+) -> None:
+    service = make.service(outputs=(Folder("results", ""),), mount=mount)
+    found = find_warnings(DATA, replace(service, hides_output=hides, has_kit=kit))
+    assert ["log_level: DEBUG" in each for each in found] == [True] * warned
+
+
 def test_a_sound_service_is_not_warned_of() -> None:
     service = make.service(outputs=(Folder("data", "output/"),), mount=Folder("data", ""))
     assert find_warnings(DATA, service) == ()
