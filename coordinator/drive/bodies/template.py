@@ -83,7 +83,7 @@ class PayloadTemplate:
         """Raises ValueError with the line and what is wrong there."""
         if len(text) > MOST_CHARACTERS:
             raise ValueError(f"has {len(text)} characters: a template has at most 16,384")
-        environment = _Environment(undefined=StrictUndefined, keep_trailing_newline=True)
+        environment = _Environment(undefined=StrictUndefined)
         environment.filters = dict(_FILTERS)
         environment.globals = {}
         try:
@@ -122,11 +122,11 @@ def find_template_problems(text: str) -> list[str]:
 
 
 def _find_problems(template: nodes.Template) -> Iterator[str]:
-    line = 1  # parts of a comparison have no number of their own
     for node in template.find_all(nodes.Node):
-        line = node.lineno or line
-        here = f"line {line}: "
-        if isinstance(node, nodes.Filter) and (node.args or node.kwargs or node.dyn_args):
+        here = f"line {node.lineno}: "
+        if isinstance(node, nodes.Filter) and (
+            node.args or node.kwargs or node.dyn_args or node.dyn_kwargs
+        ):
             yield f"{here}the filter {node.name} takes no arguments here"
         elif isinstance(node, nodes.Filter) and node.name not in _FILTERS:
             yield f"{here}{node.name} is not a filter here; there are {', '.join(_FILTERS)}"

@@ -82,7 +82,14 @@ def test_every_variable_can_be_used(name: str) -> None:
         pytest.param("{{ bucket[0] }}", "line 1: getitem is not allowed", id="item"),
         pytest.param("{% include 'x' %}", "line 1: include is not allowed", id="include"),
         pytest.param("{{ 2 ** 9 }}", "line 1: pow is not allowed", id="power"),
-        pytest.param("{{ bucket | safe }}", "line 1: ", id="filter"),
+        pytest.param("{{ bucket | safe }}", "line 1: safe is not a filter here; there are tojson",
+                     id="filter"),
+        pytest.param("{{ bucket | trim(chars='x') }}", "the filter trim takes no arguments",
+                     id="named argument"),
+        pytest.param("{{ bucket | trim(*bucket) }}", "the filter trim takes no arguments",
+                     id="arguments of a list"),
+        pytest.param("{{ bucket | trim(**bucket) }}", "the filter trim takes no arguments",
+                     id="named arguments of a list"),
         pytest.param("{{ bucket | trim('x') }}", "line 1: the filter trim takes no arguments",
                      id="arguments"),
         pytest.param("\n{{ bucket * 9 }}", "line 2: * takes numbers only; ~ joins texts", id="*"),
@@ -141,10 +148,22 @@ def test_a_body_that_no_job_starts_with_is_refused() -> None:
     values: Values = {**SAMPLE, "index": "x" * 40_000}
     one, four = '{"x": "{{ index }}"}', '{"x": "{{ index }}{{ index }}{{ index }}{{ index }}"}'
     assert len(PayloadTemplate(one).render(values)) == 40_008
-    with pytest.raises(ValueError, match="the result is longer than a body can be"):
+    with pytest.raises(ValueError, match="^the result is longer than a body can be"):
         PayloadTemplate(four).render(values)
     with pytest.raises(ValueError, match="no job starts with more than 131,065"):
         PayloadTemplate(one).render({**SAMPLE, "index": "*" * 40_000})
+
+
+def test_the_longest_template_and_the_longest_body_are_taken() -> None:
+    assert find_template_problems("{}" + " " * 16_382) == []
+    template, text = PayloadTemplate('{"x":"{{ index }}"}'), "x" * (131_065 - len('{"x":""}'))
+    assert len(template.render({**SAMPLE, "index": text})) == 131_065
+    with pytest.raises(ValueError, match="longer"):
+        template.render({**SAMPLE, "index": text + "x"})
+
+
+def test_of_several_keys_of_the_supervisor_the_first_is_named() -> None:
+    assert "the key event makes" in find_template_problems('{"payload": 1, "event": 2}')[0]
 
 
 def test_without_a_template_nothing_is_wrong() -> None:
