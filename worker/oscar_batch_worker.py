@@ -153,17 +153,16 @@ def choose_own(count: int, claimed: Iterable[int]) -> list[int]:
 def choose_theft(lanes: Sequence[int], views: Mapping[int, LaneView]) -> list[ChunkId]:
     """The unclaimed chunks of the lane that has most of them, from its end."""
     unclaimed = {lane: choose_own(lanes[lane - 1], view.claims) for lane, view in views.items()}
-    if not any(unclaimed.values()):
-        return []
     lane = max(unclaimed, key=lambda each: (len(unclaimed[each]), each))
     return [(lane, chunk) for chunk in reversed(unclaimed[lane])]
 
 
 def find_open(views: Mapping[int, LaneView]) -> list[tuple[ChunkId, int]]:
-    """The chunks that are claimed and have no result, each with its newest attempt."""
+    """The chunks that are claimed and have no result, each with its newest attempt; a lane's in
+    its order."""
     return [
         ((lane, chunk), attempt)
-        for lane, view in sorted(views.items())
+        for lane, view in views.items()
         for chunk, attempt in sorted(view.claims.items())
         if chunk not in view.results
     ]

@@ -152,6 +152,13 @@ def test_a_chunk_to_pull_is_worth_its_claim_while_there_is_enough_work() -> None
     assert len(chunks) < 500
 
 
+def test_where_no_time_is_known_a_chunk_to_pull_is_a_part_of_the_bytes() -> None:
+    """And never 20 s, which nobody can tell: 1/64 of what a slot has to do is small enough."""
+    chunks = cut(make.index([10**6] * 4000), 4, Strategy.PULL, Cost())
+    assert max(chunk.size_bytes for chunk in chunks) == 31 * 10**6
+    assert sorted(chunk.size_bytes for chunk in chunks)[1] == 15 * 10**6
+
+
 def test_a_chunk_to_pull_has_a_result_of_bounded_size() -> None:
     chunks = cut(make.index([1] * 500_000), 2, Strategy.PULL, Cost())
     assert max(chunk.items for chunk in chunks) == 1_000

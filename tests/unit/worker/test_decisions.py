@@ -41,6 +41,7 @@ MINE: dict[str, Any] = {"process": "0001-00001-aaaaaaaa", "attempt": 2}
     [
         (200, False, None, True),
         (200, True, None, True),
+        (300, False, None, False),
         (412, False, MINE, False),
         (412, True, MINE, True),
         (412, True, {**MINE, "attempt": 1}, False),
@@ -70,7 +71,7 @@ OLD = Look(at=1000.0, modified=500.0, server_time=700.0)
         (Look(1045.0, 500.0, 620.0), None, False),  # 120 s are not older than 120 s
         (Look(1045.0, 500.0, 620.1), None, True),
         (Look(1045.0, 500.0, 745.0), 1010.0, False),  # a call of the judge failed between them
-        (Look(1045.0, 500.0, 745.0), 956.0, False),  # or in the 45 s before
+        (Look(1045.0, 500.0, 745.0), 955.0, False),  # or in the 45 s before
         (Look(1045.0, 500.0, 745.0), 954.0, True),
         (Look(1001.0, 501.0, 502.0, ended=True), 1000.5, True),
     ],
@@ -122,6 +123,11 @@ def test_a_thief_takes_the_end_of_the_lane_with_most_unclaimed_chunks(
         lane, chunk = stolen[0]
         assert chunk == max(unclaimed[lane])
         assert len(unclaimed[lane]) == max(map(len, unclaimed.values()))
+
+
+def test_the_open_chunks_of_a_lane_are_repaired_front_to_back() -> None:
+    view = LaneView({3: 1, 1: 2, 2: 1}, {2})
+    assert find_open({4: view}) == [((4, 1), 2), ((4, 3), 1)]
 
 
 def test_the_own_lane_is_taken_front_to_back() -> None:
