@@ -189,8 +189,8 @@ def count_blame(
     """
     blame: dict[int, tuple[int, int, int]] = {}
     for attempt, mark in marks.items():
-        line, look = mark.get("item"), looks.get(str(mark.get("process")))
-        if attempt < 2 or line is None or look is None or (look.ended and look.signal is None):
+        line, look = mark.get("item"), looks[str(mark.get("process"))]
+        if attempt < 2 or line is None or (look.ended and look.signal is None):
             continue
         points, dead, seen = blame.get(line, (0, 0, 0))
         killed = look.signal is not None
