@@ -181,27 +181,27 @@ def may_watch(mine: int | None, living: Mapping[int, bool]) -> str:
 
 def count_blame(
     marks: Mapping[int, Document], looks: Mapping[str, Look]
-) -> dict[int, tuple[int, int, int]]:
-    """Points, deaths and seen deaths of each item that was in hand when its process died.
+) -> dict[int, tuple[int, int, bool]]:
+    """Points, deaths and whether one was seen, of each item that was in hand when its process died.
 
     Only cautious attempts count (from 2 on): a death by a signal is 2 points, a process that only
     vanished 1, one that ended in order 0.
     """
-    blame: dict[int, tuple[int, int, int]] = {}
+    blame: dict[int, tuple[int, int, bool]] = {}
     for attempt, mark in marks.items():
         line, look = mark.get("item"), looks[str(mark.get("process"))]
         if attempt < 2 or line is None or (look.ended and look.signal is None):
             continue
-        points, dead, seen = blame.get(line, (0, 0, 0))
+        points, dead, seen = blame.get(line, (0, 0, False))
         killed = look.signal is not None
-        blame[line] = points + (2 if killed else 1), dead + 1, seen + killed
+        blame[line] = points + (2 if killed else 1), dead + 1, seen or killed
     return blame
 
 
-def convict(blame: Mapping[int, tuple[int, int, int]], keys: Mapping[int, str]) -> list[Outcome]:
+def convict(blame: Mapping[int, tuple[int, int, bool]], keys: Mapping[int, str]) -> list[Outcome]:
     """The outcomes of the items that have 4 points: failed, with the reason."""
     found = []
-    for line, (points, dead, seen) in sorted(blame.items()):
+    for line, (points, dead, seen) in blame.items():
         if points >= 4 and line in keys:
             kind = "killed its worker" if seen else "vanished"
             reason = kind if seen else f"its worker vanished {dead} times with it"

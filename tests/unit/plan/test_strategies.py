@@ -184,6 +184,30 @@ def test_lanes_hold_every_chunk_once_and_fall_in_weight(
         assert lane == sorted(lane, reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (ChunkRules(), ""),
+        (ChunkRules(Strategy.PULL), ""),
+        (ChunkRules(chunk_items=3), "; plan.chunk_items or plan.chunk_bytes sets their size"),
+        (
+            ChunkRules(Strategy.FACTORING),
+            "; plan.strategy factoring is for ranges and is not used",
+        ),
+    ],
+)
+def test_the_plan_says_what_of_its_rules_lanes_follow(rules: ChunkRules, said: str) -> None:
+    _, _, choice = choose_lanes(make.index([10] * 10, rules=rules), 2, rules, SECOND_EACH)
+    assert choice.reason.startswith("one worker per slot claims one chunk after the other" + said)
+    assert choice.reason.count("plan.") == bool(said) + ("sets" in said)
+
+
+@pytest.mark.parametrize(("sizes", "slots"), [([], 2), ([1], 0)])
+def test_without_items_or_slots_there_are_no_lanes(sizes: list[int], slots: int) -> None:
+    counts, chunks, choice = choose_lanes(make.index(sizes), slots, ChunkRules(), Cost())
+    assert (counts, chunks, choice.reason) == ((), (), "there are no items")
+
+
 def test_lanes_follow_a_size_that_the_config_sets() -> None:
     rules = ChunkRules(chunk_items=3)
     index = make.index([10] * 10, rules=rules)

@@ -196,6 +196,8 @@ def test_whom_deaths_blame(deaths: list[Look], kind: str | None, reason: str) ->
     assert len(convicted) == (kind is not None)
     for found in convicted:
         assert (found["kind"], found["reason"], found["key"]) == (kind, reason, "key")
+        assert (found["seconds"], found["tries"]) == (0.0, len(deaths))
+    assert convict(count_blame(marks, by_process), {}) == []  # it is settled by a mark
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.sampled_from([SEEN, VANISHED, IN_ORDER]))))

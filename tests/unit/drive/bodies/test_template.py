@@ -148,7 +148,7 @@ def test_a_body_that_no_job_starts_with_is_refused() -> None:
     values: Values = {**SAMPLE, "index": "x" * 40_000}
     one, four = '{"x": "{{ index }}"}', '{"x": "{{ index }}{{ index }}{{ index }}{{ index }}"}'
     assert len(PayloadTemplate(one).render(values)) == 40_008
-    with pytest.raises(ValueError, match="^the result is longer than a body can be"):
+    with pytest.raises(ValueError, match=r"^the result is longer than a body can be"):
         PayloadTemplate(four).render(values)
     with pytest.raises(ValueError, match="no job starts with more than 131,065"):
         PayloadTemplate(one).render({**SAMPLE, "index": "*" * 40_000})
