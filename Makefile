@@ -15,7 +15,7 @@ INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint re
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz coverage test-minio test-kit test-live test-browser browser screenshots record check examples lint minio oscar-cli bench-cpu bench-drop bench-index bench-kit bench-plan bench-pull bench-follow image sbom requirements deploy clean
+.PHONY: help venv demo test fuzz coverage test-minio test-kit test-live test-browser browser screenshots record check examples lint minio oscar-cli bench-cpu bench-drop bench-drops bench-index bench-kit bench-plan bench-pull bench-follow image sbom requirements deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -114,6 +114,9 @@ bench-cpu: $(VENV)/.ready ## how long the coordinator takes with less and less C
 
 bench-drop: $(VENV)/.ready ## seconds from the drop of a config to the first invocation
 	$(BIN)/python -m bench.drop
+
+bench-drops: $(VENV)/.ready ## 50 configs dropped at once on a small cluster, until all items are done (10 minutes)
+	$(BIN)/python -m bench.drops
 
 bench-kit: $(VENV)/.ready ## what the worker kit adds to an item, its memory, its writes (2 minutes)
 	$(BIN)/python -m bench.kit

@@ -50,8 +50,8 @@ def main() -> int:
     return 0
 
 
-def prepare(sandbox: Sandbox, items: int) -> None:
-    """The coordinator, a target, and the items."""
+def deploy_coordinator(sandbox: Sandbox) -> None:
+    """As `make deploy` does it."""
     environment = {
         **os.environ,
         "OSCAR_BATCH_OSCAR_URL": sandbox.url,
@@ -60,6 +60,11 @@ def prepare(sandbox: Sandbox, items: int) -> None:
     }
     command = [sys.executable, "-m", "coordinator", "deploy", "fdl/coordinator.yaml"]
     subprocess.run(command, cwd=CHECKOUT, env=environment, check=True, capture_output=True)
+
+
+def prepare(sandbox: Sandbox, items: int) -> None:
+    """The coordinator, a target, and the items."""
+    deploy_coordinator(sandbox)
     sandbox.deploy(TARGET)
     minio = sandbox.minio
     minio.make_bucket("data")

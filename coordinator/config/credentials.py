@@ -19,6 +19,7 @@ from ..model.service import Folder
 from .offers import (
     find_ca_problem,
     find_endpoint_problem,
+    find_own_clusters,
     parse_folders,
     read_allowed_buckets,
     read_embedded_clusters,
@@ -41,6 +42,8 @@ class Platform:
     own_outputs: tuple[Folder, ...] = ()
     allowed_buckets: tuple[str, ...] | None = None
     """Globs of the deployer; None outside of a service, where the credentials are the user's."""
+    own_clusters: tuple[str, ...] = ()
+    """Addresses of the cluster that the service is of."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], root: Path = Path("/")) -> Platform:
@@ -52,6 +55,7 @@ class Platform:
             own_inputs=parse_folders(function.get("input")),
             own_outputs=parse_folders(function.get("output")),
             allowed_buckets=read_allowed_buckets(environ, root),
+            own_clusters=find_own_clusters(environ, function),
         )
 
     @property
@@ -101,6 +105,22 @@ class Platform:
         if complete and safe and (wrong := find_endpoint_problem(safe, f"{section}.verify")):
             problems.append(f"{section}.auth_token.token_endpoint: {wrong}")
         return (None if problems else safe), problems
+
+    def find_foreign_cluster(self, values: Mapping[str, Any], url: str) -> list[str]:
+        """The problem with a cluster whose services may say anything of the service's own buckets.
+
+        The service's MinIO keys are used for the buckets that the target names, so whoever runs
+        the cluster that defines the target would choose them.
+        """
+        if self.allowed_buckets is None or values["MinIO.access_key"] or url in self.own_clusters:
+            return []
+        own = " or ".join(self.own_clusters)
+        known = f"which is {own}" if own else "which OSCAR_BATCH_OSCAR_URL does not name"
+        return [
+            f"oscar_cluster.url: {url} is not the cluster of this service, {known}, so the "
+            "service's own MinIO credentials are not used: give MinIO.url, access_key and "
+            "secret_key too, or leave oscar_cluster.url out"
+        ]
 
 
 def _read_oidc(values: Mapping[str, Any], section: str) -> tuple[OidcAccess | None, list[str]]:

@@ -104,10 +104,13 @@ def find_endpoint_problem(access: ClusterAccess, setting: str) -> str:
 def _read_variables(environ: Mapping[str, str], kind: str, names: Sequence[str]) -> dict[str, str]:
     """Variables of a kind, without the line break that values from files often end with."""
     found = {name: environ.get(f"OSCAR_BATCH_{kind}_{name}", "").strip() for name in names}
-    for name in {"ACCESS_KEY", "TOKEN", "REFRESH_TOKEN"} & found.keys():
-        if not PRINTABLE.fullmatch(found[name]):
-            variable = f"OSCAR_BATCH_{kind}_{name}"
+    for name, value in found.items():
+        variable = f"OSCAR_BATCH_{kind}_{name}"
+        if name in {"ACCESS_KEY", "TOKEN", "REFRESH_TOKEN"} and not PRINTABLE.fullmatch(value):
             raise ConfigError([f"{variable}: must be of ASCII characters, without blanks"])
+        # Python has bytes that are no UTF-8 as halves of characters, which nothing can send.
+        if not value.isascii() and any("\ud800" <= each <= "\udfff" for each in value):
+            raise ConfigError([f"{variable}: is not UTF-8 text"])
     return found
 
 
@@ -163,6 +166,16 @@ def read_embedded_clusters(function: Mapping[str, Any]) -> tuple[ClusterAccess, 
         for name, entry in sorted(entries.items(), key=lambda item: item[0] != own)
         if entry.get("endpoint") and entry.get("auth_user") and entry.get("auth_password")
     )
+
+
+def find_own_clusters(environ: Mapping[str, str], function: Mapping[str, Any]) -> tuple[str, ...]:
+    """The addresses of the cluster that this service is of, and so the mounted MinIO."""
+    given = _read_variables(environ, "OSCAR", ("URL",))["URL"]
+    clusters = _find_mapping(function, "clusters")
+    name = str(function.get("cluster_id") or (next(iter(clusters)) if len(clusters) == 1 else ""))
+    endpoint = _find_mapping(clusters, name).get("endpoint")
+    pairs = (("OSCAR_BATCH_OSCAR_URL", given), (f"the mounted cluster {name}", endpoint))
+    return tuple(_check_offered_address(source, str(url)) for source, url in pairs if url)
 
 
 def find_ca_problem(path: str) -> str:

@@ -25,6 +25,8 @@ from .run import run_config
 
 # Lines of a saved index that are counted together.
 _BATCH = 10_000
+# A key has at most 1,024 bytes; a longer line is none of an index.
+_LONGEST_LINE = 8192
 _MOST_SLOTS, _MOST_DIGITS = 1_000_000, 18
 # The options that say with --index what a config says in its section plan.
 _OF_INDEX = (
@@ -105,7 +107,8 @@ def _read_index(path: Path, rules: ChunkRules) -> Index:
     builder = IndexBuilder(rules)
     try:
         with path.open(encoding="utf-8", newline="\n") as lines:
-            count_only(builder.build_lines(_read_batches(path, lines)))
+            pieces = iter(lambda: lines.readline(_LONGEST_LINE), "")
+            count_only(builder.build_lines(_read_batches(path, pieces)))
     except OSError as error:
         raise ConfigError([f"cannot read {path}: {error.strerror}"]) from error
     except UnicodeDecodeError as error:

@@ -184,3 +184,7 @@ def test_a_line_that_is_no_key_and_size_is_named(files: Files, line: str) -> Non
     path = files.save("bad.tsv", f"good\t1\n{line}\n")
     code, _, err = files.run("plan", "--index", path, "--slots", "1")
     assert (code, "line 2" in err) == (2, True)
+
+
+def test_a_line_without_an_end_is_not_read_to_its_end(files: Files) -> None:
+    assert files.run("plan", "--index", "/dev/zero", "--slots", "3")[0] == 2

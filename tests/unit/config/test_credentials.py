@@ -131,8 +131,47 @@ def test_of_the_embedded_clusters_the_functions_own_comes_first(tmp_path: Path) 
 
 
 def test_a_config_chooses_among_the_offers_by_address(tmp_path: Path) -> None:
-    cluster = read(around(mounted(tmp_path)), oscar_cluster={"url": "oscar.another"}).cluster
+    cluster = read(
+        around(mounted(tmp_path)), oscar_cluster={"url": "oscar.another"}, MinIO=OWN_KEYS
+    ).cluster
     assert (cluster.username, cluster.password) == ("another-user", "canary-another")
+
+
+FOREIGN = {"url": "https://evil.org", "auth_basic": {"username": "u", "password": "canary"}}
+OWN_KEYS = {"url": "minio.mine", "access_key": "mine", "secret_key": "canary"}
+
+
+@pytest.mark.parametrize("url", ["https://evil.org", "oscar.another", "http://oscar.mount"])
+@pytest.mark.parametrize("environ", [{}, ENVIRON], ids=["mounted", "variables"])
+def test_no_other_cluster_says_which_buckets_the_services_own_keys_are_for(
+    tmp_path: Path, environ: dict[str, str], url: str
+) -> None:
+    """A target's definition names buckets, so its cluster must be the one that the keys are of."""
+    platform = around(mounted(tmp_path), environ)
+    with pytest.raises(ConfigError, match="own MinIO credentials are not used") as caught:
+        read(platform, oscar_cluster={**FOREIGN, "url": url})
+    assert "canary" not in str(caught.value)
+    assert read(platform, oscar_cluster={**FOREIGN, "url": url}, MinIO=OWN_KEYS)
+    known = "https://oscar.mount" if not environ else "https://oscar.env"
+    assert read(platform, oscar_cluster={**FOREIGN, "url": known})
+
+
+def test_a_cluster_that_nothing_names_is_another_one(tmp_path: Path) -> None:
+    function = {key: value for key, value in FUNCTION.items() if key != "clusters"}
+    platform = around(mounted(tmp_path, function))
+    with pytest.raises(ConfigError, match="OSCAR_BATCH_OSCAR_URL does not name"):
+        read(platform, oscar_cluster=FOREIGN)
+
+
+def test_outside_of_a_service_the_credentials_are_the_users(tmp_path: Path) -> None:
+    assert read(around(tmp_path, ENVIRON), oscar_cluster=FOREIGN).cluster.url == "https://evil.org"
+
+
+@pytest.mark.parametrize("name", ["OSCAR_PASSWORD", "OSCAR_USERNAME", "MINIO_SECRET_KEY"])
+def test_a_variable_that_is_no_text_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"OSCAR_BATCH_{name}: is not UTF-8 text") as caught:
+        around(tmp_path, {**ENVIRON, f"OSCAR_BATCH_{name}": "canary-\udcff"})
+    assert "canary" not in str(caught.value)
 
 
 def test_the_configs_own_credentials_come_first(tmp_path: Path) -> None:
