@@ -23,7 +23,6 @@ from tests.unit.fuzz.cases import (
     FUZZ,
     PASSWORD,
     SECRET_KEY,
-    SERVICE_TOKEN,
     TOKEN,
     changed,
     check_texts,
@@ -60,6 +59,8 @@ OFFERED = Platform(
     storages=(StorageAccess("https://minio.offered", "key", SECRET_KEY),),
     clusters=(ClusterAccess("https://oscar.offered", "oscar", PASSWORD, TOKEN),),
 )
+# Not the service's token: only a run knows it.
+KNOWN = (SECRET_KEY, PASSWORD, TOKEN)
 KEYS_OF_ITEMS = [b"in/a_b_c.jpg", b"in/2024/x/a_1.fits", b"in/" + b"_a" * 500]
 OBJECTS = ObjectColumns(KEYS_OF_ITEMS, [1, 2**40, 0], ["2026-11-22T10:15:00Z"] * 3)
 
@@ -90,9 +91,9 @@ def test_a_config_is_used_or_refused(content: bytes, in_service: bool) -> None:
             make_clients(config)
             list(ItemFilter(config.selection.rules).select([OBJECTS]))
         except BatchError as error:
-            check_texts([*error.problems, str(error)])
+            check_texts([*error.problems, str(error)], canaries=KNOWN)
             return
-    # As `validate` and the report show it: a config may give a secret as an address too.
-    shown = hide_secrets(str(config.describe()), config.secrets, SHORTEST_HIDDEN)
-    known = [*config.secrets, SERVICE_TOKEN]  # no config's matter: it is known to a run only
-    check_texts([escape_text(hide_secrets(shown, known))], most=20_000)
+    # As `validate` shows it: a config may give a secret as an address too.
+    known = (*config.secrets, *platform.secrets)
+    shown = hide_secrets(str(config.describe()), known, SHORTEST_HIDDEN)
+    check_texts([escape_text(shown)], most=20_000, canaries=KNOWN)
