@@ -24,7 +24,7 @@ from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from html import escape
 from typing import Any, ClassVar, TypeVar, cast
 from urllib.parse import quote, quote_plus
@@ -216,15 +216,26 @@ def hide_in_value(value: T, secrets: Iterable[str]) -> T:
 def _hide(value: Any, secrets: tuple[str, ...]) -> Any:
     if type(value) is str:
         return hide_secrets(value, secrets, SHORTEST_HIDDEN) if value else value
+    if value is None or isinstance(value, int | float):
+        return value
     if isinstance(value, list | tuple):
         return type(value)([_hide(each, secrets) for each in value])
     if isinstance(value, dict):
         return {key: _hide(each, secrets) for key, each in value.items()}
-    if not is_dataclass(value) or isinstance(value, type):
-        return value
-    pairs = ((spec.name, getattr(value, spec.name)) for spec in fields(value))
-    changed = {name: after for name, old in pairs if (after := _hide(old, secrets)) != old}
+    kind: type = type(value)
+    changed = {}
+    for name in _list_fields(kind):
+        before = getattr(value, name)
+        after = _hide(before, secrets)
+        if after is not before:
+            changed[name] = after
     return replace(value, **changed) if changed else value
+
+
+@cache
+def _list_fields(kind: type) -> tuple[str, ...]:
+    """The fields of a dataclass; of any other type none."""
+    return tuple(spec.name for spec in fields(kind)) if is_dataclass(kind) else ()
 
 
 @lru_cache(maxsize=64)
