@@ -102,11 +102,12 @@ class Platform:
             return None, [problem]
         access = replace(access, timeout_s=values[f"{section}.timeout_s"])
         safe, problems = _set_tls(access, values, section, own=complete)
+        problems += self._find_foreign_cluster(values, access.url)
         if complete and safe and (wrong := find_endpoint_problem(safe, f"{section}.verify")):
             problems.append(f"{section}.auth_token.token_endpoint: {wrong}")
         return (None if problems else safe), problems
 
-    def find_foreign_cluster(self, values: Mapping[str, Any], url: str) -> list[str]:
+    def _find_foreign_cluster(self, values: Mapping[str, Any], url: str) -> list[str]:
         """The problem with a cluster whose services may say anything of the service's own buckets.
 
         The service's MinIO keys are used for the buckets that the target names, so whoever runs

@@ -89,7 +89,6 @@ def load_config(
     reader.problems += problems
     cluster, problems = platform.choose_cluster(values)
     reader.problems += [*problems, *_find_folder_problems(locations)]
-    reader.problems += platform.find_foreign_cluster(values, cluster.url) if cluster else []
     chunk_rules, cost, problems = read_planning(values)
     reader.problems += problems
     reader.problems += find_template_problems(values["service.payload"])
