@@ -21,6 +21,7 @@ from .pictures.histogram import draw_histogram
 from .pictures.node_bars import draw_node
 from .pictures.throughput import draw_throughput
 from .pictures.timeline import draw_timeline
+from .reasons import find_reasons
 from .sources import list_links, locate_log, rebuild_config
 from .text import format_estimate, format_free
 
@@ -43,6 +44,7 @@ def render_page(report: Report) -> str:
         advice=advise(report),
         shares=divide_items(report),
         forecast=forecast_end(report),
+        reasons=find_reasons(report),
         timeline=draw_timeline(report),
         throughput=draw_throughput(report),
         durations=draw_histogram(history.seconds, format_duration) if history else (),

@@ -62,7 +62,9 @@ def list_links(report: Report) -> Iterator[Link]:
         files += [
             ("done.txt", "the items that are done"),
             ("failed.jsonl", "the items that failed, each with its reason"),
+            ("failed.csv", "the same for a spreadsheet"),
             ("pending.jsonl", "the items that are pending"),
+            ("skipped.jsonl", "the objects that cannot be items, or need not be"),
         ]
     for name, what in files:
         yield Link(name, what, f"{plan.folder.bucket}/{plan.folder.prefix}{name}")

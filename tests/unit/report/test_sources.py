@@ -57,7 +57,13 @@ def test_the_files_of_a_run_are_linked_beside_its_page() -> None:
     planned = make.report(Ending.PLANNED, of=make.plan())
     assert [link.href for link in list_links(planned)] == ["report.json", "index.txt", "plan.json"]
     followed = list(list_links(replace(planned, accounts=Accounts(3, 0, 0))))
-    assert [link.href for link in followed[3:]] == ["done.txt", "failed.jsonl", "pending.jsonl"]
+    assert [link.href for link in followed[3:]] == [
+        "done.txt",
+        "failed.jsonl",
+        "failed.csv",
+        "pending.jsonl",
+        "skipped.jsonl",
+    ]
     assert followed[3].place == "data/.oscar-batch/run/done.txt"
     assert list(list_links(make.report())) == []
 
