@@ -174,6 +174,7 @@ class Progress:
             accounts=self.accounts,
             history=self.make_history(),
             outcomes=self._list_outcomes(),
+            speed=self.speed if ending is Ending.RUNNING else None,
         )
         # The run is found by its id, whatever that is.
         return replace(self._hide(report), run_id=self.run_id)

@@ -238,6 +238,8 @@ class Report:
     """What the results say of the course of the run, where it was followed."""
     outcomes: tuple[Outcome, ...] = ()
     """One for every chunk of the plan; those that were not invoked are pending."""
+    speed: Speed | None = None
+    """How fast a run that goes on is now, where it is followed."""
 
     @property
     def running(self) -> bool:

@@ -52,6 +52,7 @@ def write_report(report: Report) -> dict[str, Any]:
         "oversized": [asdict(item) for item in plan.oversized] if plan else [],
         "chunks": [_write_outcome(outcome) for outcome in report.outcomes],
         "workers": [_write_moments(asdict(worker)) for worker in report.workers],
+        "speed": asdict(report.speed) if report.speed else None,
         "history": _write_history(report.history) if report.history else None,
         "skipped": [asdict(skipped) for skipped in plan.index.skipped] if plan else [],
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..model.errors import Ending
-from ..model.run import Report
+from ..model.run import Report, Speed
 
 _ADVICE: Mapping[Ending, str] = {
     Ending.RUNNING: "Nothing needs to be done. This page loads itself again until the run ends.",
@@ -93,31 +93,18 @@ def divide_items(report: Report) -> tuple[Share, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """When a run will be finished, if it goes on as it did so far."""
+    """When a run will be finished, if it goes on as fast as now."""
 
-    rate: float
-    """Items per second."""
-    left_s: float
+    speed: Speed
     moment: datetime
 
 
 def forecast_end(report: Report) -> Forecast | None:
     """The end of a run that goes on; None while nothing is known of its pace."""
-    if not report.running or report.accounts is None or report.history is None:
+    speed = report.speed
+    if not report.running or speed is None or not speed.left_s:
         return None
-    counts = report.count_items()
-    settled, starts = (
-        counts["done"] + counts["failed"],
-        [span.started_at for span in report.history.spans],
-    )
-    if not settled or not starts:
-        return None
-    elapsed_s = (report.finished_at - min(starts)).total_seconds()
-    if elapsed_s <= 0:
-        return None
-    rate = settled / elapsed_s
-    left_s = counts["pending"] / rate
     try:
-        return Forecast(rate, left_s, report.finished_at + timedelta(seconds=left_s))
+        return Forecast(speed, report.finished_at + timedelta(seconds=speed.left_s))
     except OverflowError:  # it would end after the calendar
         return None

@@ -20,7 +20,7 @@ from coordinator.model.planning import ChunkRules, Cost
 from coordinator.model.pull.documents import ChunkResult, ItemOutcome, ItemState
 from coordinator.model.pull.findings import MOST_FAILURES, Accounts, Worker, WorkerState
 from coordinator.model.pull.lanes import Lanes, Table
-from coordinator.model.run import Origin, Outcome, Plan, Report, Stage, State
+from coordinator.model.run import Origin, Outcome, Plan, Report, Speed, Stage, State
 from coordinator.model.service import Mode
 from coordinator.plan.capacity import find_capacity
 from coordinator.plan.choose import choose_lanes
@@ -81,7 +81,9 @@ def make_report(
     return Report(
         run_id="20261122t101500z-3f9a1c",
         ending=ending or word,
-        message=message if ending is None else f"{found.done} of {items} items done",
+        message=message
+        if ending is None
+        else f"{found.done} of {items} items done, {found.failed} failed",
         started_at=START,
         finished_at=clock,
         setting={**config.describe(), "outputs": "plankton/results", "mode": "pull"},
@@ -258,7 +260,10 @@ def _make_range() -> Report:
 SAMPLES: Mapping[str, Callable[[], Report]] = {
     "small": make_report,
     "wide": lambda: make_report(workers=400, chunks=6_000, items=60_000, failed=600),
-    "running": lambda: make_report(ending=Ending.RUNNING, share=0.6),
+    "running": lambda: replace(
+        make_report(ending=Ending.RUNNING, share=0.6), speed=Speed(1.85, 1294, 1140, 1510)
+    ),
+    "just begun": lambda: make.report(Ending.RUNNING, message="capacity …"),
     "range": _make_range,
     "bad config": lambda: make.report(
         Ending.BAD_CONFIG,

@@ -15,7 +15,7 @@ from coordinator.model.planning import Candidate, Choice, Cost, Estimate, Strate
 from coordinator.model.pull.findings import Accounts, ItemFailure, Worker, WorkerState
 from coordinator.model.pull.history import FailureGroup, History, SlowItem, Span
 from coordinator.model.pull.lanes import Lanes, Proof, Table, Timing
-from coordinator.model.run import Origin, Outcome, Plan, Report, Setting, Stage, State
+from coordinator.model.run import Origin, Outcome, Plan, Report, Setting, Speed, Stage, State
 from coordinator.model.service import Folder, Mode, normalize_prefix
 
 # Keys and messages have no surrogates: no file and no terminal takes them.
@@ -173,4 +173,5 @@ def reports(draw: st.DrawFn) -> Report:
         accounts=draw(st.none() | ACCOUNTS),
         history=draw(st.none() | HISTORIES),
         outcomes=tuple(outcomes),
+        speed=draw(st.none() | st.builds(Speed, SECONDS, SECONDS, SECONDS, SECONDS)),
     )

@@ -12,9 +12,9 @@ from hypothesis import given
 from coordinator.model.errors import Ending
 from coordinator.model.items import Index
 from coordinator.model.pull.findings import Accounts
-from coordinator.model.pull.history import History, Span
-from coordinator.model.run import Report
+from coordinator.model.run import Report, Speed
 from coordinator.report.headline import advise, divide_items, forecast_end
+from coordinator.report.page import render_page
 from tests.unit import make
 from tests.unit.values import reports
 
@@ -51,33 +51,29 @@ def test_the_parts_follow_each_other() -> None:
     ]
 
 
-def running(done: int, failed: int, seconds: float = 60) -> Report:
-    span = Span("0001-00001", START, START + timedelta(seconds=1), 1, 1, 1, done=1)
-    return replace(
-        make.report(Ending.RUNNING, of=make.plan(of=Index(100, 10))),
-        finished_at=START + timedelta(seconds=seconds),
-        accounts=Accounts(done, failed, 1),
-        history=History((span,)),
-    )
+def running(speed: Speed | None) -> Report:
+    report = make.report(Ending.RUNNING, of=make.plan(of=Index(100, 10)))
+    return replace(report, finished_at=START, accounts=Accounts(15, 5, 1), speed=speed)
 
 
 def test_a_run_that_goes_on_says_when_it_will_be_finished() -> None:
-    forecast = forecast_end(running(15, 5, 60))
+    forecast = forecast_end(running(Speed(0.5, 160, 120, 200)))
     assert forecast
-    assert forecast.rate == pytest.approx(1 / 3)
-    assert forecast.left_s == pytest.approx(240)
-    assert forecast.moment == START + timedelta(seconds=300)
+    assert forecast.moment == START + timedelta(seconds=160)
+    page = render_page(running(Speed(0.5, 160, 120, 200)))
+    assert "About 2 min 40 s left" in page
+    assert "10:17:40 UTC" in page
 
 
 @pytest.mark.parametrize(
     "report",
     [
-        pytest.param(running(0, 0), id="nothing is done"),
-        pytest.param(running(5, 0, 0), id="no time went by"),
-        pytest.param(replace(running(5, 0), ending=Ending.PARTLY_DONE), id="it has ended"),
-        pytest.param(replace(running(5, 0), history=None), id="nobody follows it"),
-        pytest.param(replace(running(5, 0), history=History()), id="no worker is known"),
+        pytest.param(running(None), id="nothing is known"),
+        pytest.param(running(Speed(0.0)), id="nothing happens"),
+        pytest.param(running(Speed(1e-9, 1e15, 1e15, 1e15)), id="after the calendar"),
+        pytest.param(replace(running(Speed(1, 9, 9, 9)), ending=Ending.DONE), id="it has ended"),
     ],
 )
 def test_nothing_is_forecast_without_a_pace(report: Report) -> None:
     assert forecast_end(report) is None
+    assert "left</b>" not in render_page(report)
