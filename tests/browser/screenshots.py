@@ -63,6 +63,8 @@ def take(browser: Any, shot: Shot) -> None:
         locale="en-GB",
     )
     page.set_content(render_page(samples.SAMPLES[shot.sample]()))
+    # What is not on the screen is not laid out, and its place is not known.
+    page.add_style_tag(content="section { content-visibility: visible !important; }")
     page.emulate_media(media=shot.media, color_scheme=shot.scheme)
     top = max(0, page.locator(shot.top).bounding_box()["y"] - 16)
     clip = {"x": 0, "y": top, "width": shot.width, "height": shot.height}
