@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,6 @@ def prepare(sandbox: Sandbox, configs: int) -> None:
 def drop(sandbox: Sandbox, number: int, configs: list[int]) -> Round:
     """Drops these configs at once and waits until all coordinators and workers have ended."""
     known = set(sandbox.list_jobs("oscar-batch"))
-    reports = set(list_keys(sandbox, "oscar-batch", "out/"))
 
     def put(config: int) -> None:
         raw = {
@@ -111,7 +111,7 @@ def drop(sandbox: Sandbox, number: int, configs: list[int]) -> Round:
         text, key = json.dumps(raw).encode(), f"in/{number}-{config:03}.json"
         sandbox.minio.put_object("oscar-batch", key, io.BytesIO(text), len(text))
 
-    began = time.monotonic()
+    began, since = time.monotonic(), datetime.now(UTC)
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(put, configs))
     most = 0
@@ -123,8 +123,10 @@ def drop(sandbox: Sandbox, number: int, configs: list[int]) -> Round:
         time.sleep(0.5)
     seconds = time.monotonic() - began
     sandbox.wait_until_ended("target", 0, within_s=120)
-    new = [key for key in list_keys(sandbox, "oscar-batch", "out/") if key not in reports]
-    found = [read_json(sandbox, key) for key in new if key.endswith("/report.json")]
+    # A run that had no room is continued by the next drop, so its report is written again.
+    keys = list_keys(sandbox, "oscar-batch", "out/")
+    reports = [read_json(sandbox, key) for key in keys if key.endswith("/report.json")]
+    found = [each for each in reports if datetime.fromisoformat(each["finished_at"]) >= since]
     full = [each["message"] for each in found if each["ending"] == "no capacity"]
     done = {
         int(each["setting"]["data"].rstrip("/").rpartition("/")[2])

@@ -122,7 +122,7 @@ class OscarClient:
         """
         if owner == _ADMINISTRATOR:
             return None
-        own, others = "/system/quotas/user", f"/system/quotas/user/{quote(owner, safe='')}"
+        own, others = "/system/quotas/user", f"/system/quotas/user/{quote(owner, safe='', errors='replace')}"
         for path in (others, own) if owner and self._access.password else (own,):
             try:
                 raw = self._get(path, f"read the quota on {self._access.url}")

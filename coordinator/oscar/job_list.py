@@ -14,12 +14,12 @@ _PHASES = {"Running": Phase.RUNNING, "Succeeded": Phase.SUCCEEDED, "Failed": Pha
 
 def make_path(service: str, job: str) -> str:
     """The path of a job and its log; without a job, the one below which all are."""
-    return f"/system/logs/{quote(service, safe='')}/{quote(job, safe='')}"
+    return f"/system/logs/{quote(service, safe='')}/{quote(job, safe='', errors='replace')}"
 
 
 def make_page_path(service: str, token: str) -> str:
     """The path of a page of the list of a service's jobs."""
-    page = f"?page={quote(token, safe='')}" if token else ""
+    page = f"?page={quote(token, safe='', errors='replace')}" if token else ""
     return f"/system/logs/{quote(service, safe='')}{page}"
 
 

@@ -23,6 +23,7 @@ from coordinator.model.cluster import Allowance, Basis, Cluster, Node, Phase, Qu
 from coordinator.model.errors import ClusterError, ConfigError, Ending, StorageError
 from coordinator.model.run import Reply, Report, State, Verdict
 from coordinator.model.service import Folder, Service, Trigger
+from coordinator.report.text import render_summary
 from coordinator.run.plan_document import read_plan
 from tests.unit import make
 from tests.unit.fakes import FakeBucket, FakeOscar
@@ -186,6 +187,7 @@ def test_objects_that_are_all_left_out_are_counted_by_rule() -> None:
 def test_an_empty_selection_is_no_mistake_where_it_may_be_empty(bucket: dict[str, Any]) -> None:
     report = World({"list.txt": b""}).run(bucket=bucket)
     assert (report.ending, report.ending.exit_code) == (Ending.NOTHING_TO_DO, 0)
+    assert render_summary(report).count("nothing to do") == 1
 
 
 def test_without_free_capacity_the_selection_is_known_and_nothing_is_planned() -> None:

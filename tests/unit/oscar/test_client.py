@@ -182,6 +182,19 @@ def test_a_quota_is_known_or_it_is_not(
     assert (quota.left.cpu_millicores if quota else None) == left
 
 
+def test_half_a_character_that_json_can_say_is_asked_for_as_something() -> None:
+    page = '{"jobs": {"a": {"status": "Pending"}}, "next_page": "\\ud800"}'
+    answers = {
+        "GET /system/logs/target": (200, page),
+        "GET /system/logs/target?page=%3F": (200, '{"jobs": {}, "next_page": ""}'),
+    }
+    with manager({**answers}) as cluster:
+        assert cluster.oscar.read_quota("\ud800") is None
+        assert set(cluster.oscar.list_jobs("target").phases) == {"a"}
+        with pytest.raises(ClusterError, match="read the log"):
+            cluster.oscar.read_log("target", "\ud800")
+
+
 @pytest.mark.parametrize(("extra", "slots"), [(0, 0), (5, 5)])
 def test_a_service_that_fits_nowhere_waits_for_larger_nodes_only_if_asked(
     extra: int, slots: int

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import partial
@@ -20,7 +19,7 @@ from ....model.errors import BatchError
 from ....run.layout import RunLayout
 from ....storage.bucket import Bucket
 from ...inputs import find_cluster, read_bytes, read_platform
-from ...output import hide_in_log, print_result
+from ...output import hide_in_log, print_document, print_result
 
 _MARKS = {State.GOOD: "✓", State.WARNING: "!", State.BAD: "✗", State.UNKNOWN: "-"}
 _SECRETS = (
@@ -38,7 +37,7 @@ def execute(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             print_result(render_finding(finding))
     if arguments.json:
-        print_result(json.dumps([asdict(each) for each in found], indent=2, ensure_ascii=False))
+        print_document([asdict(each) for each in found])
     return int(any(each.state is State.BAD for each in found))
 
 
