@@ -122,7 +122,8 @@ class OscarClient:
         """
         if owner == _ADMINISTRATOR:
             return None
-        own, others = "/system/quotas/user", f"/system/quotas/user/{quote(owner, safe='', errors='replace')}"
+        own = "/system/quotas/user"
+        others = f"{own}/{quote(owner, safe='', errors='replace')}"
         for path in (others, own) if owner and self._access.password else (own,):
             try:
                 raw = self._get(path, f"read the quota on {self._access.url}")
