@@ -214,6 +214,8 @@ def test_lanes_follow_a_size_that_the_config_sets() -> None:
     counts, chunks, choice = choose_lanes(index, 2, rules, Cost())
     assert (counts, sorted(chunk.items for chunk in chunks)) == ((2, 2), [1, 3, 3, 3])
     assert "plan.chunk_items" in choice.reason
+    many = make.index([10] * 3000, limit=3000, rules=rules)
+    assert {c.items for c in choose_lanes(many, 2, rules, SECOND_EACH)[1]} == {3}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -249,6 +250,20 @@ def test_a_short_name_is_a_file_name(name: str) -> None:
         assert short == name
 
 
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("a.txt", "a.txt"),
+        ("x" * 251 + ".txt", "x" * 251 + ".txt"),
+        ("x" * 252 + ".txt", "x" * 251 + ".txt"),
+        ("x" * 250 + "." + "e" * 31, "x" * 223 + "." + "e" * 31),
+        ("x" * 250 + "." + "e" * 32, "x" * 250 + "." + "e" * 4),
+    ],
+)
+def test_a_name_is_cut_before_an_extension_of_at_most_32_bytes(name: str, short: str) -> None:
+    assert shorten_name(name) == short
+
+
 def test_a_long_name_keeps_its_extension() -> None:
     short = shorten_name("ü" * 200 + ".tar.gz")
     assert short.endswith("ü.gz") or short.endswith("ü.tar.gz") or short.endswith(".gz")
@@ -281,6 +296,18 @@ def test_outcomes_are_kept_whole_and_in_order(drawn: list[tuple[bool, int, float
         assert {**each, "seconds": 0} == {**expected, "seconds": 0}
     body = b"".join(write_listing({"a": 1}, settled))
     assert json.loads(body) == {"a": 1, "items": found}
+
+
+def test_an_item_that_is_done_takes_a_few_bytes_and_its_tries_are_bounded() -> None:
+    settled = Outcomes(1, 20_000)
+    settled.add(make_outcome(1, 1.0, 9_999))
+    tracemalloc.start()
+    for line in range(2, 20_001):
+        settled.add(make_outcome(line, 1.0, 1))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 20_000
+    assert next(iter(settled))["tries"] == 255
 
 
 def test_a_reason_is_one_short_line() -> None:
