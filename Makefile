@@ -70,7 +70,7 @@ record: $(VENV)/.ready ## your cluster's answers for a bug report, secrets repla
 
 test-kit: $(VENV)/.ready ## the worker kit under 200 kills and 1,000 races for claims
 	OSCAR_BATCH_KILLS=200 OSCAR_BATCH_RACES=1000 $(BIN)/python -m pytest --timeout 1800 \
-		tests/functional/test_kit_deaths.py tests/functional/test_kit_storage.py
+		tests/functional/test_kit_deaths.py tests/functional/test_kit_storage.py tests/functional/test_pull.py
 
 bench-index: $(VENV)/.ready ## the index beside other listers, on SeaweedFS and MinIO ($$MINIO_BINARY)
 	$(INSTALL) --editable '.[bench]' --editable ./sandbox

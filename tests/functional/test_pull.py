@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from tests.functional.coordination import config_for, content, coordinate, fill,
 
 COPY = "cp {input} {output_dir}/{name}"
 SLOTS = 4
+ALL_KILLS = int(os.environ.get("OSCAR_BATCH_KILLS", "0")) >= 200
 
 
 def kit(command: str) -> str:
@@ -174,6 +176,30 @@ def test_an_item_that_eats_the_containers_memory_fails_and_nothing_else_is_lost(
     (failure,) = ran.report["accounts"]["failures"]
     assert (failure["key"], failure["kind"]) == ("input/007.txt", "signal")
     assert failure["reason"] == "ended at 95 % of the container's memory of 512 MiB"
+    assert len(keys_of(slots, f"{name}-out")) == 19
+
+
+@pytest.mark.skipif(not ALL_KILLS, reason="takes minutes: make test-kit")
+@pytest.mark.timeout(600)
+def test_an_item_that_takes_its_container_along_fails_and_nothing_else_is_lost(
+    slots: Sandbox, deploy_on: Deploy, name: str, tmp_path: Path
+) -> None:
+    """Faster than the kit looks, as a rule: the coordinator replaces the workers that are gone."""
+    eat = "import time; x = b'x' * (700 << 20); time.sleep(60)"
+    command = 'sh -c \'case $2 in 007.txt) exec python3 -c "$3" ;; esac; cp "$0" "$1"\''
+    command += f' {{input}} {{output_dir}} {{name}} "{eat}"'
+    config = prepare(slots, deploy_on, name, command, 20)
+
+    with short_run(config, tmp_path) as run:
+        run.wait(500)
+
+    (run_id,) = {key.split("/")[1] for key in keys_of(slots, f"{name}-data", ".oscar-batch/2")}
+    (failed,) = [json.loads(line) for line in lines(slots, name, run_id, "failed.jsonl")]
+    assert failed["key"] == "input/007.txt"
+    assert failed["reason"] in {
+        "its worker vanished 4 times with it",
+        "ended at 95 % of the container's memory of 512 MiB",  # the kit was in time after all
+    }
     assert len(keys_of(slots, f"{name}-out")) == 19
 
 
