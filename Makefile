@@ -15,7 +15,7 @@ INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint re
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz coverage test-minio test-kit test-live test-browser browser screenshots record check examples lint minio oscar-cli bench-cpu bench-drop bench-drops bench-index bench-kit bench-plan bench-pull bench-follow image sbom requirements deploy clean
+.PHONY: help venv demo test fuzz coverage test-minio test-kit test-live test-browser browser screenshots record check examples lint minio oscar-cli bench-cpu bench-drop bench-drops bench-index bench-kit bench-plan bench-pull bench-follow image hub hub-check sbom requirements deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -134,6 +134,15 @@ image: ## the coordinator's container image (BASE=… for another base, BUILD_FL
 	docker build $(BUILD_FLAGS) --build-arg BASE=$(BASE) --tag $(IMAGE) \
 		--build-arg VERSION=$(lastword $(subst :, ,$(IMAGE))) \
 		--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) .
+
+hub: $(VENV)/.demo ## the entries for OSCAR Hub in build/hub: the coordinator and one example
+	$(BIN)/python -m hub build/hub
+
+hub-check: hub ## these entries by the validator of RO-Crates (it fetches w3id.org)
+	$(PYTHON) -m venv build/hub-venv
+	build/hub-venv/bin/pip install --quiet --disable-pip-version-check roc-validator==0.13.0
+	for entry in build/hub/*/; do \
+		build/hub-venv/bin/rocrate-validator validate -p ro-crate-1.1 --no-paging $$entry || exit 1; done
 
 sbom: build/bin/.syft-$(SYFT_VERSION) ## what the image is made of, as CycloneDX, in build/sbom.cdx.json (needs Go and Docker)
 	build/bin/syft scan docker:$(IMAGE) --quiet --output cyclonedx-json=build/sbom.cdx.json
