@@ -15,10 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from . import state
+from . import extras, look, state
 from .api import status_shapes
 from .api.listener import HOST
 from .api.routes import STATUS_FAILURE
+from .client_settings import FORMATS
 from .cluster.latencies import parse_latencies
 from .cluster.profiles import NEWEST, PROFILES
 from .cluster.resources import parse_nodes
@@ -49,13 +50,23 @@ def _make_parser() -> argparse.ArgumentParser:
     up = verbs.add_parser("up", help="run a sandbox until it is stopped")
     up.set_defaults(verb=_execute_up)
     _add_options(up)
+    _add_start(up)
     _add_release(up)
     down = verbs.add_parser("down", help="end a sandbox and all it started")
     down.set_defaults(verb=_execute_down)
     show = verbs.add_parser("status", help="say whether a sandbox is up, and where")
     show.set_defaults(verb=_execute_status)
-    for verb in (up, down, show):
-        verb.add_argument("--state", type=Path, default=Path("build/sandbox"), metavar="DIR")
+    environment = verbs.add_parser("env", help="print what clients need to reach a sandbox")
+    environment.set_defaults(verb=_execute_env)
+    environment.add_argument("--format", choices=FORMATS, default="shell", help="(shell)")
+    services = verbs.add_parser("services", help="list the services with their jobs")
+    services.set_defaults(verb=_execute_services)
+    logs = verbs.add_parser("logs", help="print the log of a job (the newest one)")
+    logs.set_defaults(verb=_execute_logs)
+    logs.add_argument("service", metavar="SERVICE")
+    logs.add_argument("job", nargs="?", metavar="JOB")
+    for verb in (up, down, show, environment, services, logs):
+        verb.add_argument("--state", type=Path, default=look.DEFAULT_STATE, metavar="DIR")
     return parser
 
 
@@ -90,6 +101,17 @@ def _add_options(up: argparse.ArgumentParser) -> None:
         "--without-fuse",
         action="store_true",
         help="simulate mounts by copying, as where FUSE does not work",
+    )
+
+
+def _add_start(up: argparse.ArgumentParser) -> None:
+    """Options of how it starts and ends, and with what."""
+    add = up.add_argument
+    add(
+        "--with",
+        dest="extras",
+        choices=("examples",),
+        help="also deploy the coordinator and the examples, with some data each",
     )
     add("--detach", action="store_true", help="return when it is up")
     add("--die-with-parent", action="store_true", help="end when the starting process ends")
@@ -168,11 +190,17 @@ def _execute_up(arguments: argparse.Namespace) -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s"
     )
+    images = [*arguments.image]
+    if arguments.extras:
+        folder = arguments.state.resolve()
+        folder = folder.with_name(f"{folder.name}.examples")
+        images += extras.fill_images(folder)
+        extras.start_services(folder, arguments.state.resolve() / state.READY)
     options = Options(
         state=arguments.state,
         port=arguments.port,
         nodes=arguments.nodes,
-        images=tuple(arguments.image),
+        images=tuple(images),
         ready_file=arguments.ready_file,
         backend=arguments.storage,
         without_fuse=arguments.without_fuse,
@@ -208,6 +236,8 @@ def _detach(arguments: argparse.Namespace) -> int:
     while process.poll() is None and time.monotonic() < deadline:
         found = state.read_announcement(directory)
         if found and found.get("pid") == process.pid:
+            box = look.open_sandbox(arguments.state)
+            print(look.describe_next(box, f"python -m {__package__}", arguments.state))
             return 0
         time.sleep(0.02)
     process.kill()
@@ -227,6 +257,26 @@ def _execute_status(arguments: argparse.Namespace) -> int:
         return 1
     shown = {"oscar": found["oscar"]["url"], "s3": found["s3"]["url"], "pid": found["pid"]}
     print(json.dumps(shown))
+    return os.EX_OK
+
+
+def _execute_env(arguments: argparse.Namespace) -> int:
+    box = look.open_sandbox(arguments.state)
+    print(FORMATS[arguments.format](box), end="")
+    return os.EX_OK
+
+
+def _execute_services(arguments: argparse.Namespace) -> int:
+    for line in look.list_services(look.open_sandbox(arguments.state)):
+        print(line)
+    return os.EX_OK
+
+
+def _execute_logs(arguments: argparse.Namespace) -> int:
+    box = look.open_sandbox(arguments.state)
+    job, phase = look.find_job(box, arguments.service, arguments.job)
+    print(f"job {job}: {phase}", file=sys.stderr)
+    print(box.read_log(arguments.service, job), end="")
     return os.EX_OK
 
 

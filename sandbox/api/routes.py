@@ -20,6 +20,7 @@ from ..jobs.queue import Jobs
 from ..services import definitions
 from ..services.definitions import Panic, Provider, Rejected
 from ..services.kubernetes_names import find_label_problem
+from ..services.overview import Overview, render_overview
 from ..services.registry import Service, Services
 from ..storage.servers import Storage, StorageError
 from . import accounts, status_shapes
@@ -76,6 +77,7 @@ class Api:
         app.on_response_prepare.append(_drop_headers)
         one = "/system/services/{service}"
         routes = [
+            web.get("/", self.show_overview),
             web.get("/health", self.answer_health),
             web.get("/system/services", self.list_services),
             web.post("/system/services", self.create_service),
@@ -152,6 +154,19 @@ class Api:
 
     async def answer_health(self, _: web.Request) -> web.Response:
         return web.Response(text="Ok")
+
+    async def show_overview(self, _: web.Request) -> web.Response:
+        services = self.services.list_all()
+        shown = Overview(
+            self.settings.profile.version,
+            self.jobs.nodes,
+            self.jobs.sum_requested(),
+            services,
+            [job for each in services for job in self.jobs.list_of_service(each.name)],
+            await self.storage.count(),
+        )
+        page = render_overview(shown, f"python -m {__package__.partition('.')[0]}")
+        return web.Response(text=page, content_type="text/html")
 
     async def list_services(self, _: web.Request) -> web.Response:
         return _answer_json(

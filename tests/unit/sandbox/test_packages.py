@@ -19,7 +19,20 @@ MODULES = {
 }
 TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in MODULES.items()}
 # A package imports itself and what stands behind it here.
-ORDER = ["__main__", "up", "handle", "state", "api", "jobs", "services", "storage", "cluster"]
+ORDER = [
+    "__main__",
+    "up",
+    "look",
+    "extras",
+    "client_settings",
+    "handle",
+    "state",
+    "api",
+    "jobs",
+    "services",
+    "storage",
+    "cluster",
+]
 ORDER += ["process"]
 # The packages that may import what touches the world outside a function: network, disk, clock,
 # processes, chance.
@@ -29,8 +42,19 @@ TOUCH = {
     "ctypes": {"__main__", "jobs"},
     "fcntl": {"state"},
     "minio": {"handle", "jobs", "storage"},
-    "os": {"__main__", "jobs", "process", "state", "storage", "up"},
-    "pathlib": {"__main__", "api", "handle", "jobs", "process", "state", "storage", "up"},
+    "os": {"__main__", "extras", "jobs", "process", "state", "storage", "up"},
+    "pathlib": {
+        "__main__",
+        "api",
+        "extras",
+        "handle",
+        "jobs",
+        "look",
+        "process",
+        "state",
+        "storage",
+        "up",
+    },
     "random": set[str](),
     "requests": {"handle"},
     "secrets": {"services", "storage", "up"},
@@ -38,8 +62,8 @@ TOUCH = {
     "shutil": {"jobs", "process", "state", "storage"},
     "signal": {"__main__", "jobs", "process", "state", "up"},
     "socket": {"api", "jobs", "storage"},
-    "subprocess": {"__main__", "handle", "jobs", "process", "storage"},
-    "sys": {"__main__", "handle", "jobs", "process", "storage"},
+    "subprocess": {"__main__", "extras", "handle", "jobs", "process", "storage"},
+    "sys": {"__main__", "extras", "handle", "jobs", "process", "storage"},
     "tempfile": {"jobs"},
     "threading": {"jobs"},
     "time": {"__main__", "api", "handle", "jobs", "process", "state", "storage"},
