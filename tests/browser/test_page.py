@@ -119,6 +119,22 @@ def test_loading_again_can_be_stopped(visit: Visit) -> None:
     assert "left" in page.inner_text("header")
 
 
+@pytest.mark.parametrize("width", [400, 1280])
+def test_a_link_leads_to_its_part_though_what_is_between_was_not_laid_out(
+    visit: Visit, width: int
+) -> None:
+    page = visit("wide", width=width)
+    links = page.get_by_role("navigation").get_by_role("link").all()
+    assert len(links) > 5
+    for link in links:
+        page.evaluate("scrollTo(0, 0)")
+        link.click()
+        page.wait_for_function(
+            "() => Math.abs(document.querySelector(location.hash).getBoundingClientRect().top) < 2"
+            " || innerHeight + scrollY >= document.documentElement.scrollHeight - 2"
+        )
+
+
 def test_in_print_heads_repeat_and_nothing_is_folded(visit: Visit) -> None:
     page = visit("small", width=794, color_scheme="dark")
     page.emulate_media(media="print", color_scheme="dark")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -92,6 +92,9 @@ def draw_timeline(report: Report) -> Timeline | None:
     lives = {
         worker.name: life for worker in report.workers if (life := _Life.of(worker, low, high))
     }
+    for span in spans:  # the storage may tell the time of a beat in whole seconds
+        if (life := lives.get(span.worker)) and life.end < span.finished_at:
+            lives[span.worker] = replace(life, end=span.finished_at)
     moments = [moment for life in lives.values() for moment in (life.start, life.end)]
     moments += [moment for span in spans for moment in (span.started_at, span.finished_at)]
     axis = fit_axis(moments)

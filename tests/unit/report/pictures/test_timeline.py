@@ -66,6 +66,12 @@ def test_the_start_up_comes_before_the_chunks_and_looks_different() -> None:
     assert "start-up, 10.0 s" in start.text
 
 
+def test_a_worker_lived_until_the_end_of_its_last_chunk_at_least() -> None:
+    found = draw([span(1, 10, 80)], worker(1))
+    (life,) = [bar for bar in found.bars if bar.kind is BarKind.LIFE]
+    assert life.left + life.width == WIDTH
+
+
 def test_what_failed_of_a_chunk_is_the_lower_part_of_its_bar() -> None:
     found = draw([span(1, 0, 10, done=99, failed=1), span(1, 10, 20, done=0, failed=3)])
     mixed, all_failed = found.bars[:2], found.bars[2:]
