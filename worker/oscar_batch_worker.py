@@ -1084,7 +1084,8 @@ class Files:
         except StorageError as error:
             if not error.status:
                 raise
-            item.problem = Failure("input", str(error))
+            kind = "missing" if error.status == 404 else "input"
+            item.problem = Failure(kind, str(error))
         except (OSError, ValueError) as error:
             item.problem = Failure("input", f"{item.key}: {error}")
 

@@ -47,6 +47,20 @@ def read_cost(content: bytes) -> Cost | None:
     return cost if cost.timed or startup_s is not None else None
 
 
+def write_cost(cost: Cost, service: str, run_id: str) -> bytes:
+    """The object that `read_cost` reads: what a run measured of a service."""
+    members = {
+        "schema": SCHEMA,
+        "service": service,
+        "run": run_id,
+        "startup_s": cost.startup_s,
+        "seconds_per_item": cost.seconds_per_item,
+        "seconds_per_byte": cost.seconds_per_byte,
+        "speeds": [round(speed, 4) for speed in cost.speeds],
+    }
+    return json.dumps(members).encode()
+
+
 def merge_costs(asked: Cost, last: Cost | None) -> Cost:
     """The times of the config; those that it does not give are taken from the last run.
 

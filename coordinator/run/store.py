@@ -15,7 +15,7 @@ from ..model.planning import Cost
 from ..model.pull.documents import End
 from ..model.run import Plan, Report, Speed
 from ..model.service import Folder
-from ..plan.timing import MAX_BYTES, read_cost
+from ..plan.timing import MAX_BYTES, read_cost, write_cost
 from ..report.document import write_report
 from ..report.page import render_page
 from ..storage.bucket import Bucket
@@ -68,6 +68,12 @@ def load_last_cost(state: Bucket, key: str) -> Cost | None:
         log.info("the cost of an earlier run cannot be read: %s", error)
         return None
     return read_cost(content) if content else None
+
+
+def save_cost(state: Bucket, layout: RunLayout, service: str, cost: Cost) -> None:
+    """Leaves what a run measured to the next one of the same service."""
+    content = write_cost(cost, service, layout.run_id)
+    state.write(layout.cost(service), content, "application/json")
 
 
 def render_files(report: Report) -> Files:

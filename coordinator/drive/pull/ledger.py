@@ -17,8 +17,10 @@ from ...model.errors import clean_text
 from ...model.items import Chunk
 from ...model.pull.documents import ChunkResult, ItemOutcome, ItemState
 from ...model.pull.findings import MOST_FAILURES, Accounts, ItemFailure
+from ...model.pull.lanes import find_worker
 from ...model.pull.rounds import Round
 from ...model.run import Outcome, State
+from ...plan.measuring import Meter
 from ...report.values import BadDocument
 from ...run.layout import ResultKey
 from .history import Recorder
@@ -55,6 +57,8 @@ class Ledger:
     def __init__(self, items: int, recorder: Recorder | None = None) -> None:
         """`recorder` gets every result that counts; a run has one for all its rounds."""
         self._recorder = recorder or Recorder()
+        self.meter = Meter()
+        """What the chunks of the first round took."""
         self.states = bytearray(items)
         """What is known of each line of the run's index."""
         self._rounds = bytearray()
@@ -172,6 +176,10 @@ class Ledger:
         number_of_round = self.round.number
         described = [(item, describe_failure(item, number_of_round)) for _, item in failures]
         self._recorder.add(result, done, described)
+        if number_of_round == 1 and not result.sealed:
+            seconds = sum(item.seconds for item in result.items)
+            worker = find_worker(result.process)
+            self.meter.add(worker, len(result.items), chunk.size_bytes, seconds)
         self.settled[number] = Settled(key, result.process, result.attempt, done, len(failures))
         if failures:
             self._failed_results.append((self.round.number, key))

@@ -16,6 +16,7 @@ from datetime import datetime
 
 from ...model.errors import Conflict, Ending, StorageError
 from ...model.selection import parse_time
+from ...run.store import save_cost
 from ...storage.pages import ListQuery
 from ..endings import end_left, end_stopped, end_with_accounts, end_with_sent
 from ..progress import Progress
@@ -54,6 +55,9 @@ def drive_rounds(run: PullRun, progress: Progress) -> tuple[Ending, str]:
     try:
         run.lease.check_holder()
         write_item_files(run.state, run.layout, run.plan, ledger)
+        startups_s = [worker.startup_s for worker in progress.workers if worker.startup_s]
+        if cost := ledger.meter.measure(startups_s):
+            save_cost(run.state, run.layout, run.plan.service, cost)
     except StorageError as error:
         progress.over = False
         progress.warn(f"the lists of items are not in the bucket: {error}")
