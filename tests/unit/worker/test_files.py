@@ -40,7 +40,7 @@ def test_an_answer_that_refuses_fails_the_item(status: int, tmp_path: Path) -> N
     files.fetch(item)
     assert item.problem is not None
     kind = "missing" if status == 404 else "input"
-        assert (item.problem.kind, str(status) in item.problem.reason) == (kind, True)
+    assert (item.problem.kind, str(status) in item.problem.reason) == (kind, True)
     (tmp_path / "1.out" / "x").touch()
     failure = files.store(item)
     assert failure is not None
