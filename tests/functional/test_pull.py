@@ -223,17 +223,17 @@ def test_the_worker_in_sh_loses_no_item_when_one_of_them_kills_it(
     slots: Sandbox, deploy_on: Deploy, name: str, tmp_path: Path
 ) -> None:
     """A new worker takes over the lane of a lost one, since nobody else repairs it."""
-    config = prepare(slots, deploy_on, name, COPY, 20)
+    config = prepare(slots, deploy_on, name, COPY, 8)
     poison = 'case $2 in 007.txt) kill -9 $PPID ;; esac; cp "$0" "$1"'
     command = f"sh -c '{poison}' {{input}} {{output_dir}} {{name}}"
     script = write_shell_script(find_worker(SHELL_WORKER).read_text("utf-8"), command)
     definition = slots.read_service(name) | {"script": script}
     slots.call("PUT", "/system/services", json=definition).raise_for_status()
 
-    ran = coordinate("run", config, tmp_path)
+    ran = coordinate("run", config, tmp_path, within_s=110)
 
     assert ran.code == 1, ran.stderr
-    assert (ran.report["counts"]["done"], ran.report["counts"]["failed"]) == (19, 1)
+    assert (ran.report["counts"]["done"], ran.report["counts"]["failed"]) == (7, 1)
     (failure,) = ran.report["accounts"]["failures"]
     assert (failure["key"], failure["kind"]) == ("input/007.txt", "killed its worker")
     assert any("keeps to its own lane" in text for text in ran.report["warnings"])
