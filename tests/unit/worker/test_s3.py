@@ -7,11 +7,22 @@ import http.client
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from email.utils import formatdate
 
 import pytest
 
 from tests.unit.sockets import answering
-from worker.oscar_batch_worker import S3, Access, Answer, Request, RunFolder, StorageError, sign
+from worker.oscar_batch_worker import (
+    S3,
+    Access,
+    Answer,
+    Judge,
+    Request,
+    RunFolder,
+    StorageError,
+    Timing,
+    sign,
+)
 
 ACCESS = Access("http://s3:9000", "us-east-1", "key", "secret")
 Step = Answer | Exception | Callable[[], Answer]
@@ -106,6 +117,20 @@ MINE = {"process": "mine", "attempt": 1}
 )
 def test_who_has_written_a_new_object(steps: list[Step], won: bool) -> None:
     assert RunFolder(Scripted(*steps), "bucket/run/").write_new("claims/x", MINE) is won
+
+
+def test_a_process_is_gone_when_the_same_old_beat_was_seen_twice() -> None:
+    def beat(modified: int, date: int) -> Answer:
+        headers = {"last-modified": formatdate(modified), "date": formatdate(date)}
+        return Answer(200, headers, b'{"state": "working"}', False)
+
+    s3 = Scripted(beat(10, 200), beat(60, 250), beat(60, 300), beat(60, 300))
+    judge = Judge(RunFolder(s3, "bucket/run/"), Timing(), lambda: s3.now)
+    gone = []
+    for now in (0.0, 50.0, 94.0, 95.0):
+        s3.now = now
+        gone.append(judge.is_gone("process", "claim"))
+    assert gone == [False, False, False, True]
 
 
 def test_a_listing_goes_through_all_pages() -> None:

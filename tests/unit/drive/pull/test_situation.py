@@ -113,6 +113,9 @@ def test_when_the_capacity_matters(found: Situation, wants: bool) -> None:
         pytest.param(
             situate(GONE, GONE, GONE, GONE, exclusive=False), 0, [1, 2, 4], id="lanes are kept"
         ),
+        pytest.param(
+            situate(WORKING, GONE, GONE, WAITING, unclaimed=2), 9, [], id="a pod waits for a node"
+        ),
         pytest.param(situate(WORKING), 0, [2, 4], id="a lane that was never posted"),
         pytest.param(situate(WORKING, unclaimed=9), 9, [2, 4, 1], id="each lane once"),
     ],
@@ -121,6 +124,12 @@ def test_which_lanes_get_one_more_worker(
     found: Situation, free_slots: int, lanes: list[int]
 ) -> None:
     assert choose_lanes(found, free_slots) == lanes
+
+
+def test_a_lane_that_is_kept_gets_no_fifth_worker_however_many_slots_are_free() -> None:
+    lost = [Seen(1, State.INVOKED, GONE)] * 4
+    assert choose_lanes(Situation(lost[:3], {1: 3}, exclusive=False), 9) == [1]
+    assert choose_lanes(Situation(lost, {1: 3}, exclusive=False), 9) == []
 
 
 def test_the_wait_grows_while_nothing_new_comes() -> None:
