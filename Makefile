@@ -15,7 +15,7 @@ INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint re
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz coverage test-minio test-kit test-live test-browser browser screenshots record check examples lint minio oscar-cli bench-cpu bench-drop bench-drops bench-index bench-kit bench-plan bench-pull bench-follow image hub hub-check sbom requirements deploy clean
+.PHONY: help venv demo test fuzz coverage test-minio test-kit search test-live test-browser browser screenshots record check examples lint minio oscar-cli bench-cpu bench-drop bench-drops bench-index bench-kit bench-plan bench-pull bench-follow image hub hub-check sbom requirements deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -71,6 +71,10 @@ record: $(VENV)/.ready ## your cluster's answers for a bug report, secrets repla
 test-kit: $(VENV)/.ready ## the worker kit under 200 kills and 1,000 races for claims
 	OSCAR_BATCH_KILLS=200 OSCAR_BATCH_RACES=1000 $(BIN)/python -m pytest --timeout 1800 \
 		tests/functional/test_kit_deaths.py tests/functional/test_kit_storage.py tests/functional/test_pull.py
+
+STATES ?= 100000
+search: $(VENV)/.ready ## the protocol in more than a million states of small runs (minutes; STATES=… a case)
+	$(BIN)/python -m tests.unit.protocol $(STATES)
 
 bench-index: $(VENV)/.ready ## the index beside other listers, on SeaweedFS and MinIO ($$MINIO_BINARY)
 	$(INSTALL) --editable '.[bench]' --editable ./sandbox

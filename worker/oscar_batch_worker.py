@@ -137,11 +137,19 @@ def is_gone(first: Look, now: Look, failed_at: float | None, timing: Timing) -> 
     if now.ended:
         return True
     return (
-        first.modified == now.modified
+        may_prove(first, now, failed_at, timing)
         and now.at - first.at >= timing.look_gap_s
         and now.server_time - now.modified > timing.lost_after_s
-        and (failed_at is None or failed_at < first.at - timing.look_gap_s)
     )
+
+
+def may_prove(first: Look, now: Look, failed_at: float | None, timing: Timing) -> bool:
+    """Whether later looks may show, with the first one, that a process is gone.
+
+    If not, a new first look is needed: the process has beaten, or a call failed since.
+    """
+    clean = failed_at is None or failed_at < first.at - timing.look_gap_s
+    return clean and first.modified == now.modified
 
 
 def choose_own(count: int, claimed: Iterable[int]) -> list[int]:
@@ -1520,10 +1528,10 @@ class Judge:
     def is_gone(self, process: str, claim: str) -> bool:
         """Whether the process has ended, or shows no life."""
         now = self.look(process, claim)
-        first = self._first.get(process)
-        if first is None or first.modified != now.modified:
+        first, failed_at = self._first.get(process), self._folder.s3.failed_at
+        if first is None or not may_prove(first, now, failed_at, self._timing):
             first = self._first[process] = now
-        return is_gone(first, now, self._folder.s3.failed_at, self._timing)
+        return is_gone(first, now, failed_at, self._timing)
 
     def is_alive(self, process: str, claim: str) -> bool:
         """For watchers, of whom one too many does no harm: one look is enough."""
@@ -1869,10 +1877,13 @@ class Worker:
         coming: deque[Item] = deque()
         lines = self._list_unsettled(attempt)
         while True:
-            while len(coming) <= ahead:
+            while len(coming) <= ahead and self.ending is None:
                 found = next(lines, None)
                 if found is None:
                     break
+                if attempt.cautious:  # before its input comes, which may fill the pod's disk
+                    attempt.in_hand = found[0]
+                    self._write_mark(attempt)
                 coming.append(self._open(*found, in_background=ahead > 0))
             if not coming or self.ending is not None:
                 for item in coming:
@@ -1881,9 +1892,6 @@ class Worker:
                     self.files.clear(item)
                 return
             item = coming.popleft()
-            if attempt.cautious:
-                attempt.in_hand = item.line
-                self._write_mark(attempt)
             if item.fetching is not None:
                 item.fetching.result()
             if item.problem and item.problem.kind == "input":
