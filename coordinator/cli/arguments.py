@@ -117,6 +117,13 @@ def _add_plan(plan: argparse.ArgumentParser) -> None:
     plan.add_argument(
         "--slots", type=int, metavar="N", help="invocations that run at the same time"
     )
+    plan.add_argument(
+        "--canary",
+        type=int,
+        choices=range(1, 10_001),
+        metavar="N",
+        help="run N items first, spread over the listing, and plan the rest with what they took",
+    )
     saved = plan.add_argument_group("from a saved index and --slots, without a cluster")
     saved.add_argument(
         "--index", type=Path, metavar="FILE", help="a file of lines: key, tab, size in bytes"

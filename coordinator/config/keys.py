@@ -199,6 +199,11 @@ KEYS: Mapping[str, Key] = {
     "run.id": Key(
         "the run to continue; a new run gets this id, as submit does it", checks.check_run_id
     ),
+    "run.canary": Key(
+        "first run so many items, spread over the listing, and plan the rest with what they took",
+        checks.check_extra_slots,
+        0,
+    ),
     "run.redrive": Key("process what failed or is pending in run.id", checks.check_flag, False),
     "run.new": Key(
         "start a run beside an unfinished one of the same config", checks.check_flag, False

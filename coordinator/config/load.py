@@ -49,6 +49,10 @@ class Config:
     """Of the run to continue, or to start under this id (`submit`); if empty, a new one is made."""
     redrive: bool = False
     """Whether a new run processes what failed or is pending in the run `run_id`."""
+    canary: int = 0
+    """So many items are run first, and the rest is planned with what they took."""
+    canary_run: str = ""
+    """The run that did them: what it did is left out."""
     second: bool = False
     """Whether a run may start beside an unfinished one of the same config (`run.new`)."""
     allowed_buckets: tuple[str, ...] | None = None
@@ -141,8 +145,9 @@ def _read_capacity_rules(values: Mapping[str, Any]) -> CapacityRules:
 
 def _read_run_choice(values: Mapping[str, Any]) -> dict[str, Any]:
     """Which run the config is for."""
-    names = {"dry_run": "dry_run", "run_id": "id", "redrive": "redrive", "second": "new"}
-    return {name: values[f"run.{key}"] for name, key in names.items()}
+    renamed = {"run_id": "id", "second": "new"}
+    names = ("dry_run", "run_id", "redrive", "canary", "second")
+    return {name: values[f"run.{renamed.get(name, name)}"] for name in names}
 
 
 def _read_run_rules(values: Mapping[str, Any]) -> RunRules:

@@ -21,7 +21,7 @@ from ...report.text import render_choice, render_chunks, render_summary
 from ...run.plan_document import write_cut, write_plan
 from ..inputs import check_plan_options
 from ..output import print_document, print_error, print_result
-from .run import run_config
+from .run import run_config, run_with_canary
 
 # Lines of a saved index that are counted together.
 _BATCH = 10_000
@@ -51,7 +51,11 @@ def _plan_run(arguments: argparse.Namespace) -> int:
     if given and arguments.config:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise ConfigError([f"plan: {names} only for --index; a config has these under plan"])
-    report, _ = run_config(arguments.config, dry_run=True, slots=_check_slots(arguments.slots))
+    slots = _check_slots(arguments.slots)
+    if arguments.canary:
+        report, _ = run_with_canary(arguments.config, dry_run=True, canary=arguments.canary)
+    else:
+        report, _ = run_config(arguments.config, dry_run=True, slots=slots)
     if report.plan is None:
         for line in render_summary(report).split("\n"):
             print_error(line)

@@ -16,7 +16,9 @@ from ... import __version__
 from ...batch import run_batch
 from ...config.load import Config
 from ...drive.clients import Clients
+from ...drive.entering.checks import has_unfinished
 from ...drive.entering.keeper import Keeper
+from ...drive.planning.canary import has_passed, make_canary, make_rest
 from ...drive.progress import Progress
 from ...drive.publishing import Publisher
 from ...drive.submission import Clock
@@ -37,7 +39,7 @@ log = logging.getLogger(__name__)
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs a config, or plans it with `--dry-run`, and leaves the report in a folder."""
-    report, files = run_config(arguments.config, dry_run=arguments.dry_run)
+    report, files = run_with_canary(arguments.config, dry_run=arguments.dry_run)
     if not arguments.dry_run:
         with hold_interrupts():
             _write_files(files, arguments.output / report.run_id)
@@ -63,6 +65,36 @@ def make_clients(config: Config) -> Clients:
         clock=clock,
         keeper=Keeper(clock, Timing().lease_ttl_s),
     )
+
+
+def run_with_canary(
+    path: Path | None,
+    *,
+    dry_run: bool = False,
+    canary: int | None = None,
+    connect: Callable[[Config], Clients] | None = None,
+) -> tuple[Report, Files]:
+    """The report of a run, or of its canary if too many items failed there, and its files.
+
+    `canary` replaces `run.canary`. A run that is unfinished is continued without another canary.
+    """
+    connect = connect or make_clients
+    found: list[Config] = []
+
+    def adapt(config: Config) -> Config:
+        config = replace(config, canary=config.canary if canary is None else canary)
+        asked = config.canary and not config.redrive and not (config.dry_run or dry_run)
+        if (canary or asked) and not has_unfinished(config, connect(config)):
+            found.append(config)
+            return make_canary(config)
+        return replace(config, canary=0, dry_run=config.dry_run or dry_run)
+
+    report, files = run_config(path, adapt=adapt, connect=connect)
+    if not found or not has_passed(report):
+        return report, files
+    log.info("the canary passed: %s", report.message)
+    rest = make_rest(found[0], report)
+    return run_config(path, dry_run=dry_run, adapt=lambda config: rest, connect=connect)
 
 
 def run_config(

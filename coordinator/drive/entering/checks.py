@@ -9,6 +9,7 @@ from ...config.load import Config
 from ...index.skip_done import locate_outputs
 from ...model.errors import ClusterError, ConfigError
 from ...model.service import Mode, Service
+from ...run.active import find_newest_run
 from ...run.layout import RunLayout, make_batch_key
 from ...run.store import load_plan
 from ...storage.bucket import Bucket
@@ -85,6 +86,22 @@ def decide_mode(config: Config, service: Service, progress: Progress) -> Mode | 
     return choice.mode
 
 
+def make_batch(config: Config, service: Service) -> str:
+    """The key of the batch: the same for configs that ask for the same work."""
+    state = (config.storage.url, config.locations.state)
+    work = (config.cluster.url, config.service, config.locations.data, config.selection)
+    return make_batch_key(*work, service.outputs, *state)
+
+
+def has_unfinished(config: Config, clients: Clients) -> bool:
+    """Whether the newest run of the config has not ended. Raises BatchError."""
+    service = clients.oscar.read_service(config.service)
+    batch = make_batch(find_outputs(config, service), service)
+    layout = RunLayout(config.locations, config.run_id)
+    _, newest = find_newest_run(clients.state, layout, batch)
+    return bool(newest) and not clients.state.exists(layout.with_run(newest).end)
+
+
 def enter_run(
     config: Config, clients: Clients, service: Service, progress: Progress
 ) -> Entry | None:
@@ -93,11 +110,9 @@ def enter_run(
         return None
     if config.redrive:
         refuse_unfinished(clients.state, RunLayout(config.locations, config.run_id))
-    state = (config.storage.url, config.locations.state)
-    work = (config.cluster.url, config.service, config.locations.data, config.selection)
     runs = BatchRuns(
         state=clients.state,
-        batch=make_batch_key(*work, service.outputs, *state),
+        batch=make_batch(config, service),
         ttl_s=clients.timing.lease_ttl_s,
         read_clock=progress.clock,
         second=config.second or config.redrive,

@@ -25,6 +25,7 @@ from ..clients import Clients
 from ..entering.entry import Entry
 from ..entering.preflight import warn_control_characters
 from ..progress import Progress
+from .canary import read_canary
 from .indexing import build_index, count_only, refuse_empty_folder
 from .lanes import (
     KEEPS_LANE,
@@ -58,7 +59,9 @@ def write_index(
     copies, warnings = find_copies(clients.state, clients.data, layout)
     progress.warn(*warnings)
     files = (*find_run_files(config.locations), *copies)
-    index = build_index(clients.data, config.selection, files, config.chunk_rules, target)
+    known = read_canary(clients.state, layout.with_run(config.canary_run))
+    rules = config.chunk_rules
+    index = build_index(clients.data, config.selection, files, rules, target, known)
     refuse_empty_folder(clients.data, config.locations.data, config.selection, index)
     progress.warn(*warn_control_characters(index.control_keys, service))
     return index

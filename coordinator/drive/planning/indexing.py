@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import chain
 
@@ -25,29 +26,62 @@ from ...storage.pages import ListQuery
 Write = Callable[[Iterable[bytes]], str]
 """Takes all lines of the index; the SHA-256 of what was written, or empty text."""
 
+_BY_CANARY = "run.canary"
+"""What the items that a canary has done are left out by."""
 # More names make no message.
 _MOST_FOLDERS = 5
 
 
 def build_index(
-    data: Bucket, selection: Selection, run_files: tuple[str, ...], rules: ChunkRules, write: Write
+    data: Bucket,
+    selection: Selection,
+    run_files: tuple[str, ...],
+    rules: ChunkRules,
+    write: Write,
+    known: KnownItems | None = None,
 ) -> Index:
     """Lists the data folder and hands the index to `write`.
 
-    `run_files` are the keys and folders that runs themselves write: they hold no items.
+    `run_files` are the keys and folders that runs themselves write: they hold no items. `known` are
+    items that are left out.
     """
+    known = known or KnownItems()
     builder = IndexBuilder(rules)
     item_filter = ItemFilter(selection.rules, run_files)
     items = item_filter.select(_list_candidates(data, selection))
     if outputs := selection.skip_done:
         existing = data.beside(outputs.bucket).list_objects(ListQuery(outputs.prefix))
         items = DoneFilter(outputs, existing, builder.skip).drop_done(items)
+    items = known.drop(items)
     if selection.sample is None:
         sha256 = write(builder.build_lines(items))
-        return builder.index(item_filter.left_out, sha256=sha256)
+        left_out = {**item_filter.left_out, **known.left_out}
+        return builder.index(left_out, sha256=sha256)
     sample = Sample(selection.sample)
     sha256 = write(builder.build_lines(sample.choose(items)))
     return builder.index({**item_filter.left_out, NOT_CHOSEN: sample.left_out}, sha256=sha256)
+
+
+@dataclass(slots=True)
+class KnownItems:
+    """A few items that another run has done."""
+
+    keys: frozenset[bytes] = frozenset()
+    dropped: int = 0
+
+    def drop(self, batches: Iterable[ObjectColumns]) -> Iterator[ObjectColumns]:
+        """The batches without these items."""
+        for batch in batches:
+            if not self.keys:
+                yield batch
+                continue
+            kept = batch.filter(key not in self.keys for key in batch.keys)
+            self.dropped += len(batch) - len(kept)
+            yield kept
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        return {_BY_CANARY: self.dropped} if self.dropped else {}
 
 
 def refuse_empty_folder(data: Bucket, folder: Folder, selection: Selection, index: Index) -> None:
