@@ -86,7 +86,8 @@ def load_config(
 
     `find_template_problems` reads `service.payload`, which another package understands.
     """
-    reader = ConfigReader(decode_config(text))
+    raw = decode_config(text)
+    reader = ConfigReader(raw, required=not _names_run_alone(raw))
     values = reader.values
     locations = _read_locations(values, platform)
     storage, problems = platform.choose_storage(values)
@@ -116,6 +117,15 @@ def load_config(
         allowed_buckets=None if values["MinIO.access_key"] else platform.allowed_buckets,
         settings=reader.list_settings(),
     )
+
+
+def _names_run_alone(raw: Mapping[str, Any]) -> bool:
+    """Whether a config names only a run and its state folder: its plan says all else.
+
+    Workers drop such a config where no coordinator lives.
+    """
+    named = {section: set(raw[section]) for section in raw if isinstance(raw[section], dict)}
+    return raw.keys() == {"state", "run"} == named.keys() and named["run"] == {"id"}
 
 
 def _read_locations(values: Mapping[str, Any], platform: Platform) -> Locations:

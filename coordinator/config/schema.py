@@ -26,7 +26,8 @@ _LONGEST_VALUE = 2_000
 class ConfigReader:
     """Compares a raw config with the table of known keys; collects values and problems."""
 
-    def __init__(self, raw: Mapping[str, Any]) -> None:
+    def __init__(self, raw: Mapping[str, Any], *, required: bool = True) -> None:
+        """Without `required` no key must be there."""
         self.problems: list[str] = []
         self._given = given = dict(self._find_leaves(raw, ""))
         self.values: dict[str, Any] = {}
@@ -37,7 +38,12 @@ class ConfigReader:
                     self.values[path] = known.check(given[path])
                 except ValueError as error:
                     self.problems.append(f"{path}: {error}")
-            if known.required and not self.values[path] and path not in self._find_reported():
+            if (
+                required
+                and known.required
+                and not self.values[path]
+                and path not in self._find_reported()
+            ):
                 self.problems.append(f"{path}: is missing ({known.required})")
         self.secrets = _find_secrets(raw)
         """The values that no message may show."""

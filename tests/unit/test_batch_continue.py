@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from coordinator.config.credentials import Platform
+from coordinator.config.load import load_config
 from coordinator.drive.progress import Progress
+from coordinator.model.access import ClusterAccess, StorageAccess
 from coordinator.model.errors import (
     AlreadyEnded,
     ConfigError,
@@ -26,6 +29,7 @@ from coordinator.model.pull.documents import (
     Mark,
 )
 from coordinator.model.run import Reply, Report, Verdict
+from coordinator.model.service import Folder
 from coordinator.run.pull_documents import decode_document, encode_document
 from tests.unit import make
 from tests.unit.test_batch import load
@@ -559,3 +563,45 @@ def test_the_lease_says_who_and_that_he_left() -> None:
     assert (document.run, document.left) == (make.RUN_ID, False)
     leave(world)
     assert decode_document(LeaseDocument, world.data.objects[key]).left
+
+
+def test_a_config_that_names_only_a_run_continues_it_with_what_its_plan_says() -> None:
+    """As a worker drops it where no coordinator lives."""
+    world = World(half, at={20.0: interrupt})
+    world.run(run=ROUNDS)
+    leave(world)
+    world.at = {world.seconds + 10: lambda: finish_all(world)}
+    raw = {"state": {"bucket": "data", "prefix": ".oscar-batch/"}, "run": {"id": make.RUN_ID}}
+    offered = Platform(
+        storages=(StorageAccess("https://minio", "key", "canary"),),
+        clusters=(ClusterAccess("https://oscar", "oscar", "canary"),),
+        allowed_buckets=("data",),
+    )
+    config = load_config(json.dumps(raw).encode(), offered)
+    world.progress = Progress(run_id=make.RUN_ID)
+    report = world.run_config(config)
+    assert (report.run_id, report.ending, report.message) == (make.RUN_ID, Ending.DONE, "40 done")
+    assert len(world.bodies) == 3
+    unknown = {**raw, "run": {"id": SECOND_ID}}
+    world.progress = Progress(run_id=SECOND_ID)
+    with pytest.raises(ConfigError, match="has no plan"):
+        world.run_config(load_config(json.dumps(unknown).encode(), offered))
+
+
+def test_a_config_with_more_than_a_run_needs_all_its_keys() -> None:
+    raw = {"state": {"bucket": "data"}, "run": {"id": make.RUN_ID, "retries": 1}}
+    with pytest.raises(ConfigError, match=r"bucket\.name: is missing"):
+        load_config(json.dumps(raw).encode(), Platform())
+
+
+def test_workers_can_wake_a_coordinator_where_its_own_credentials_suffice() -> None:
+    world = World()
+    config = load()
+    inputs = (Folder("oscar-batch", "in/"),)
+    locations = replace(config.locations, own_inputs=inputs)
+    world.run_config(replace(config, locations=locations, allowed_buckets=("data",)))
+    wake = f"oscar-batch/in/{make.RUN_ID}.wake.json"
+    assert {body["wake"] for body in world.bodies.values()} == {wake}
+    world = World()
+    world.run_config(replace(config, locations=locations))
+    assert not any("wake" in body for body in world.bodies.values())
