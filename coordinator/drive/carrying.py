@@ -47,8 +47,8 @@ def save_run(config: Config, clients: Clients, entry: Entry, plan: Plan) -> Plan
     Returns the plan that counts: another coordinator may have been faster.
     """
     state, layout = clients.state, entry.layout
-    entry.lease.check()
     if entry.plan is None:
+        entry.lease.check()
         plan = save_plan(state, layout.plan, plan)
     if plan.lanes:
         with suppress(Conflict):  # an earlier coordinator wrote the same

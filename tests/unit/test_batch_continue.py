@@ -441,6 +441,28 @@ def test_jobs_that_have_not_started_are_deleted_at_a_stop() -> None:
     ]
 
 
+def test_a_stop_while_the_run_had_no_coordinator_is_obeyed_by_the_next() -> None:
+    """Also where an invocation would have to be asked again under its name."""
+    world = World(half)
+    sent: list[str] = []
+
+    def answer(job: str) -> Reply:
+        sent.append(job)
+        if len(sent) == 2:
+            raise KeyboardInterrupt
+        return Reply(Verdict.ACCEPTED)
+
+    world.answer = answer
+    world.run(run=ROUNDS)
+    leave(world)
+    world.data.objects[world.layout.stop] = b"{}"
+    world.beat(world.bodies["0001-00001"], BeatState.ENDED, why="stopped")
+    report = drop_again(world, run=ROUNDS)
+    assert (report.ending, len(sent)) == (Ending.STOPPED, 2)
+    counts = report.count_items()
+    assert counts["done"] + counts["pending"] == 40
+
+
 def test_what_the_marks_say_is_settled_is_sealed_as_it_is() -> None:
     world = World(lambda world, body: world.beat(body, BeatState.WORKING))
 

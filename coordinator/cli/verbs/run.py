@@ -22,7 +22,14 @@ from ...drive.planning.canary import has_passed, make_canary, make_rest
 from ...drive.progress import Progress
 from ...drive.publishing import Publisher
 from ...drive.submission import Clock
-from ...model.errors import AlreadyEnded, BatchError, ConfigError, Ending, HeldByOther
+from ...model.errors import (
+    AlreadyEnded,
+    BatchError,
+    ConfigError,
+    Ending,
+    HeldByOther,
+    StopRequested,
+)
 from ...model.pull.lanes import Timing
 from ...model.run import Origin, Report
 from ...oscar.client import OscarClient
@@ -166,8 +173,8 @@ def _find_ending(run: Callable[[], Report], progress: Progress) -> Report:
         progress.leave()
         return progress.make_report(error.ending, str(error))
     except BatchError as error:
-        # A config that cannot be used is the end of its run: the next drop begins another.
-        progress.over = isinstance(error, ConfigError)
+        # Such a run has done nothing yet: this is its end, and the next drop begins another.
+        progress.over = isinstance(error, ConfigError | StopRequested)
         problems = error.problems if isinstance(error, ConfigError) else ()
         return progress.make_report(error.ending, error.problems[0], problems)
     except KeyboardInterrupt:

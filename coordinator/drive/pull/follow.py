@@ -64,7 +64,7 @@ class Follower:
         self._seen_s = run.clock.now_s()
         self._rate = Rate()
 
-    def take_over(self, posts: Iterable[Post]) -> None:
+    def _take_over(self, posts: Iterable[Post]) -> None:
         """Takes the workers of this round that earlier coordinators invoked."""
         mine = [post for post in posts if post.round == self._round.number]
         made = make_worker_invocations(
@@ -82,9 +82,13 @@ class Follower:
         if again:
             self._send(again)
 
-    def follow(self) -> Why:
-        """Looks and invokes until the round is over. Raises HeldByOther and StorageError."""
+    def follow(self, posts: Iterable[Post] = ()) -> Why:
+        """Looks and invokes until the round is over. Raises HeldByOther and StorageError.
+
+        `posts` are the notes of the workers that earlier coordinators invoked.
+        """
         try:
+            self._take_over(posts)
             while True:
                 now = self.look()
                 if now:

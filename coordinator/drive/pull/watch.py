@@ -77,8 +77,7 @@ def _drive(run: PullRun, progress: Progress, ledger: Ledger, looks: Looks) -> Wh
     )
     while True:
         follower = Follower(run, progress, ledger, looks, began)
-        follower.take_over(posts)
-        why = follower.follow()
+        why = follower.follow(posts)
         if why in _STOPS:
             _put_stop(run)
             end_workers(run, follower)
@@ -88,6 +87,7 @@ def _drive(run: PullRun, progress: Progress, ledger: Ledger, looks: Looks) -> Wh
         progress.former_workers = (*progress.former_workers, *follower.workers.list_workers())
         if why is not Why.COMPLETE or not _has_next(run, ledger):
             return why
+        run.lease.check_holder()
         write_counted(run.state, run.layout, ledger)
         ledger.choose_retries()
         round_ = open_retries(run.state, run.layout, run.plan, run.lanes, ledger)
