@@ -698,6 +698,30 @@ def test_an_interrupted_event_run_says_what_is_known() -> None:
     assert report.accounts is not None
 
 
+@pytest.mark.parametrize("mode", ["range", "event"])
+def test_a_stop_ends_ranges_and_events_and_their_unfinished_jobs(mode: str) -> None:
+    world = Uploads(broken=frozenset("gh"))
+    world.oscar.services = [replace(world.oscar.services[0], mount=Folder("data", ""))]
+    world.oscar.phase = Phase.RUNNING
+    sent = 0
+
+    def answer(service: Service, job: str) -> Reply:
+        nonlocal sent
+        sent += 1
+        if sent == 2:
+            world.data.objects[f".oscar-batch/{make.RUN_ID}/stop"] = b"{}"
+        return Reply(Verdict.ACCEPTED)
+
+    world.oscar.answer = answer
+    world.data.objects["out/a.x"] = b""
+    service = {"name": "target", "mode": mode}
+    report = world.run(service=service, run={"verify": VERIFY}, plan={"chunk_items": 1})
+    assert report.ending is Ending.STOPPED
+    assert report.count_items()["done"] == 1
+    assert len(world.oscar.deleted) == sent <= 3
+    assert world.progress.over
+
+
 def test_ranges_with_verify_are_followed_and_proven() -> None:
     world = Uploads()
     world.oscar.services = [replace(TARGET, outputs=(Folder("data", "out/"),))]

@@ -53,6 +53,17 @@ def account_run(
     return ending, f"{text}; OSCAR refused an invocation: {refused}" if refused else text
 
 
+def stop_run(
+    run: JobRun, ledger: ItemLedger, progress: Progress, stop: StopRequested
+) -> tuple[Ending, str]:
+    """Brings a run to its end that was stopped before its work began here."""
+
+    def work() -> str:
+        raise stop
+
+    return account_run(run, ledger, progress, work)
+
+
 def settle_items(run: JobRun, ledger: ItemLedger, progress: Progress) -> None:
     """Looks for the outputs of all items that are not done, as far as the config names them."""
     plan, proof = run.plan, run.proof

@@ -12,7 +12,7 @@ from contextlib import suppress
 from itertools import compress, islice
 
 from ...index.builder import IndexBuilder
-from ...model.errors import Conflict, Ending, StorageError
+from ...model.errors import Conflict, Ending, StopRequested, StorageError
 from ...model.object_columns import ObjectColumns
 from ...model.planning import ChunkRules, Cost
 from ...model.pull.lanes import Lanes, Table
@@ -26,7 +26,7 @@ from ..endings import end_with_sent, is_under_way
 from ..payload import make_range_invocations
 from ..posts import describe_post, must_send_again
 from ..progress import Progress
-from .accounting import account_run, settle_items
+from .accounting import account_run, settle_items, stop_run
 from .job_run import Invoke, JobRun
 from .judge import LineState
 from .ledger import ItemLedger
@@ -48,14 +48,16 @@ def drive_ranges(
     run: JobRun, invoke: Invoke, progress: Progress, *, follow: bool
 ) -> tuple[Ending, str]:
     """The ending of a run in range mode. Ctrl-C only leaves it. Raises BatchError."""
-    round_ = _find_round(run)
-    with progress.stage("invoke"):
-        sent = _send_round(run, invoke, progress, round_)
+    round_, ledger = _find_round(run), ItemLedger(run.plan.index.items)
+    try:
+        with progress.stage("invoke"):
+            sent = _send_round(run, invoke, progress, round_)
+    except StopRequested as error:
+        return stop_run(run, ledger, progress, error)
     if not follow or not is_under_way(sent):
         # Nobody will follow these jobs, so nothing more happens in this run.
         progress.over = is_under_way(sent)
         return end_with_sent(run.plan, sent)
-    ledger = ItemLedger(run.plan.index.items)
 
     def work() -> str:
         current, answers = round_, sent
