@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..model.errors import ClusterError
+from ..model.errors import ClusterError, Ending
 from ..model.run import Report
 from ..model.service import Folder
 from ..report.document import read_report
@@ -61,10 +61,11 @@ class Drop:
         return _decode(self.state.read_small(self.layout.plan, _MAX_BYTES))
 
     def read_report(self) -> dict[str, Any] | None:
-        """The report of the run, once it ended."""
+        """The report of the run, once it ended: until then it says that the run goes on."""
         for bucket, folder in self.reports:
             key = make_report_key(folder, self.layout.run_id, REPORT_JSON)
-            if found := _decode(bucket.read_small(key, _MAX_BYTES)):
+            found = _decode(bucket.read_small(key, _MAX_BYTES))
+            if found and found.get("ending") != Ending.RUNNING:
                 return found
         return None
 
