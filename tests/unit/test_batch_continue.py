@@ -598,6 +598,7 @@ def test_a_config_that_names_only_a_run_continues_it_with_what_its_plan_says() -
         storages=(StorageAccess("https://minio", "key", "canary"),),
         clusters=(ClusterAccess("https://oscar", "oscar", "canary"),),
         allowed_buckets=("data",),
+        own_clusters=("https://oscar",),
     )
     config = load_config(json.dumps(raw).encode(), offered)
     world.progress = Progress(run_id=make.RUN_ID)
