@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__
+from .run_arguments import add_run_verbs
 from .setup_arguments import add_setup_verbs
 
 _DESCRIPTION = "Process a backlog of files on OSCAR: list a bucket, plan, invoke a service."
@@ -44,9 +45,10 @@ def make_parser() -> argparse.ArgumentParser:
     )
     deploy.add_argument("--insecure", action="store_true", help="do not verify OSCAR's certificate")
     _add_kit(verbs.add_parser("kit", help="print the script of a service that handles one file"))
-    setup = add_setup_verbs(verbs)
+    packages = dict.fromkeys(add_run_verbs(verbs), "runs.")
+    packages |= dict.fromkeys(add_setup_verbs(verbs), "setup.")
     for name, verb in verbs.choices.items():
-        verb.set_defaults(verb_module=f"setup.{name}" if name in setup else name)
+        verb.set_defaults(verb_module=packages.get(name, "") + name)
         verb.add_argument(
             "-v", "--verbose", action="store_true", help="a longer log, and the place of a defect"
         )

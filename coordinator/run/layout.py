@@ -70,6 +70,11 @@ class RunLayout:
     def folder(self) -> str:
         return f"{self.locations.state.prefix}{self.run_id}/"
 
+    def is_run(self, folder: str) -> bool:
+        """Whether a folder below the state folder may be that of a run."""
+        name = folder.removeprefix(self.locations.state.prefix).rstrip("/")
+        return name not in {"active", "copies", "costs"}
+
     @property
     def start(self) -> str:
         return f"{self.folder}start.json"

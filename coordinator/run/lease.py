@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from ..model.errors import Conflict, HeldByOther, StopRequested
@@ -41,6 +42,30 @@ def choose_epoch(ages_s: Mapping[int, float], ttl_s: float, *, left: bool) -> in
     if newest and not left and ages_s[newest] <= ttl_s:
         return None
     return newest + 1
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseState:
+    """What the leases of a run say of its coordinator."""
+
+    ages_s: Mapping[int, float]
+    """By epoch: how long ago each lease was written last."""
+    left: bool = False
+    """Whether the newest holder left the run."""
+
+    @property
+    def epoch(self) -> int:
+        """The newest one; 0 if there is none."""
+        return max(self.ages_s, default=0)
+
+    @property
+    def age_s(self) -> float:
+        """Of the newest lease."""
+        return self.ages_s.get(self.epoch, 0.0)
+
+    def is_held(self, ttl_s: float) -> bool:
+        """Whether the newest holder may be alive."""
+        return choose_epoch(self.ages_s, ttl_s, left=self.left) is None
 
 
 class Lease:
@@ -92,17 +117,12 @@ def take_lease(
 ) -> Lease:
     """The lease on a run under its next epoch. Raises HeldByOther while somebody holds it."""
     while True:
-        times = _list_leases(state, layout)
-        newest = max(times, default=0)
-        left = bool(newest) and _has_left(state, layout.lease(newest))
-        # After the list, because a lease that is younger than the clock that judges it has age 0.
-        now = state.read_clock(layout.start)
-        ages_s = {epoch: max(0.0, (now - time).total_seconds()) for epoch, time in times.items()}
-        epoch = choose_epoch(ages_s, ttl_s, left=left)
+        found = read_lease(state, layout)
+        epoch = choose_epoch(found.ages_s, ttl_s, left=found.left)
         if epoch is None:
             raise HeldByOther(
                 f"run {layout.run_id} is at work: its coordinator was alive "
-                f"{format_duration(ages_s[newest])} ago; this drop changes nothing. Drop the "
+                f"{format_duration(found.age_s)} ago; this drop changes nothing. Drop the "
                 "config again when it has ended, or say run.new: true for a second run of the same"
             )
         lease = Lease(
@@ -114,6 +134,18 @@ def take_lease(
             log.info("another coordinator took epoch %d of run %s", epoch, layout.run_id)
             continue
         return lease
+
+
+def read_lease(state: Bucket, layout: RunLayout) -> LeaseState:
+    """What the leases of a run say, by the storage's clock. The run must have its first object."""
+    times = _list_leases(state, layout)
+    if not times:
+        return LeaseState({})
+    left = _has_left(state, layout.lease(max(times)))
+    # After the list, because a lease that is younger than the clock that judges it has age 0.
+    now = state.read_clock(layout.start)
+    ages_s = {epoch: max(0.0, (now - time).total_seconds()) for epoch, time in times.items()}
+    return LeaseState(ages_s, left)
 
 
 def _list_leases(state: Bucket, layout: RunLayout) -> dict[int, datetime]:

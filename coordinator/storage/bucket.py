@@ -60,11 +60,11 @@ class Bucket:
             source = PageSource(self._fetch_page, self._sleep, self._tuning)
             yield from list_objects(source, query)
 
-    def list_folders(self, prefix: str) -> list[str]:
-        """Folders directly below a prefix: those on the first page of the listing."""
+    def list_folders(self, prefix: str, *, every: bool = False) -> list[str]:
+        """Folders directly below a prefix: every one, or those on the first page of the listing."""
         with self._client.translate_errors("list", prefix):
             source = PageSource(self._fetch_page, self._sleep, self._tuning)
-            return list_folders(source, prefix)
+            return list_folders(source, prefix, every=every)
 
     def read_pieces(self, key: str) -> Iterator[bytes]:
         """An object's content in pieces. The object must not change meanwhile."""
@@ -173,6 +173,11 @@ class Bucket:
         """Copies an object of a bucket on the same server, without moving it through here."""
         with self._client.translate_errors("write", target):
             self._client.copy(source.name, key, target)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Deletes objects; one that is gone already is none."""
+        with self._client.translate_errors("delete", keys[0] if keys else ""):
+            self._client.delete(keys)
 
     def _fetch_page(self, query: Mapping[str, str]) -> bytes:
         return self._client.request("GET", query=query)[1]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from xml.etree.ElementTree import ParseError
 import urllib3
 from minio import Minio
 from minio.commonconfig import CopySource
+from minio.deleteobjects import DeleteError, DeleteObject
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 
 from ..model.access import StorageAccess
@@ -46,6 +48,8 @@ _REPEATABLE = {
 _MOST_BYTES, _USUAL_BYTES, _ERROR_BYTES = 64 * 1024**2, 4 * 1024**2, 64 * 1024
 _FIRST_S, _LEAST_RATE = 60.0, 64 * 1024
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
+# As many keys as S3 takes in one request.
+_MOST_DELETED = 1_000
 # Amazon S3 answers 409 with these while another conditional write to the same key goes on.
 _REPEATABLE_CODES = {"ConditionalRequestConflict", "OperationAborted"}
 
@@ -134,6 +138,17 @@ class S3Client:
                 metadata_directive=directive,
             )
         )
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Deletes objects, a thousand with a request. Raises errors of minio and urllib3."""
+        for start in range(0, len(keys), _MOST_DELETED):
+            asked = [DeleteObject(key) for key in keys[start : start + _MOST_DELETED]]
+            failed = self._retry(partial(self._delete, asked))
+            if failed:
+                raise MinioException(f"{failed[0].code}: {failed[0].message}")
+
+    def _delete(self, asked: Sequence[DeleteObject], _attempt: int) -> list[DeleteError]:
+        return list(self._minio.remove_objects(self.bucket, asked))
 
     def list_buckets(self) -> tuple[str, ...]:
         """The names of all buckets of the server that this account sees."""

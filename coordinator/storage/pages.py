@@ -75,11 +75,14 @@ def list_objects(source: PageSource, query: ListQuery) -> Iterator[ObjectColumns
         yield from check_order(page.objects(times=query.times) for page in pages)
 
 
-def list_folders(source: PageSource, prefix: str) -> list[str]:
-    """The folders directly below a prefix that the first page has."""
+def list_folders(source: PageSource, prefix: str, *, every: bool) -> list[str]:
+    """The folders directly below a prefix: every one, or those that the first page has."""
     query = ListQuery(prefix, recursive=False)
-    page = _fetch_page(source, query, "", source.tuning.least_keys)
-    return [folder.decode(errors="replace") for folder in page.folders]
+    pages = fetch_pages(source, query)
+    pages = pages if every else islice(pages, 1)
+    # A server may show a folder on the page on which it starts and on the next one.
+    found = dict.fromkeys(folder for page in pages for folder in page.folders)
+    return [folder.decode(errors="replace") for folder in found]
 
 
 def fetch_pages(source: PageSource, query: ListQuery) -> Iterator[Page]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from coordinator.model.access import StorageAccess
@@ -51,7 +51,7 @@ class FakeBucket(Bucket):
         sizes = [len(self.objects[key]) for key in keys]
         yield ObjectColumns([key.encode() for key in keys], sizes, times if query.times else None)
 
-    def list_folders(self, prefix: str) -> list[str]:
+    def list_folders(self, prefix: str, *, every: bool = False) -> list[str]:
         self._check("list")
         below = [key[len(prefix) :] for key in self.objects if key.startswith(prefix)]
         return sorted({f"{prefix}{key.partition('/')[0]}/" for key in below if "/" in key})
@@ -106,6 +106,11 @@ class FakeBucket(Bucket):
             raise Conflict(f"{self.name}/{key} exists already")
         self.objects[key] = content
         self.times[key] = self.now.isoformat()
+
+    def delete(self, keys: Sequence[str]) -> None:
+        self._check("delete")
+        for key in keys:
+            self.objects.pop(key, None)
 
     def write_lines(self, key: str, pieces: Iterable[bytes], content_type: str) -> Written:
         text = b"".join(pieces)

@@ -116,6 +116,7 @@ def enter_run(
         ttl_s=clients.timing.lease_ttl_s,
         read_clock=progress.clock,
         second=config.second or config.redrive,
+        about={"service": config.service, "data": str(config.locations.data)},
     )
     entry = runs.enter(RunLayout(config.locations, progress.run_id))
     progress.enter(entry.layout.run_id, entry.lease)

@@ -14,9 +14,9 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ...model.errors import AlreadyEnded, Conflict, HeldByOther
@@ -58,6 +58,8 @@ class BatchRuns:
     read_clock: Callable[[], datetime]
     second: bool = False
     """Whether a run may start beside an unfinished one."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """What the first object of a run says of it."""
 
     def enter(self, layout: RunLayout) -> Entry:
         """Begins or continues a run. Raises BatchError."""
@@ -79,7 +81,8 @@ class BatchRuns:
             return begun
 
     def _begin(self, layout: RunLayout) -> Entry:
-        content = json.dumps({"run": layout.run_id, "process": secrets.token_hex(8)}).encode()
+        names = {"run": layout.run_id, "process": secrets.token_hex(8)}
+        content = json.dumps({**names, **self.about}).encode()
         with suppress(Conflict):  # of a second drop with the same id: the lease decides
             self.state.put_new(layout.start, content, "application/json")
         return self._take(layout, None)

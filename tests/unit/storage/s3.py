@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ class S3:
     after: Fault = lambda method, key: None
     """After it was done."""
     honours_condition: bool = True
+    undeleted: str = ""
+    """The errors in the answer to a request that deletes many objects, as XML."""
     redirects: tuple[int, str, bytes] | None = None
     """The status, the address and the body that every answer has."""
     slept: list[float] = field(default_factory=list)
@@ -77,6 +80,11 @@ def s3_server() -> Iterator[S3]:
             if self.command == "PUT" and "uploadId" in query:
                 s3.objects[f"{key}?"] += body
                 return 200, {"ETag": "e"}, b""
+            if self.command == "POST" and "delete" in query:
+                names = re.findall("<Key>(.*?)</Key>", body.decode())
+                for name in names:
+                    s3.objects.pop(name, None)
+                return 200, {}, _answer("DeleteResult", s3.undeleted)
             if self.command == "POST":
                 s3.objects[key] = s3.objects.pop(f"{key}?")
                 return 200, {}, _answer("CompleteMultipartUploadResult", "")

@@ -115,6 +115,48 @@ def test_the_folders_of_a_bucket_are_listed_from_one_page() -> None:
     assert len(seen) == 1
 
 
+def test_every_folder_is_listed_where_that_is_asked() -> None:
+    pages = {"": body(["file"], "t"), "t": body(["other"], "")}
+    folders = {"": "ab", "t": "bc"}
+
+    def answer(query: dict[str, str]) -> Answer:
+        token = query.get("continuation-token", "")
+        prefixes = "".join(
+            f"<CommonPrefixes><Prefix>{n}/</Prefix></CommonPrefixes>" for n in folders[token]
+        )
+        end = b"</ListBucketResult>"
+        return 200, pages[token].replace(end, prefixes.encode() + end)
+
+    with server(answer) as (url, seen):
+        access = StorageAccess(url, "key", "secret", region="us-east-1")
+        assert Bucket(access, "data").list_folders("", every=True) == ["a/", "b/", "c/"]
+    assert len(seen) == 2
+
+
+def test_objects_are_deleted_a_thousand_with_a_request() -> None:
+    keys = [f"run/{number}" for number in range(1_001)]
+    with s3_server() as s3:
+        s3.objects = dict.fromkeys([*keys, "other"], b"x")
+        s3.bucket().delete([])
+        assert s3.requests == []
+        s3.bucket().delete([*keys, "gone"])
+        assert [*s3.objects] == ["other"]
+    assert len(s3.requests) == 2
+
+
+def test_an_object_that_is_not_deleted_is_an_error_and_a_gap_is_waited_for() -> None:
+    with s3_server() as s3:
+        s3.objects = {"a": b"x"}
+        faults = iter([503, None])
+        s3.before = lambda method, key: next(faults)
+        s3.bucket().delete(["a"])
+        assert s3.objects == {}
+        s3.before = lambda method, key: None
+        s3.undeleted = "<Error><Key>a</Key><Code>AccessDenied</Code><Message>no</Message></Error>"
+        with pytest.raises(StorageError, match=r"could not delete data/a .*AccessDenied: no"):
+            s3.bucket().delete(["a"])
+
+
 def test_requests_are_repeated_for_thirty_seconds() -> None:
     assert sum(DELAYS_S) >= 30
 

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of the verbs for runs that were started."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_run_verbs(verbs: Any) -> frozenset[str]:
+    """Adds the verbs to those of the parser; their names."""
+    before = set(verbs.choices)
+    status = verbs.add_parser("status", help="show how far a run is, from its folder alone")
+    _add_config(status)
+    status.add_argument("run", nargs="?", metavar="RUN", help="(default: the newest of the config)")
+    status.add_argument("-f", "--follow", action="store_true", help="until the run has ended")
+    _add_config(verbs.add_parser("runs", help="list all runs of the state folder"))
+    return frozenset(set(verbs.choices) - before)
+
+
+def _add_config(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("config", type=Path, metavar="CONFIG", help="config.json, or YAML")
+    verb.add_argument("--json", action="store_true", help="print JSON")

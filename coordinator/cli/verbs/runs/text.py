@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs and their states → lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from ....drive.runs.status import RunStatus
+from ....model.errors import clean_text
+from ....model.units import format_duration
+from ....run.folder import RunFolder, RunState
+
+_COUNTED = ("done", "failed", "pending", "skipped", "left_out")
+
+
+def render_status(status: RunStatus) -> list[str]:
+    """A run as a table of two columns."""
+    run = status.folder
+    rows = [("run", clean_text(run.run_id, 80)), ("state", _describe_state(run))]
+    if run.service:
+        rows.append(("work", clean_text(f"{run.service} on {run.data}", 120)))
+    if run.began:
+        rows.append(("began", _format_time(run.began)))
+    if run.ended:
+        rows.append(("ended", _format_time(run.ended)))
+    if run.lease.epoch:
+        said = "left" if run.lease.left else f"renewed {format_duration(run.lease.age_s)} ago"
+        rows.append(("lease", f"epoch {run.lease.epoch}, {said}"))
+    rows.append(("items", _describe_items(status.counts)))
+    if status.workers:
+        rows.append(("workers", _join(status.workers)))
+    if status.speed:
+        rows.append(("speed", status.speed.describe()))
+    elif run.state is RunState.RUNNING and status.message:
+        rows.append(("now", clean_text(status.message, 120)))
+    if status.source:
+        rows.append(("counted", f"from {status.source}"))
+    if status.foreign_report:
+        rows.append(("report", "the report in the folder is not the one that the run ended with"))
+    rows.append(("next", _advise(run)))
+    width = max(len(name) for name, _ in rows)
+    return [f"{name:{width}}  {text}" for name, text in rows]
+
+
+def render_line(status: RunStatus) -> str:
+    """A run in one line of a log."""
+    text = f"{_describe_state(status.folder)}: {_describe_items(status.counts)}"
+    text += f"; workers: {_join(status.workers)}" if status.workers else ""
+    return f"{text}; {status.speed.describe()}" if status.speed else text
+
+
+def render_runs(runs: Sequence[tuple[RunFolder, Mapping[str, int]]]) -> list[str]:
+    """A table with a line for each run."""
+    rows = [["run", "began (UTC)", "state", "done", "failed", "pending", "service"]]
+    for run, counts in runs:
+        state = run.end.ending if run.end else str(run.state)
+        began = f"{run.began:%Y-%m-%d %H:%M}" if run.began else "folder removed"
+        numbers = [f"{counts[name]:,}" if counts else "" for name in ("done", "failed", "pending")]
+        texts = [clean_text(run.run_id, 80), began, clean_text(state, 40), *numbers]
+        rows.append([*texts, clean_text(run.service, 80)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    numeric = {3, 4, 5}
+    return [
+        "  ".join(
+            f"{text:>{width}}" if at in numeric else f"{text:{width}}"
+            for at, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _describe_state(run: RunFolder) -> str:
+    if run.end:
+        return f"{run.state}: {clean_text(run.end.ending, 40)}"
+    if run.state is RunState.LEFT and not run.lease.left:
+        return "left: nothing is heard of its coordinator"
+    return str(run.state)
+
+
+def _describe_items(counts: Mapping[str, int]) -> str:
+    if not counts:
+        return "not counted yet"
+    listed, done = counts.get("listed", 0), counts.get("done", 0)
+    share = f" ({done / listed:.0%})" if listed else ""
+    others = {name: counts.get(name, 0) for name in _COUNTED[1:]}
+    text = f"{done:,} of {listed:,} done{share}"
+    return "".join(
+        [text, *(f", {n:,} {name.replace('_', ' ')}" for name, n in others.items() if n)]
+    )
+
+
+def _join(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+
+
+def _advise(run: RunFolder) -> str:
+    if run.state is RunState.ENDED:
+        return "run.redrive with run.id processes what failed or is pending; clean removes the rest"
+    if run.state is RunState.STOPPING:
+        return "its workers end the items in hand; cancel waits for that, or does it itself"
+    if run.state is RunState.LEFT:
+        return "run or drop the same config again to continue it; cancel ends it for good"
+    return "its coordinator is at work; cancel ends it for good"
+
+
+def _format_time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
