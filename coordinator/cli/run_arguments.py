@@ -16,6 +16,9 @@ def add_run_verbs(verbs: Any) -> frozenset[str]:
     status.add_argument("run", nargs="?", metavar="RUN", help="(default: the newest of the config)")
     status.add_argument("-f", "--follow", action="store_true", help="until the run has ended")
     _add_config(verbs.add_parser("runs", help="list all runs of the state folder"))
+    cancel = verbs.add_parser("cancel", help="end a run for good, with its workers")
+    _add_config(cancel)
+    cancel.add_argument("run", metavar="RUN", help="its id, as runs lists it")
     return frozenset(set(verbs.choices) - before)
 
 

@@ -27,6 +27,11 @@ from ..model.pull.findings import Accounts
 from ..model.run import Plan, Sent, State, Tolerance
 
 _ADVICE = "and only run.verify, which names the outputs, could prove what they did"
+UNNAMED = (
+    "jobs of this run that have not started are not deleted, because OSCAR before 4.1 does not let "
+    "a run name its jobs; those with the kit see the stop when they start, and end"
+)
+"""A warning for a run that is stopped where its jobs cannot be told from others."""
 # More numbers than this make no message.
 _NAMED = 20
 

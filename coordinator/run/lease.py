@@ -112,6 +112,11 @@ class Lease:
             )
 
 
+def compute_ttl_s(ttl_s: float, *, exclusive: bool) -> float:
+    """For how long a lease counts; `exclusive` says that the storage honours conditions."""
+    return ttl_s if exclusive else max(ttl_s, WEAK_TTL_S)
+
+
 def take_lease(
     state: Bucket, layout: RunLayout, ttl_s: float, read_clock: Callable[[], datetime]
 ) -> Lease:

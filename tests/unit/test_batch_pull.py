@@ -83,13 +83,15 @@ class World:
         return self.run_config(load(**sections))
 
     def run_config(self, config: Config, timing: Timing | None = None) -> Report:
+        return run_batch(config, self.connect(config, timing), self.progress)
+
+    def connect(self, config: Config, timing: Timing | None = None) -> Clients:
         pace = Pace(workers=1, delays_s=(0.0,))
         clock = Clock(lambda: self.seconds, self.wait)
-        clients = Clients(
+        self.locations = config.locations
+        return Clients(
             self.oscar, self.data, self.data, None, clock, pace, timing or Timing(), self.open
         )
-        self.locations = config.locations
-        return run_batch(config, clients, self.progress)
 
     @property
     def layout(self) -> RunLayout:

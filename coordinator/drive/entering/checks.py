@@ -122,7 +122,9 @@ def enter_run(
     progress.enter(entry.layout.run_id, entry.lease)
     if clients.keeper:
         clients.keeper.start(entry.lease)
-    if entry.plan:
+    if entry.plan is None:
+        entry.lease.check()  # before its items are listed: a `stop` is the end of such a run
+    else:
         progress.capacity = entry.plan.capacity
         progress.setting["continued"] = f"under epoch {entry.layout.epoch}"
         progress.warn(

@@ -23,7 +23,7 @@ from ...model.errors import AlreadyEnded, Conflict, HeldByOther
 from ...model.run import Plan
 from ...run.active import find_newest_run, register_run
 from ...run.layout import REPORT_JSON, RunLayout, make_report_key
-from ...run.lease import WEAK_TTL_S, Lease, take_lease
+from ...run.lease import Lease, compute_ttl_s, take_lease
 from ...run.store import load_plan
 from ...storage.bucket import Bucket
 
@@ -99,7 +99,7 @@ class BatchRuns:
 
     def _take(self, layout: RunLayout, plan: Plan | None) -> Entry:
         exclusive = self.state.honours_condition(layout.probe)
-        ttl_s = self.ttl_s if exclusive else max(self.ttl_s, WEAK_TTL_S)
+        ttl_s = compute_ttl_s(self.ttl_s, exclusive=exclusive)
         try:
             lease = take_lease(self.state, layout, ttl_s, self.read_clock)
         except HeldByOther as error:

@@ -11,7 +11,7 @@ from threading import Event
 
 from ...model.errors import ClusterError, Conflict, Ending, StopRequested, StorageError
 from ...model.pull.findings import Accounts
-from ..endings import end_stopped, end_with_accounts
+from ..endings import UNNAMED, end_stopped, end_with_accounts
 from ..progress import Progress
 from .files import write_item_files
 from .job_run import JobRun
@@ -40,7 +40,7 @@ def account_run(
         return end_with_accounts(run.plan, account_items(run.plan, ledger), interrupted=True)
     except StopRequested as error:
         stopped = str(error)
-        _end_jobs(run)
+        _end_jobs(run, progress)
         settle_items(run, ledger, progress)
     finally:
         _record(run, ledger, progress)
@@ -92,13 +92,14 @@ def _write_lists(run: JobRun, ledger: ItemLedger, progress: Progress) -> Account
     return progress.accounts or account_items(run.plan, ledger)
 
 
-def _end_jobs(run: JobRun) -> None:
+def _end_jobs(run: JobRun, progress: Progress) -> None:
     """Notes the stop, and deletes the jobs of this run that have not ended."""
     content = json.dumps({"run": run.layout.run_id, "epoch": run.layout.epoch}).encode()
     run.lease.check_holder()
     with suppress(Conflict):
         run.state.put_new(run.layout.stop, content, "application/json")
     if not run.named:
+        progress.warn(UNNAMED)
         return
     try:
         jobs = run.oscar.list_jobs(run.plan.service).phases

@@ -18,7 +18,7 @@ from ...model.errors import Conflict, Ending, StorageError
 from ...model.selection import parse_time
 from ...run.store import save_cost
 from ...storage.pages import ListQuery
-from ..endings import end_left, end_stopped, end_with_accounts, end_with_sent
+from ..endings import UNNAMED, end_left, end_stopped, end_with_accounts, end_with_sent
 from ..progress import Progress
 from .files import write_counted, write_item_files
 from .follow import Follower, Why
@@ -79,7 +79,7 @@ def _drive(run: PullRun, progress: Progress, ledger: Ledger, looks: Looks) -> Wh
         follower = Follower(run, progress, ledger, looks, began)
         why = follower.follow(posts)
         if why in _STOPS:
-            _put_stop(run)
+            _put_stop(run, progress)
             end_workers(run, follower)
         if why in _STOPS or why is Why.HOPELESS:
             seal_chunks(run, ledger)
@@ -102,8 +102,10 @@ def _has_next(run: PullRun, ledger: Ledger) -> bool:
     return number <= run.rules.retries or has_table(run.state, run.layout, number + 1)
 
 
-def _put_stop(run: PullRun) -> None:
+def _put_stop(run: PullRun, progress: Progress) -> None:
     """Asks all workers to end, for good."""
+    if not run.named:
+        progress.warn(UNNAMED)
     run.lease.check_holder()
     content = json.dumps({"run": run.layout.run_id, "epoch": run.layout.epoch}).encode()
     with suppress(Conflict):

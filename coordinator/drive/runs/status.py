@@ -2,9 +2,9 @@
 """How far a run is, from its folder alone: OSCAR is not asked.
 
 the run                                     its items and workers are counted from
-running                                     progress.json, which its coordinator refreshes
-left or stopping, in pull mode              the results and the beats
-left or stopping, in another mode           progress.json, as far as it was known then
+driven, running or stopping                 progress.json, which its coordinator refreshes
+driven by nobody, in pull mode              the results and the beats
+driven by nobody, in another mode           progress.json, as far as it was known then
 ended, with the report that it ended with   end.json
 ended, with another report, in pull mode    the results
 ended, with another report, another mode    end.json
@@ -77,7 +77,7 @@ class StatusReader:
         if folder.end:
             return self._read_ended(folder, folder.end)
         progress = read_json(self._state, self._layout.progress)
-        if folder.state is RunState.RUNNING and progress:
+        if folder.lease.is_held(self._ttl_s) and progress:
             return _describe_progress(folder, progress)
         return self._count(folder) or _describe_progress(folder, progress)
 

@@ -70,6 +70,12 @@ def render_runs(runs: Sequence[tuple[RunFolder, Mapping[str, int]]]) -> list[str
     ]
 
 
+def render_end(run: RunFolder) -> str:
+    """How a run ended, in one line."""
+    items = _describe_items(run.end.counts if run.end else {})
+    return f"run {clean_text(run.run_id, 80)} has {_describe_state(run)}; {items}"
+
+
 def _describe_state(run: RunFolder) -> str:
     if run.end:
         return f"{run.state}: {clean_text(run.end.ending, 40)}"
