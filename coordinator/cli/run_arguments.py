@@ -19,6 +19,13 @@ def add_run_verbs(verbs: Any) -> frozenset[str]:
     cancel = verbs.add_parser("cancel", help="end a run for good, with its workers")
     _add_config(cancel)
     cancel.add_argument("run", metavar="RUN", help="its id, as runs lists it")
+    clean = verbs.add_parser("clean", help="remove the folders of runs that have ended")
+    _add_config(clean)
+    clean.add_argument("runs", nargs="*", metavar="RUN", help="(default: all that have ended)")
+    clean.add_argument(
+        "--older-than", type=float, metavar="DAYS", help="only runs that ended before that"
+    )
+    clean.add_argument("--yes", action="store_true", help="without asking")
     return frozenset(set(verbs.choices) - before)
 
 

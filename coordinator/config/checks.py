@@ -24,6 +24,7 @@ from .addresses import PRINTABLE, normalize_address, normalize_endpoint
 # No request may take longer; a socket could not wait for the largest numbers.
 DAY_S = 86_400
 MOST_RETRIES = 20
+MOST_DAYS, FOREVER = 36_500, "forever"
 MOST_CHARACTERS = 16 * 1024
 MOST_KEY_BYTES = 1024
 MOST_GLOBS, _MOST_GLOB_CHARACTERS = 100, 10_000
@@ -139,6 +140,18 @@ def check_tolerance(value: object) -> Tolerance:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_COUNT:
         return Tolerance(count=value)
     raise ValueError('must be a number of items such as 20, or a percentage such as "5%"')
+
+
+_check_days = NumberCheck(above=0, below=MOST_DAYS)
+
+
+def check_keep(value: object) -> float | None:
+    """A number of days; None for `forever`."""
+    if isinstance(value, str):
+        if value == FOREVER:
+            return None
+        raise ValueError(f"must be {FOREVER} or a number of days, got {clean_text(value, 20)}")
+    return _check_days(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

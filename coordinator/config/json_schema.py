@@ -67,6 +67,13 @@ _SHAPES: Mapping[Any, Mapping[str, Any]] = {
         "pattern": f"^{checks.PERCENT.pattern}$",
         "examples": [20, "5%"],
     },
+    checks.check_keep: {
+        "type": ["number", "string"],
+        "exclusiveMinimum": 0,
+        "exclusiveMaximum": checks.MOST_DAYS,
+        "pattern": f"^{checks.FOREVER}$",
+        "examples": [checks.FOREVER, 30],
+    },
     checks.check_time: {**_TEXT, "examples": ["2026-11-22T10:15:00Z"]},
     checks.check_run_id: {"type": "string", "pattern": f"^{checks.RUN_ID.pattern}$"},
     checks.check_region: {**_TEXT, "pattern": "^[A-Za-z0-9_-]*$"},

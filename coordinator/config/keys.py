@@ -196,6 +196,12 @@ KEYS: Mapping[str, Key] = {
         checks.check_tolerance,
         None,
     ),
+    "run.keep": Key(
+        "days for which folders of ended runs of the same config are kept, or forever; older ones "
+        "are removed when a run ends",
+        checks.check_keep,
+        None,
+    ),
     "run.id": Key(
         "the run to continue; a new run gets this id, as submit does it", checks.check_run_id
     ),

@@ -88,6 +88,8 @@ class Progress:
     """How fast the run goes now."""
     publish: Callable[[], None] = lambda: None
     """Shows the report so far to others; called often, and does it only when it is time."""
+    remove_earlier: Callable[[], None] = lambda: None
+    """Removes folders of earlier runs, when this one has ended."""
     accounts: Accounts | None = None
     """What the results say, where the run was followed."""
     make_history: Callable[[], History | None] = lambda: None

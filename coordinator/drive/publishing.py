@@ -67,6 +67,7 @@ class Publisher:
             publish_progress(self._state, layout, report, None)
             if progress.over:
                 publish_end(self._state, layout, report, files)
+                progress.remove_earlier()
             if progress.lease:
                 progress.lease.leave()
         except HeldByOther:

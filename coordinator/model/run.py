@@ -80,6 +80,8 @@ class RunRules:
     """In how many more rounds items that failed are processed again."""
     tolerated_failures: Tolerance | None = None
     """If more items fail, the run is stopped; None stops it never."""
+    keep: float | None = None
+    """Days after which the folders of ended runs of the same batch are removed; None: never."""
 
 
 class Verdict(StrEnum):

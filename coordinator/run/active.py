@@ -23,17 +23,27 @@ def find_newest_run(state: Bucket, layout: RunLayout, batch: str) -> tuple[int, 
 
     Raises StorageError if the object that names it cannot be read.
     """
-    folder = layout.batch(batch)
-    keys = [key for page in state.list_objects(ListQuery(folder)) for key in page.keys]
-    names = [key.decode(errors="replace").removeprefix(folder) for key in keys]
-    number = max((int(name) for name in names if name.isascii() and name.isdecimal()), default=0)
+    number = max(_list_numbers(state, layout, batch), default=0)
     return (number, _read_run(state, layout.active(batch, number))) if number else (0, "")
+
+
+def list_runs(state: Bucket, layout: RunLayout, batch: str, most: int) -> list[str]:
+    """The ids of the newest runs of a batch, so many at most. Raises StorageError."""
+    numbers = sorted(_list_numbers(state, layout, batch), reverse=True)
+    return [_read_run(state, layout.active(batch, number)) for number in numbers[:most]]
 
 
 def register_run(state: Bucket, layout: RunLayout, batch: str, number: int, process: str) -> None:
     """Makes the run the newest of its batch. Raises Conflict if another run took the number."""
     content = json.dumps({"run": layout.run_id, "process": process}).encode()
     state.put_new(layout.active(batch, number), content, "application/json")
+
+
+def _list_numbers(state: Bucket, layout: RunLayout, batch: str) -> list[int]:
+    folder = layout.batch(batch)
+    keys = [key for page in state.list_objects(ListQuery(folder)) for key in page.keys]
+    names = [key.decode(errors="replace").removeprefix(folder) for key in keys]
+    return [int(name) for name in names if name.isascii() and name.isdecimal()]
 
 
 def _read_run(state: Bucket, key: str) -> str:

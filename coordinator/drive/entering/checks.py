@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from ...config.load import Config
 from ...index.skip_done import locate_outputs
@@ -16,6 +17,7 @@ from ...storage.bucket import Bucket
 from ..clients import Clients
 from ..planning.redrive import refuse_unfinished
 from ..progress import Progress
+from ..runs.removing import remove_earlier
 from . import preflight
 from .entry import BatchRuns, Entry
 from .modes import choose_mode
@@ -110,16 +112,20 @@ def enter_run(
         return None
     if config.redrive:
         refuse_unfinished(clients.state, RunLayout(config.locations, config.run_id))
+    batch, timing = make_batch(config, service), clients.timing
     runs = BatchRuns(
         state=clients.state,
-        batch=make_batch(config, service),
-        ttl_s=clients.timing.lease_ttl_s,
+        batch=batch,
+        ttl_s=timing.lease_ttl_s,
         read_clock=progress.clock,
         second=config.second or config.redrive,
         about={"service": config.service, "data": str(config.locations.data)},
     )
     entry = runs.enter(RunLayout(config.locations, progress.run_id))
     progress.enter(entry.layout.run_id, entry.lease)
+    keep, places = config.rules.keep, (clients.state, entry.layout, batch)
+    if keep is not None:
+        progress.remove_earlier = partial(remove_earlier, *places, keep, timing.lost_after_s)
     if clients.keeper:
         clients.keeper.start(entry.lease)
     if entry.plan is None:

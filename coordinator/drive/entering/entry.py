@@ -63,7 +63,8 @@ class BatchRuns:
 
     def enter(self, layout: RunLayout) -> Entry:
         """Begins or continues a run. Raises BatchError."""
-        if self.state.exists(layout.start):
+        # Of a run whose folder was removed, the end is left.
+        if self.state.exists(layout.start) or self.state.exists(layout.end):
             return self._continue(layout)
         begun: Entry | None = None
         while True:
