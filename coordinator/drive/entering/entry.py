@@ -89,14 +89,18 @@ class BatchRuns:
         return self._take(layout, None)
 
     def _continue(self, layout: RunLayout) -> Entry:
+        self._refuse_ended(layout)
+        entry = self._take(layout, load_plan(self.state, layout.plan))
+        self._refuse_ended(layout)  # its coordinator may have ended it before the lease was taken
+        log.info("continuing run %s under epoch %d", layout.run_id, entry.layout.epoch)
+        return entry
+
+    def _refuse_ended(self, layout: RunLayout) -> None:
         if self.state.exists(layout.end):
             raise AlreadyEnded(
                 f"run {layout.run_id} has ended, and this drop changes nothing; run.redrive: true "
                 "processes what failed or is pending in it, in a new run"
             )
-        entry = self._take(layout, load_plan(self.state, layout.plan))
-        log.info("continuing run %s under epoch %d", layout.run_id, entry.layout.epoch)
-        return entry
 
     def _take(self, layout: RunLayout, plan: Plan | None) -> Entry:
         exclusive = self.state.honours_condition(layout.probe)

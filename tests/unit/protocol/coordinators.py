@@ -84,9 +84,17 @@ def _enter(scene: Scene, at: int) -> None:
 def _take(scene: Scene, at: int) -> None:
     epoch = scene.coords[at].todo[0]
     if scene.put_new(("lease", epoch), (at, False, 0)):
-        _change(scene, at, pc="resume", epoch=epoch, todo=())
+        _change(scene, at, pc="entered", epoch=epoch, todo=())
     else:
         _change(scene, at, pc="enter", todo=())
+
+
+def _find_entered(scene: Scene, at: int) -> None:
+    """The run may have ended before the lease was taken."""
+    if ("end",) in scene.store:
+        scene.coords[at] = Coord("over")
+    else:
+        _change(scene, at, pc="resume")
 
 
 def _resume(scene: Scene, at: int) -> None:
@@ -347,6 +355,7 @@ def _end(scene: Scene, at: int) -> None:
 _STEPS = {
     "enter": _enter,
     "take": _take,
+    "entered": _find_entered,
     "resume": _resume,
     "look": _look,
     "results": _read_results,

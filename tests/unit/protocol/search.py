@@ -170,6 +170,7 @@ def _choose(dice: Random, ways: list[Step]) -> Step:
 
 
 _RARE = {
+    "goes",
     "tick",
     "kill",
     "vanish",
