@@ -25,6 +25,8 @@ from .workers.judge import Sighting
 
 log = logging.getLogger(__name__)
 
+# `Last-Modified` may have whole seconds: two beats in one second look like one.
+_TICK = timedelta(seconds=2)
 MOST_BEAT_BYTES = 64 * 1024
 # A thousand failed items, each with its key and 2 KB of stderr in the longest escapes of JSON.
 MOST_RESULT_BYTES = 32 * 1024 * 1024
@@ -47,6 +49,8 @@ class Looks:
         """Whether the last look failed."""
         self.stopped = False
         """Whether somebody asked for the end of the run."""
+        self._young: set[str] = set()
+        """Processes whose beat may have been written again in the second in which it was read."""
         self.sightings: dict[str, Sighting] = {}
         """By process."""
 
@@ -81,7 +85,8 @@ class Looks:
             for key, time in zip(page.keys, page.times or (), strict=True):
                 name, modified = key.decode(), parse_time(time)
                 known = self.sightings.get(self._layout.parse_beat(name))
-                if known is None or known.modified != modified:
+                young = self._layout.parse_beat(name) in self._young
+                if known is None or known.modified != modified or young:
                     self._read_beat(name, modified, now)
 
     def _read_beat(self, key: str, modified: datetime, now: datetime) -> None:
@@ -91,7 +96,13 @@ class Looks:
         except BadDocument as error:
             log.warning("%s/%s is no beat: %s", self._state.name, key, error)
             return
-        self.sightings[self._layout.parse_beat(key)] = Sighting(beat, modified, now)
+        process = self._layout.parse_beat(key)
+        known = self.sightings.get(process)
+        if known and known.modified == modified:
+            self.sightings[process] = replace(known, beat=beat)
+        else:
+            self.sightings[process] = Sighting(beat, modified, now)
+        (self._young.add if now - modified < _TICK else self._young.discard)(process)
 
     def _look_at_results(self) -> None:
         number = self._ledger.round.number
