@@ -10,7 +10,7 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -35,7 +35,7 @@ from tests.unit import make
 from tests.unit.fakes import NOW, FakeBucket, FakeOscar
 
 EFFECTS = {
-    Bucket: {"write", "put_new", "honours_condition", "write_lines", "copy_from"},
+    Bucket: {"write", "put_new", "honours_condition", "write_lines", "copy_from", "delete"},
     OscarClient: {"invoke", "delete_job", "apply"},
 }
 READS = {
@@ -122,6 +122,10 @@ class GatedBucket(FakeBucket):
                 return super().write_lines(key, [text], content_type)
             finally:
                 self.gate.closed = closed
+
+    def delete(self, keys: Sequence[str]) -> None:
+        with self.gate.pass_effect("delete old runs"):
+            super().delete(keys)
 
     def copy_from(self, source: Bucket, key: str, target: str) -> None:
         with self.gate.pass_effect("copy the index"):

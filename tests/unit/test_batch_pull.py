@@ -317,6 +317,7 @@ def test_when_no_worker_is_left_the_open_items_are_pending_and_named() -> None:
     assert report.accounts
     assert report.accounts.open_chunks == 0, "what nobody does is sealed"
     assert 16 <= len(world.bodies) - 3 < 20
+    assert world.layout.stop in world.data.objects, "nobody cuts another round"
     pending = [json.loads(line)["key"] for line in world.lines(world.layout.pending)]
     assert len(pending) == counts["pending"] > 0
     assert sorted(world.lines(world.layout.done) + pending) == KEYS

@@ -3,9 +3,9 @@
 
 round over because               then
 every chunk has a result         the next round, if items are retried; else the end
-stopped, timed out, too many     `stop`; the workers end their items; the rest is sealed; the end
-hopeless                         the rest is sealed; the end
-no capacity, refused, sent             the run is left as it is: the same config continues it
+stopped, timed out, too many,
+hopeless                         `stop`; the workers end their items; the rest is sealed; the end
+no capacity, refused, sent       the run is left as it is: the same config continues it
 """
 
 from __future__ import annotations
@@ -78,10 +78,10 @@ def _drive(run: PullRun, progress: Progress, ledger: Ledger, looks: Looks) -> Wh
     while True:
         follower = Follower(run, progress, ledger, looks, began)
         why = follower.follow(posts)
-        if why in _STOPS:
+        if why in _STOPS or why is Why.HOPELESS:
+            # Where no worker lives, too: so nobody who continues the run cuts another round.
             _put_stop(run, progress)
             end_workers(run, follower)
-        if why in _STOPS or why is Why.HOPELESS:
             seal_chunks(run, ledger)
             follower.look()
         progress.former_workers = (*progress.former_workers, *follower.workers.list_workers())
