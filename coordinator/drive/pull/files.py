@@ -22,11 +22,10 @@ from .rounds import encode_counted
 
 def write_item_files(state: Bucket, layout: RunLayout, plan: Plan, ledger: Ledger) -> None:
     """Writes the lists of items of a run that is over. Raises StorageError."""
-    states = ledger.summarize()
 
     def list_lines(wanted: int) -> Iterator[bytes]:
         lines = split_lines(state.read_pieces(plan.index_key))
-        return compress(lines, (found == wanted for found in states))
+        return compress(lines, ledger.match_lines(wanted))
 
     lists = ItemLists(
         done=lambda: list_lines(DONE),

@@ -164,7 +164,12 @@ class Account:
         self.open = ledger.count_open()
         self.open_chunks = ledger.open_chunks
         self.chunks = [(key.lane, key.chunk) for key, _ in ledger.list_open()]
-        self.word = ledger.summarize()
+        self.word = bytes(
+            2 * failed + done
+            for done, failed in zip(
+                *map(ledger.match_lines, (ledgers.DONE, ledgers.FAILED)), strict=True
+            )
+        )
         self.has_retries = ledger.has_retries()
         self.chosen: tuple[int, ...] = ()
         if not self.open_chunks and self.has_retries:
