@@ -25,6 +25,11 @@ from ..model.errors import (
     hide_secrets,
 )
 
+log = logging.getLogger(__name__)
+
+# To the start of the line, and without what is on it.
+_CLEAR = "\r\x1b[K"
+
 
 class OutputError(BatchError):
     """The result could not be written to stdout."""
@@ -37,6 +42,13 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError):  # a stream of a test has no encoding to set
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def end_progress() -> None:
+    """Ends the line of progress, if there is one."""
+    if _Log.live:
+        _Log.live = False
+        print_note("")
 
 
 def print_result(text: str) -> None:
@@ -75,6 +87,17 @@ def print_note(text: str, *, end: str = "\n") -> None:
         _discard(sys.stderr)
 
 
+def print_progress(text: str) -> None:
+    """Shows a line of progress: on a terminal it replaces the one before, else it is in the log."""
+    if not sys.stderr.isatty():
+        log.info("%s", text)
+        return
+    with suppress(OSError):
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+        print_note(f"{_CLEAR}{clean_line(text)[: max(20, width - 1)]}", end="")
+        _Log.live = True
+
+
 def _discard(stream: TextIO) -> None:
     """Sends what is left in a stream nowhere: else Python tries it again at its end, and fails."""
     with suppress(OSError, ValueError, AttributeError):
@@ -87,6 +110,8 @@ class _Log:
     """What all lines of the log have in common."""
 
     run_id = "-"
+    live = False
+    """Whether the line that the cursor is on shows progress."""
     secrets: frozenset[str] = frozenset()
 
 
@@ -100,7 +125,8 @@ class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         record.run_id, record.line = _Log.run_id, clean_line(record.getMessage())
         record.asctime = self.formatTime(record, self.datefmt)
-        text = self.formatMessage(record)
+        text = (_CLEAR if _Log.live else "") + self.formatMessage(record)
+        _Log.live = False
         if not (record.exc_info and self._tracebacks):
             return text
         trace = hide_secrets(self.formatException(record.exc_info), _Log.secrets, SHORTEST_HIDDEN)

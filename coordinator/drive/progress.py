@@ -86,6 +86,8 @@ class Progress:
     """The stage that is at work."""
     speed: Speed | None = None
     """How fast the run goes now."""
+    say: Callable[[str], None] = lambda text: log.info("%s", text)
+    """Shows a line of progress to who waits."""
     publish: Callable[[], None] = lambda: None
     """Shows the report so far to others; called often, and does it only when it is time."""
     remove_earlier: Callable[[], None] = lambda: None

@@ -41,9 +41,27 @@ class Pace:
     workers: int = 3
     """Requests at the same time. OSCAR's manager sustains one or two a second; more only wait."""
     posts_per_s: float = math.inf
+    burst: int = 1
+    """So many requests may leave at once before the pace counts."""
     """No more requests than this are sent in a second."""
     delays_s: Sequence[float] = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, *(9 * (60.0,)))
     """The waits before an invocation without proof is sent again: ten minutes in all."""
+
+
+class Spacing:
+    """Spaces requests out in time; one for all requests of a run, from whatever thread."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._between_s, self._burst = 1 / pace.posts_per_s, pace.burst
+        self._due_s, self._lock = -math.inf, Lock()
+
+    def reserve(self, now_s: float) -> float:
+        """The wait before one more request may leave."""
+        with self._lock:
+            self._due_s = max(self._due_s, now_s)
+            delay_s = self._due_s - now_s - (self._burst - 1) * self._between_s
+            self._due_s += self._between_s
+            return max(0.0, delay_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +99,7 @@ def submit(
     pace: Pace,
     clock: Clock,
     steps: Steps,
+    spacing: Spacing | None = None,
 ) -> tuple[Sent, ...]:
     """What became of each invocation, in their order. After Ctrl-C those not sent stay pending.
 
@@ -88,18 +107,25 @@ def submit(
     cluster names jobs.
     """
     repeated = {Verdict.BUSY, Verdict.UNCERTAIN} if repeat_lost else {Verdict.BUSY}
-    return _Submission(post, repeated, pace, clock, steps).run(invocations)
+    spacing = spacing or Spacing(pace)
+    return _Submission(post, repeated, pace, clock, steps, spacing).run(invocations)
 
 
 class _Submission:
     def __init__(
-        self, post: Post, repeated: Set[Verdict], pace: Pace, clock: Clock, steps: Steps
+        self,
+        post: Post,
+        repeated: Set[Verdict],
+        pace: Pace,
+        clock: Clock,
+        steps: Steps,
+        spacing: Spacing,
     ) -> None:
+        self._spacing = spacing
         self._post, self._pace, self._clock, self._steps = post, pace, clock, steps
         self._repeated = repeated
-        self._stop, self._turn, self._silent = Event(), Lock(), Event()
+        self._stop, self._silent = Event(), Event()
         self._proofs = 0
-        self._next_post_s = -math.inf
         self._settled: dict[int, Sent] = {}
         # Ctrl-C may come while the pool starts a thread, and then the pool knows neither the
         # thread nor its future. So what is being posted is counted here.
@@ -200,11 +226,7 @@ class _Submission:
 
     def _wait_for_turn(self) -> None:
         """Waits until the pace allows one more request."""
-        with self._turn:
-            now_s = self._clock.now_s()
-            delay_s = max(0.0, self._next_post_s - now_s)
-            self._next_post_s = now_s + delay_s + 1 / self._pace.posts_per_s
-        self._sleep(delay_s)
+        self._sleep(self._spacing.reserve(self._clock.now_s()))
 
     def _sleep(self, delay_s: float) -> None:
         if self._clock.wait(self._stop, delay_s):

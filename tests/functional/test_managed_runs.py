@@ -28,7 +28,7 @@ from tests.functional.coordination import config_for, content, fill, keys_of
 pytestmark = pytest.mark.any_storage
 
 KILLS = int(os.environ.get("OSCAR_BATCH_COORDINATOR_KILLS", "4"))
-ITEMS = int(os.environ.get("OSCAR_BATCH_CHAOS_ITEMS", "120"))
+ITEMS = int(os.environ.get("OSCAR_BATCH_CHAOS_ITEMS", "400"))
 SLOTS = 4
 SLOW_COPY = 'sh -c \'sleep 0.15; cp "$0" "$1"\' {input} {output_dir}/{name}'
 MANY = 100_000
@@ -173,11 +173,13 @@ def test_a_healthy_run_is_watched_with_two_calls_a_minute(
     assert calls <= 2 + 2 * minutes, f"{calls} calls in {minutes:.1f} min"
 
 
-def shake(box: Sandbox, dice: random.Random, over: threading.Event) -> None:
+def shake(box: Sandbox, name: str, dice: random.Random, over: threading.Event) -> None:
     """Kills nodes and the manager, breaks answers and takes the storage away, until it is over."""
+    over.wait(6.0)
+    box.stop_storage(20.0)
     while not over.wait(dice.uniform(1.0, 3.0)):
         with suppress(requests.RequestException, KeyError):
-            choice = dice.randrange(5)
+            choice = dice.randrange(7)
             if choice == 0:
                 nodes = [node["name"] for node in box.chaos("GET", "nodes")]
                 if len(nodes) > 2:
@@ -190,6 +192,10 @@ def shake(box: Sandbox, dice: random.Random, over: threading.Event) -> None:
                 over.wait(6.0)
             elif choice == 3:
                 box.fail("GET", "/system/*", times=3, status=502)
+            elif choice == 4:
+                box.fail("POST", "/job/*", times=2, cut=dice.choice(["before", "after"]))
+            elif choice == 5:
+                box.rotate_token(name)
             else:
                 box.fail("POST", "/job/*", times=2, status=500)
 
@@ -200,14 +206,14 @@ def test_a_run_that_is_shaken_ends_with_a_true_report(
     """Also its coordinator is killed, and the config dropped again."""
     config = prepare(slots, deploy_on, name, ITEMS)
     over, dice = threading.Event(), random.Random(7)
-    shaker = threading.Thread(target=shake, args=(slots, dice, over))
+    shaker = threading.Thread(target=shake, args=(slots, name, dice, over))
     shaker.start()
     try:
         first = Drop(config, tmp_path / "killed")
         with suppress(subprocess.TimeoutExpired):
-            first.process.wait(12)
+            first.process.wait(30)
         first.kill()
-        time.sleep(8)
+        time.sleep(10)
     finally:
         over.set()
         shaker.join()

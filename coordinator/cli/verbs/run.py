@@ -21,7 +21,7 @@ from ...drive.entering.keeper import Keeper
 from ...drive.planning.canary import has_passed, make_canary, make_rest
 from ...drive.progress import Progress
 from ...drive.publishing import Publisher
-from ...drive.submission import Clock
+from ...drive.submission import Clock, Pace
 from ...model.errors import (
     AlreadyEnded,
     BatchError,
@@ -37,16 +37,28 @@ from ...report.document import write_report
 from ...report.text import render_summary
 from ...run.store import Files, render_files
 from ...storage.bucket import Bucket
-from ..inputs import read_config
-from ..output import OutputError, name_run, print_document, print_error, print_result
+from ..inputs import read_config, read_posts_per_s
+from ..output import (
+    OutputError,
+    end_progress,
+    name_run,
+    print_document,
+    print_error,
+    print_progress,
+    print_result,
+)
 from ..signals import hold_interrupts
 
 log = logging.getLogger(__name__)
+
+BURST = 10
+"""OSCAR's manager takes a few invocations at once, and then a few a second."""
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs a config, or plans it with `--dry-run`, and leaves the report in a folder."""
     report, files = run_with_canary(arguments.config, dry_run=arguments.dry_run)
+    end_progress()
     if not arguments.dry_run:
         with hold_interrupts():
             _write_files(files, arguments.output / report.run_id)
@@ -70,6 +82,7 @@ def make_clients(config: Config) -> Clients:
         state=Bucket(access, locations.state.bucket),
         report=Bucket(access, locations.report.bucket) if locations.report else None,
         clock=clock,
+        pace=Pace(posts_per_s=read_posts_per_s(), burst=BURST),
         keeper=Keeper(clock, Timing().lease_ttl_s),
     )
 
@@ -149,7 +162,7 @@ def run_config(
 def _make_publisher(config: Config, clients: Clients, progress: Progress) -> Publisher:
     now_s = clients.clock.now_s
     publisher = Publisher(config.locations, clients.state, clients.report, progress, now_s)
-    progress.publish = publisher.refresh
+    progress.publish, progress.say = publisher.refresh, print_progress
     return publisher
 
 

@@ -9,6 +9,7 @@ overdue. A storage that is away is waited for.
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -176,7 +177,9 @@ class Follower:
         if situation.workers:
             log.warning("%d more workers are invoked", len(lanes))
             self._idle_posts += len(lanes)
-            self._next_post_s = now_s + compute_backoff_s(self._idle_posts)
+            # Coordinators that lost their workers at one moment do not all come back at one.
+            jitter = random.uniform(0.75, 1.25)  # noqa: S311 (no secret)
+            self._next_post_s = now_s + jitter * compute_backoff_s(self._idle_posts)
         epoch = self._run.layout.epoch
         first = self._run.posts.choose_number(epoch)
         names = [name_worker(epoch, first + at) for at in range(len(lanes))]
@@ -224,7 +227,7 @@ class Follower:
         pending = self._run.plan.index.items - ledger.done - ledger.failed
         settled, now_s = ledger.done + ledger.failed, self._run.clock.now_s()
         progress.speed = self._rate.measure(settled, pending, now_s)
-        log.info("%s", self._describe(pending, progress.speed))
+        progress.say(self._describe(pending, progress.speed))
         progress.publish()
 
     def _describe(self, pending: int, speed: Speed) -> str:
@@ -233,4 +236,5 @@ class Follower:
         text = f"round {number}: " if number > 1 else ""
         text += f"{ledger.done} done, {ledger.failed} failed, {pending} pending"
         text += f"; workers: {self.workers.describe() or 'none'}"
+        text += self._run.hints.describe()
         return f"{text}; {speed.describe()}" if pending else text

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -16,7 +17,14 @@ import pytest
 
 from coordinator.cli import output
 from coordinator.cli.main import main
-from coordinator.cli.output import clean_line, hide_in_log, name_run, start_log
+from coordinator.cli.output import (
+    clean_line,
+    end_progress,
+    hide_in_log,
+    name_run,
+    print_progress,
+    start_log,
+)
 from coordinator.cli.verbs import capacity as capacity_verb
 from coordinator.cli.verbs.setup import validate as validate_verb
 
@@ -162,3 +170,39 @@ def test_validate_shows_no_secret_that_is_given_as_an_address_too(
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert main(["validate", str(tmp_path / "config.json")]) == 0
     assert "canary" not in capsys.readouterr().out.lower()
+
+
+class Terminal(io.StringIO):
+    """A terminal of 60 columns."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        raise OSError("no file")
+
+
+def test_progress_is_a_line_that_is_replaced_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((60, 20)))
+    monkeypatch.setattr(Terminal, "fileno", lambda self: 2)
+    print_progress("1 done\x1b[2J " + "x" * 100)
+    print_progress("2 done")
+    end_progress()
+    end_progress()
+    assert isinstance(sys.stderr, Terminal)
+    first, second = sys.stderr.getvalue().split("\r\x1b[K")[1:]
+    assert first.startswith("1 done\\x1b[2J xxx")
+    assert len(first) == 59
+    assert second == "2 done\n"
+
+
+def test_progress_is_in_the_log_elsewhere(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        print_progress("1 done")
+    end_progress()
+    assert (caplog.messages, capsys.readouterr().err) == (["1 done"], "")

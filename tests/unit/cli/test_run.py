@@ -138,8 +138,11 @@ def test_a_new_error_ends_a_run_as_it_says_itself(world: World) -> None:
 
 @pytest.fixture
 def _own_handler() -> Iterator[None]:
+    # Who starts the tests in the background lets them ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with limit_interrupts():
         yield
+    signal.signal(signal.SIGINT, before)
 
 
 def kill_when_the_report_is_written(world: World, number: signal.Signals, times: int) -> None:

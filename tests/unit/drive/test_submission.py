@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from coordinator.drive import submission
-from coordinator.drive.submission import Clock, Pace, Post, Steps
+from coordinator.drive.submission import Clock, Pace, Post, Spacing, Steps
 from coordinator.model.run import Invocation, Reply, Sent, State, Verdict
 from tests.unit import make
 
@@ -352,3 +352,10 @@ def test_a_request_that_fails_in_an_unknown_way_may_have_created_a_job() -> None
 
     (found,) = outcomes_of(post, Steps())
     assert found.state is State.UNCERTAIN
+
+
+def test_a_burst_leaves_at_once_and_then_the_pace_counts_for_all_submissions_of_a_run() -> None:
+    spacing = Spacing(Pace(posts_per_s=2.0, burst=3))
+    assert [spacing.reserve(0.0) for _ in range(5)] == [0.0, 0.0, 0.0, 0.5, 1.0]
+    assert spacing.reserve(1.0) == 0.5
+    assert [spacing.reserve(100.0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]

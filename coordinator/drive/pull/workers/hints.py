@@ -8,6 +8,7 @@ that it takes.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
@@ -34,10 +35,12 @@ class JobHints:
     named: bool
     """Whether jobs have the names that invocations ask for; else a list tells nothing of one."""
     _phases: dict[str, Phase | None] = field(default_factory=dict)
+    _overdue: tuple[str, ...] = ()
     _next_s: float = 0.0
 
     def look(self, overdue: Collection[str], now_s: float) -> None:
         """Reads the list if some job is overdue and it is time."""
+        self._overdue = tuple(overdue)
         if not overdue or not self.named or now_s < self._next_s:
             return
         self._next_s = now_s + _CALL_S
@@ -57,6 +60,14 @@ class JobHints:
         """Whether a job that gave no sign of life has ended."""
         phase = self._phases.get(job)
         return phase is not None and phase.final
+
+    def describe(self) -> str:
+        """Why workers wait, for a line of progress: the most frequent reason."""
+        waiting = [text for job in self._overdue if (text := self.explain(job))]
+        if not waiting:
+            return ""
+        text, count = Counter(waiting).most_common(1)[0]
+        return f" ({count} waiting: {text})"
 
     def explain(self, job: str) -> str:
         """Why a worker has not started, as far as that is known."""
