@@ -200,6 +200,7 @@ def shake(box: Sandbox, name: str, dice: random.Random, over: threading.Event) -
                 box.fail("POST", "/job/*", times=2, status=500)
 
 
+@pytest.mark.timeout(300)
 def test_a_run_that_is_shaken_ends_with_a_true_report(
     slots: Sandbox, deploy_on: Deploy, name: str, tmp_path: Path
 ) -> None:
