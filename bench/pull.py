@@ -156,7 +156,7 @@ def run(box: Sandbox, folder: Path, service: str, **sections: dict[str, Any]) ->
     config["plan"] = {**times, **sections.get("plan", {})}
     path = folder / f"{service}.json"
     path.write_text(json.dumps(config))
-    return run_config(path, dry_run=False)[0]
+    return run_config(path, dry_run=False)
 
 
 def read_all(box: Sandbox, prefix: str) -> list[dict[str, Any]]:

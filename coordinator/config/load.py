@@ -51,6 +51,8 @@ class Config:
     """Whether a new run processes what failed or is pending in the run `run_id`."""
     canary: int = 0
     """So many items are run first, and the rest is planned with what they took."""
+    must_prove: bool = False
+    """Whether the run is of no use unless it can prove its items done: a canary."""
     canary_run: str = ""
     """The run that did them: what it did is left out."""
     second: bool = False

@@ -5,20 +5,26 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 
 from ..model.errors import Conflict, StorageError, clean_text
+from ..model.items import Chunk
 from ..model.planning import Cost
 from ..model.pull.documents import End
+from ..model.pull.lanes import Table
+from ..model.pull.rounds import IndexObject
 from ..model.run import Plan, Report, Speed
 from ..model.service import Folder
 from ..plan.timing import MAX_BYTES, read_cost, write_cost
 from ..report.document import write_report
 from ..report.page import render_page
+from ..report.values import BadDocument
 from ..storage.bucket import Bucket
+from .chunk_table import find_widths, read_table
 from .layout import REPORT_HTML, REPORT_JSON, RunLayout, make_report_key
 from .plan_document import read_plan, write_plan
 from .pull_documents import encode_document
@@ -27,6 +33,8 @@ log = logging.getLogger(__name__)
 
 # Of a million chunks.
 _MOST_PLAN_BYTES = 512 * 1024 * 1024
+# A row has less than 256 bytes.
+_MOST_TABLE_BYTES = 512 * 1024 * 1024
 
 PROGRESS_SCHEMA = "oscar-batch/progress/1"
 Files = Mapping[str, tuple[bytes, str]]
@@ -97,6 +105,33 @@ def publish_end(state: Bucket, layout: RunLayout, report: Report, files: Files) 
     )
     with suppress(Conflict):
         state.put_new(layout.end, encode_document(end), "application/json")
+
+
+def read_round(
+    state: Bucket, layout: RunLayout, number: int
+) -> tuple[Table, IndexObject, tuple[int, ...], tuple[Chunk, ...]] | None:
+    """The chunk table of a round: its widths, its index, the chunks of each lane, and the chunks.
+
+    None if the round was not cut. Raises StorageError if the table is damaged.
+    """
+    key = layout.table(number)
+    content = state.read_small(key, _MOST_TABLE_BYTES)
+    if content is None:
+        return None
+    try:
+        table = find_widths(content)
+        return table, *read_table(content, table)
+    except BadDocument as error:
+        raise StorageError(
+            f"{state.name}/{key} cannot be read ({error}): the run cannot be continued without it"
+        ) from error
+
+
+def put_stop(state: Bucket, layout: RunLayout) -> None:
+    """Asks for the end of a run, for good; one that has a `stop` keeps it. Raises StorageError."""
+    content = json.dumps({"run": layout.run_id, "process": secrets.token_hex(8)}).encode()
+    with suppress(Conflict):
+        state.put_new(layout.stop, content, "application/json")
 
 
 def publish_progress(state: Bucket, layout: RunLayout, report: Report, speed: Speed | None) -> None:

@@ -22,7 +22,7 @@ def connect(config: Config) -> Clients:
 
 
 def main() -> int:
-    report, _ = run_config(Path(sys.argv[1]), dry_run=False, connect=connect)
+    report = run_config(Path(sys.argv[1]), dry_run=False, connect=connect)
     print(render_summary(report))
     return report.ending.exit_code
 

@@ -30,7 +30,6 @@ SLEEP = "sleep 30\n"
         ("event", signal.SIGINT, 2),
     ],
 )
-@pytest.mark.xfail(reason="fails on a loaded machine; open", strict=False)
 def test_a_run_that_is_watched_leaves_its_report_however_many_signals_come(
     sandbox: Sandbox,
     deploy: Deploy,

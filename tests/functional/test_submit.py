@@ -88,7 +88,6 @@ def test_a_drop_whose_event_is_lost_is_dropped_again(box: Sandbox, tmp_path: Pat
     box.wait_until_ended("oscar-batch")
 
 
-@pytest.mark.xfail(reason="counts objects as they were before a run had a lease", strict=False)
 def test_the_same_run_dropped_twice_runs_once(box: Sandbox, tmp_path: Path) -> None:
     before = len(box.list_jobs("target"))
     run_id = "20261124t101500z-abcdef"
@@ -106,7 +105,9 @@ def test_the_same_run_dropped_twice_runs_once(box: Sandbox, tmp_path: Path) -> N
     box.wait_until_ended("target")
     assert len(box.list_jobs("target")) - before == 2
     logs = [box.read_log("oscar-batch", job) for job in box.list_jobs("oscar-batch")]
-    assert sum(f"run {run_id} was started by an earlier drop" in log for log in logs) == 1
+    # The second coordinator comes while the first one works, or after its end.
+    said = (f"run {run_id} is at work", f"run {run_id} has ended, and this drop changes nothing")
+    assert sum(any(each in log for each in said) for log in logs) == 1
     report = json.loads(box.minio.get_object("photos", f".oscar-batch/{run_id}/report.json").read())
     assert (report["run"], report["ending"]) == (run_id, "submitted")
 

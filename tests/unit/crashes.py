@@ -170,7 +170,7 @@ class World(FakeOscar):
         self.gate = self.data.gate = gate
         gate.closed = True
         try:
-            report, _ = run_config(self.path, connect=self.connect)
+            report = run_config(self.path, connect=self.connect)
         except Killed:
             return None
         finally:

@@ -13,6 +13,7 @@ import pytest
 from coordinator.config.credentials import Platform
 from coordinator.config.load import load_config
 from coordinator.drive.progress import Progress
+from coordinator.drive.pull.workers.judge import MOST_POSTS
 from coordinator.model.access import ClusterAccess, StorageAccess
 from coordinator.model.errors import (
     AlreadyEnded,
@@ -529,6 +530,14 @@ def test_when_all_workers_are_lost_their_lanes_get_new_ones() -> None:
     report = world.run(run=ROUNDS)
     assert report.ending is Ending.DONE
     assert len(world.bodies) == 6
+
+
+def test_where_each_keeps_to_its_lane_a_run_whose_workers_achieve_nothing_ends() -> None:
+    world = World(lambda world, body: world.beat(body, BeatState.ENDED))
+    world.data.exclusive = False
+    report = world.run(run=ROUNDS)
+    assert (report.ending, report.count_items()["pending"]) == (Ending.PARTLY_DONE, 40)
+    assert len(world.bodies) == 3 * MOST_POSTS
 
 
 def test_a_cluster_that_grows_gets_more_workers_while_there_is_work() -> None:

@@ -53,9 +53,9 @@ def _plan_run(arguments: argparse.Namespace) -> int:
         raise ConfigError([f"plan: {names} only for --index; a config has these under plan"])
     slots = _check_slots(arguments.slots)
     if arguments.canary:
-        report, _ = run_with_canary(arguments.config, dry_run=True, canary=arguments.canary)
+        report = run_with_canary(arguments.config, dry_run=True, canary=arguments.canary)
     else:
-        report, _ = run_config(arguments.config, dry_run=True, slots=slots)
+        report = run_config(arguments.config, dry_run=True, slots=slots)
     if report.plan is None:
         for line in render_summary(report).split("\n"):
             print_error(line)

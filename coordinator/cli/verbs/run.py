@@ -51,17 +51,24 @@ from ..signals import hold_interrupts
 
 log = logging.getLogger(__name__)
 
+Deliver = Callable[[Report, Files], None]
+"""Gets the report of a run and its files."""
+
 BURST = 10
 """OSCAR's manager takes a few invocations at once, and then a few a second."""
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs a config, or plans it with `--dry-run`, and leaves the report in a folder."""
-    report, files = run_with_canary(arguments.config, dry_run=arguments.dry_run)
+
+    def deliver(report: Report, files: Files) -> None:
+        _write_files(files, arguments.output / report.run_id)
+
+    planned = arguments.dry_run
+    report = run_with_canary(
+        arguments.config, dry_run=planned, deliver=leave_nothing if planned else deliver
+    )
     end_progress()
-    if not arguments.dry_run:
-        with hold_interrupts():
-            _write_files(files, arguments.output / report.run_id)
     try:
         if arguments.json:
             print_document(write_report(report))
@@ -70,6 +77,10 @@ def execute(arguments: argparse.Namespace) -> int:
     except OutputError as error:  # what became of the run counts more
         print_error(str(error))
     return report.ending.exit_code
+
+
+def leave_nothing(report: Report, files: Files) -> None:
+    """Leaves no files of a report on this machine."""
 
 
 def make_clients(config: Config) -> Clients:
@@ -93,8 +104,9 @@ def run_with_canary(
     dry_run: bool = False,
     canary: int | None = None,
     connect: Callable[[Config], Clients] | None = None,
-) -> tuple[Report, Files]:
-    """The report of a run, or of its canary if too many items failed there, and its files.
+    deliver: Deliver | None = None,
+) -> Report:
+    """The report of a run, or of its canary if too many items failed there.
 
     `canary` replaces `run.canary`. A run that is unfinished is continued without another canary.
     """
@@ -109,12 +121,15 @@ def run_with_canary(
             return make_canary(config)
         return replace(config, canary=0, dry_run=config.dry_run or dry_run)
 
-    report, files = run_config(path, adapt=adapt, connect=connect)
+    deliver = deliver or leave_nothing
+    report = run_config(path, adapt=adapt, connect=connect, deliver=deliver)
     if not found or not has_passed(report):
-        return report, files
+        return report
     log.info("the canary passed: %s", report.message)
     rest = make_rest(found[0], report)
-    return run_config(path, dry_run=dry_run, adapt=lambda config: rest, connect=connect)
+    return run_config(
+        path, dry_run=dry_run, adapt=lambda config: rest, connect=connect, deliver=deliver
+    )
 
 
 def run_config(
@@ -124,8 +139,9 @@ def run_config(
     slots: int | None = None,
     adapt: Callable[[Config], Config] = lambda config: config,
     connect: Callable[[Config], Clients] = make_clients,
-) -> tuple[Report, Files]:
-    """The report of a run, however it ends, and its files; `slots` replace its capacity."""
+    deliver: Deliver = leave_nothing,
+) -> Report:
+    """The report of a run, however it ends, which `deliver` gets; `slots` replace its capacity."""
     progress = Progress(origin=Origin(path.name if path else "", __version__))
     publisher: Publisher | None = None
     keeper: Keeper | None = None
@@ -136,10 +152,7 @@ def run_config(
         config = adapt(read_config(path))
         rules = replace(config.capacity_rules, slots=slots)
         config = replace(config, dry_run=config.dry_run or dry_run, capacity_rules=rules)
-        progress.ask("" if config.redrive else config.run_id)
-        name_run(progress.run_id)
-        progress.setting, progress.secrets = config.describe(), config.secrets
-        progress.settings = config.settings
+        _describe_run(config, progress)
         clients = connect(config)
         keeper = clients.keeper
         publisher = _make_publisher(config, clients, progress)
@@ -150,13 +163,20 @@ def run_config(
     except KeyboardInterrupt:  # while the report was made: no more than two come
         report = progress.make_interrupted_report()
     name_run(progress.run_id)
-    # Nothing is written for a dry run, nor for a run that was refused before it began.
-    if publisher and progress.begun:
-        with hold_interrupts():
-            report = _publish(publisher, report, progress)
-    if keeper:
-        keeper.stop()
-    return report, render_files(report)
+    with hold_interrupts():  # until the report is in the bucket and delivered
+        report = _publish(publisher, report, progress)
+        if keeper:
+            keeper.stop()
+        deliver(report, render_files(report))
+    return report
+
+
+def _describe_run(config: Config, progress: Progress) -> None:
+    """Notes what the config says of the run and of its report."""
+    progress.ask("" if config.redrive else config.run_id)
+    name_run(progress.run_id)
+    progress.setting, progress.secrets = config.describe(), config.secrets
+    progress.settings = config.settings
 
 
 def _make_publisher(config: Config, clients: Clients, progress: Progress) -> Publisher:
@@ -166,8 +186,11 @@ def _make_publisher(config: Config, clients: Clients, progress: Progress) -> Pub
     return publisher
 
 
-def _publish(publisher: Publisher, report: Report, progress: Progress) -> Report:
+def _publish(publisher: Publisher | None, report: Report, progress: Progress) -> Report:
     """Publishes the report; of a run that another coordinator took over a report of its own."""
+    # Nothing is written for a dry run, nor for a run that was refused before it began.
+    if publisher is None or not progress.begun:
+        return report
     try:
         return publisher.publish(report)
     except HeldByOther as error:
@@ -186,8 +209,10 @@ def _find_ending(run: Callable[[], Report], progress: Progress) -> Report:
         progress.leave()
         return progress.make_report(error.ending, str(error))
     except BatchError as error:
-        # Such a run has done nothing yet: this is its end, and the next drop begins another.
-        progress.over = isinstance(error, ConfigError | StopRequested)
+        # A run without a plan has done nothing yet: this is its end. One that is continued is not
+        # ended by a config that cannot continue it.
+        ends = isinstance(error, ConfigError | StopRequested)
+        progress.over = ends and progress.plan is None
         problems = error.problems if isinstance(error, ConfigError) else ()
         return progress.make_report(error.ending, error.problems[0], problems)
     except KeyboardInterrupt:

@@ -77,9 +77,7 @@ class _Trial:
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the items and prints what became of them; 0 only if every one is proven done."""
     trial = _Trial(arguments.count)
-    report, _ = run_config(
-        arguments.config, dry_run=False, adapt=trial.adapt, connect=trial.connect
-    )
+    report = run_config(arguments.config, dry_run=False, adapt=trial.adapt, connect=trial.connect)
     tried = list(_list_tried(trial, report))
     if arguments.json:
         items = [asdict(each) for each in tried]

@@ -83,6 +83,8 @@ def decide_mode(config: Config, service: Service, progress: Progress) -> Mode | 
         progress.warn(f"a run would be refused: {choice.reason}")
     else:
         raise ConfigError([choice.reason])
+    if config.must_prove and choice.mode is not Mode.PULL and config.verify is None:
+        raise ConfigError([preflight.NO_PROOF])
     payload, watch = bool(config.payload), config.rules.watch
     preflight.refuse_unsuited_keys(choice.mode, payload=payload, watch=watch)
     return choice.mode
@@ -131,7 +133,7 @@ def enter_run(
     if entry.plan is None:
         entry.lease.check()  # before its items are listed: a `stop` is the end of such a run
     else:
-        progress.capacity = entry.plan.capacity
+        progress.plan, progress.capacity = entry.plan, entry.plan.capacity
         progress.setting["continued"] = f"under epoch {entry.layout.epoch}"
         progress.warn(
             f"run {entry.layout.run_id} is continued: its items, its service and its chunks are "

@@ -24,6 +24,12 @@ from ...run.layout import list_written
 _LONG_S = 1800.0
 
 
+NO_PROOF = (
+    "run.canary: a canary must tell which of its items are done, and here nothing can: give the "
+    "service the kit, say in run.verify where its outputs are, or leave run.canary out"
+)
+
+
 def refuse_coordinator(locations: Locations, service: Service) -> None:
     """Raises ConfigError if the target starts runs itself: they would start each other forever."""
     if service.is_coordinator or set(service.inputs) & set(locations.own_inputs):

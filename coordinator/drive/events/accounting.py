@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from threading import Event
 
-from ...model.errors import ClusterError, Conflict, Ending, StopRequested, StorageError
+from ...model.errors import ClusterError, Ending, StopRequested, StorageError
 from ...model.pull.findings import Accounts
+from ...run.store import put_stop
 from ..endings import UNNAMED, end_stopped, end_with_accounts
 from ..progress import Progress
 from .files import write_item_files
@@ -94,10 +93,8 @@ def _write_lists(run: JobRun, ledger: ItemLedger, progress: Progress) -> Account
 
 def _end_jobs(run: JobRun, progress: Progress) -> None:
     """Notes the stop, and deletes the jobs of this run that have not ended."""
-    content = json.dumps({"run": run.layout.run_id, "epoch": run.layout.epoch}).encode()
     run.lease.check_holder()
-    with suppress(Conflict):
-        run.state.put_new(run.layout.stop, content, "application/json")
+    put_stop(run.state, run.layout)
     if not run.named:
         progress.warn(UNNAMED)
         return

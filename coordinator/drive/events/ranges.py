@@ -19,9 +19,9 @@ from ...model.pull.lanes import Lanes, Table
 from ...model.pull.rounds import IndexObject, Round
 from ...model.run import Invocation, Sent
 from ...plan.choose import choose_chunks
-from ...report.values import BadDocument
-from ...run.chunk_table import find_widths, measure_table, read_table, write_table
+from ...run.chunk_table import measure_table, write_table
 from ...run.lines import split_lines
+from ...run.store import read_round
 from ..endings import end_with_sent, is_under_way
 from ..payload import make_range_invocations
 from ..posts import describe_post, must_send_again
@@ -155,14 +155,8 @@ def _list_missing(run: JobRun, ledger: ItemLedger) -> Iterator[ObjectColumns]:
 
 
 def _read_round(run: JobRun, number: int) -> Round:
-    key = run.layout.table(number)
-    content = run.state.read_small(key, _MOST_TABLE_BYTES) or b""
-    try:
-        table = find_widths(content)
-        index, counts, chunks = read_table(content, table)
-    except BadDocument as error:
-        raise StorageError(
-            f"{run.state.name}/{key} cannot be read ({error}): the run cannot be continued "
-            "without it"
-        ) from error
+    found = read_round(run.state, run.layout, number)
+    if found is None:
+        raise StorageError(f"{run.state.name}/{run.layout.table(number)} is gone")
+    table, index, counts, chunks = found
     return Round(number, index, Lanes(counts, table), chunks)

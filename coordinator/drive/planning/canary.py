@@ -23,6 +23,7 @@ def make_canary(config: Config) -> Config:
     return replace(
         config,
         canary=0,
+        must_prove=True,
         run_id="",
         selection=replace(config.selection, sample=config.canary),
         rules=replace(

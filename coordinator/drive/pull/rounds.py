@@ -21,16 +21,14 @@ from ...model.pull.lanes import Lanes
 from ...model.pull.rounds import IndexObject, Round
 from ...model.run import Plan
 from ...plan.choose import choose_lanes
-from ...report.values import BadDocument
-from ...run.chunk_table import find_widths, measure_table, read_table, write_table
+from ...run.chunk_table import measure_table, write_table
 from ...run.layout import ResultKey, RunLayout
 from ...run.lines import split_lines
+from ...run.store import read_round
 from ...storage.bucket import Bucket
 from .ledger import Ledger
 
 INDEX_TYPE = "text/plain; charset=utf-8"
-# A row has less than 256 bytes.
-MOST_TABLE_BYTES = 512 * 1024 * 1024
 _MOST_COUNTED_BYTES = 512 * 1024 * 1024
 # Lines of an index that are looked at together.
 _BATCH = 10_000
@@ -58,16 +56,14 @@ def open_retries(
 ) -> Round:
     """The next round, whose items the ledger has chosen; cut now, if nobody has. StorageError."""
     number = ledger.round.number + 1
-    content = state.read_small(layout.table(number), MOST_TABLE_BYTES)
-    if content is None:
-        round_ = _cut_retries(state, layout, plan, lanes, ledger)
-        try:
-            save_table(state, layout, round_)
-        except Conflict:
-            content = state.read_small(layout.table(number), MOST_TABLE_BYTES)
-        else:
-            return round_
-    return _parse_round(state, layout, number, lanes, content or b"")
+    if found := _read_round(state, layout, number, lanes):
+        return found
+    round_ = _cut_retries(state, layout, plan, lanes, ledger)
+    try:
+        save_table(state, layout, round_)
+    except Conflict:  # another coordinator cut the same
+        return _read_round(state, layout, number, lanes) or round_
+    return round_
 
 
 def read_counted(
@@ -115,15 +111,9 @@ def _list_chosen(lines: Iterable[bytes], ledger: Ledger) -> Iterator[ObjectColum
         yield ObjectColumns(batch, None)
 
 
-def _parse_round(
-    state: Bucket, layout: RunLayout, number: int, lanes: Lanes, content: bytes
-) -> Round:
-    try:
-        table = find_widths(content)
-        index, counts, chunks = read_table(content, table)
-    except BadDocument as error:
-        raise StorageError(
-            f"{state.name}/{layout.table(number)} cannot be read ({error}): the run cannot be "
-            "continued without it"
-        ) from error
+def _read_round(state: Bucket, layout: RunLayout, number: int, lanes: Lanes) -> Round | None:
+    found = read_round(state, layout, number)
+    if found is None:
+        return None
+    table, index, counts, chunks = found
     return Round(number, index, replace(lanes, counts=counts, table=table), chunks)

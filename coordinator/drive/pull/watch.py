@@ -10,13 +10,11 @@ no capacity, refused, sent       the run is left as it is: the same config conti
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
 from datetime import datetime
 
-from ...model.errors import Conflict, Ending, StorageError
+from ...model.errors import Ending, StorageError
 from ...model.selection import parse_time
-from ...run.store import save_cost
+from ...run.store import put_stop, save_cost
 from ...storage.pages import ListQuery
 from ..endings import UNNAMED, end_left, end_stopped, end_with_accounts, end_with_sent
 from ..progress import Progress
@@ -80,7 +78,7 @@ def _drive(run: PullRun, progress: Progress, ledger: Ledger, looks: Looks) -> Wh
         why = follower.follow(posts)
         if why in _STOPS or why is Why.HOPELESS:
             # Where no worker lives, too: so nobody who continues the run cuts another round.
-            _put_stop(run, progress)
+            _stop_workers(run, progress)
             end_workers(run, follower)
             seal_chunks(run, ledger)
             follower.look()
@@ -102,14 +100,12 @@ def _has_next(run: PullRun, ledger: Ledger) -> bool:
     return number <= run.rules.retries or has_table(run.state, run.layout, number + 1)
 
 
-def _put_stop(run: PullRun, progress: Progress) -> None:
+def _stop_workers(run: PullRun, progress: Progress) -> None:
     """Asks all workers to end, for good."""
     if not run.named:
         progress.warn(UNNAMED)
     run.lease.check_holder()
-    content = json.dumps({"run": run.layout.run_id, "epoch": run.layout.epoch}).encode()
-    with suppress(Conflict):
-        run.state.put_new(run.layout.stop, content, "application/json")
+    put_stop(run.state, run.layout)
 
 
 def _read_beginning(run: PullRun) -> datetime:

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 from ...config.load import Config
-from ...model.errors import ConfigError, Conflict
+from ...model.errors import ConfigError
 from ...run.folder import RunFolder, RunState, read_folder
 from ...run.layout import RunLayout
 from ...run.lease import compute_ttl_s
@@ -20,13 +17,6 @@ from ...storage.bucket import Bucket
 log = logging.getLogger(__name__)
 
 LOOK_S = 2.0
-
-
-def put_stop(state: Bucket, layout: RunLayout) -> None:
-    """Asks for the end of a run, for good; one that has a `stop` keeps it. Raises StorageError."""
-    content = json.dumps({"run": layout.run_id, "process": secrets.token_hex(8)}).encode()
-    with suppress(Conflict):
-        state.put_new(layout.stop, content, "application/json")
 
 
 def wait_for_holder(

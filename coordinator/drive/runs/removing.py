@@ -13,9 +13,9 @@ from ...model.units import format_duration
 from ...run.active import list_runs
 from ...run.folder import RunFolder, RunState, read_folder
 from ...run.layout import RunLayout
+from ...run.store import put_stop
 from ...storage.bucket import Bucket
 from ...storage.pages import ListQuery
-from .cancelling import put_stop
 
 log = logging.getLogger(__name__)
 

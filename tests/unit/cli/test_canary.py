@@ -25,7 +25,7 @@ class Canary(World):
         self.gate = self.data.gate = Gate()
 
     def start(self, **options: Any) -> Report:
-        return run_with_canary(self.path, connect=self.connect, **options)[0]
+        return run_with_canary(self.path, connect=self.connect, **options)
 
 
 def test_the_rest_follows_a_canary_that_passed_and_leaves_out_what_it_did(tmp_path: Path) -> None:
@@ -86,3 +86,17 @@ def test_a_canary_is_a_whole_number(tmp_path: Path, canary: object) -> None:
     report = Canary(tmp_path, canary=canary).start()
     assert report.ending is Ending.BAD_CONFIG
     assert "run.canary" in report.message
+
+
+def test_a_canary_of_which_nothing_can_be_proven_is_refused_before_it_starts(
+    tmp_path: Path,
+) -> None:
+    world = World("range", tmp_path)
+    world.gate = world.data.gate = Gate()
+    config = json.loads(world.path.read_text())
+    world.path.write_text(json.dumps({**config, "run": {"canary": 3}}))
+    report = run_with_canary(world.path, connect=world.connect)
+    assert (report.ending, world.jobs) == (Ending.BAD_CONFIG, [])
+    assert "run.verify" in report.message
+    world.path.write_text(json.dumps({**config, "run": {**config["run"], "canary": 3}}))
+    assert run_with_canary(world.path, connect=world.connect).ending is Ending.DONE

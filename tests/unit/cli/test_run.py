@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from coordinator.model.errors import BatchError, ClusterError, ConfigError, Endi
 from coordinator.model.run import Reply, Report, State, Verdict
 from coordinator.model.service import Folder, Service
 from coordinator.report.text import render_capacity, render_summary
+from coordinator.run.store import Files
 from tests.unit import make
 from tests.unit.fakes import FakeBucket, FakeOscar
 from tests.unit.manager import manager
@@ -57,8 +58,21 @@ class World:
 
     def run(self, *, dry_run: bool = False, **sections: object) -> Report:
         self.path.write_text(json.dumps({**CONFIG, **sections}))
-        report, self.files = run_verb.run_config(self.path, dry_run=dry_run, connect=self.connect)
-        return report
+        return run_verb.run_config(
+            self.path, dry_run=dry_run, connect=self.connect, deliver=self.deliver
+        )
+
+    def deliver(self, report: Report, files: Files) -> None:
+        self.files = files
+
+    def repeat(self, report: Report) -> Callable[..., Report]:
+        """Stands for `run_config`: the same report, with the files of the last run."""
+
+        def run_config(*_: object, deliver: run_verb.Deliver, **__: object) -> Report:
+            deliver(report, self.files)
+            return report
+
+        return run_config
 
     def connect(self, config: Config) -> Clients:
         copy = self.reports if config.locations.report else None
@@ -314,9 +328,9 @@ def test_plan_starts_nothing(
     report = world.run(dry_run=True)
     asked: list[bool] = []
 
-    def run_config(_path: Path, *, dry_run: bool, slots: int | None) -> tuple[Report, Any]:
+    def run_config(_path: Path, *, dry_run: bool, slots: int | None) -> Report:
         asked.append(dry_run)
-        return report, world.files
+        return report
 
     monkeypatch.setattr(plan_verb, "run_config", run_config)
     assert main(["plan", str(world.path), "--json"]) == 0
@@ -359,7 +373,7 @@ def test_the_exit_code_is_that_of_the_ending(
     code: int,
 ) -> None:
     report = replace(world.run(), ending=ending)
-    monkeypatch.setattr(run_verb, "run_config", lambda *_, **__: (report, world.files))
+    monkeypatch.setattr(run_verb, "run_config", world.repeat(report))
     assert main(["run", str(world.path), "--output", str(tmp_path)]) == code
     assert capsys.readouterr().out.startswith(f"{ending}: 1 items submitted")
 
@@ -367,7 +381,7 @@ def test_the_exit_code_is_that_of_the_ending(
 def test_a_plan_for_other_slots_does_not_ask_for_the_capacity(world: World) -> None:
     world.data.objects |= {f"in/{i}": b"x" for i in range(9)}
     world.path.write_text(json.dumps({**CONFIG, "plan": {"max_parallel": 1}}))
-    report, _ = run_verb.run_config(world.path, dry_run=True, slots=5, connect=world.connect)
+    report = run_verb.run_config(world.path, dry_run=True, slots=5, connect=world.connect)
     assert report.capacity is not None
     assert (report.capacity.slots, report.capacity.limited_by) == (5, "slots")
     assert "because --slots was given" in report.capacity.warnings[0]
@@ -380,7 +394,7 @@ def test_run_with_dry_run_leaves_no_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     report = world.run(dry_run=True)
-    monkeypatch.setattr(run_verb, "run_config", lambda *_, **__: (report, world.files))
+    monkeypatch.setattr(run_verb, "run_config", world.repeat(report))
     before = sorted(tmp_path.rglob("*"))
     assert main(["run", str(world.path), "--dry-run", "--output", str(tmp_path / "out")]) == 0
     assert capsys.readouterr().out.startswith("planned: ")
@@ -396,7 +410,7 @@ def test_a_report_that_the_disk_has_no_room_for_is_on_stdout_and_not_half_in_a_f
     name: str,
 ) -> None:
     report = replace(world.run(), ending=Ending.PARTLY_SUBMITTED)
-    monkeypatch.setattr(run_verb, "run_config", lambda *_, **__: (report, world.files))
+    monkeypatch.setattr(run_verb, "run_config", world.repeat(report))
     whole, write = world.files[name][0], Path.write_bytes
 
     def fill(path: Path, content: bytes) -> int:
@@ -464,3 +478,26 @@ def test_json_on_stdout_shows_no_secret_that_json_spells_otherwise(
     hide_in_log(['can"ary\\ü'])
     print_document({"nodes": [{"name": 'a can"ary\\ü'}], "ending": Ending.DONE})
     assert json.loads(capsys.readouterr().out) == {"nodes": [{"name": "a …"}], "ending": "done"}
+
+
+def test_a_config_that_cannot_continue_a_run_does_not_end_it(world: World) -> None:
+    """Its payload is wrong, and the run of the same data and service has a plan already."""
+    template = '{"start": {{ start }}, "other": {{ [7][start] }}}'
+    service = {"name": "target", "payload": template}
+    world.oscar.phase = Phase.RUNNING
+    waits = 0
+
+    def wait(event: threading.Event, _seconds: float) -> bool:
+        nonlocal waits
+        waits += 1
+        if waits > 3:
+            raise KeyboardInterrupt
+        return event.is_set()
+
+    world.clock = Clock(time.monotonic, wait)
+    verify = {"verify": {"prefix": "out", "suffix": ".done"}}
+    first = world.run(run=verify)
+    assert first.ending is Ending.INTERRUPTED
+    again = world.run(run=verify, service=service)
+    assert (again.run_id, again.ending) == (first.run_id, Ending.BAD_CONFIG)
+    assert f".oscar-batch/{first.run_id}/end.json" not in world.data.objects

@@ -14,12 +14,13 @@ from functools import partial
 
 from ....config.load import Config
 from ....drive.clients import Clients
-from ....drive.runs.cancelling import aim_at, find_run, put_stop, wait_for_holder
+from ....drive.runs.cancelling import aim_at, find_run, wait_for_holder
 from ....model.errors import Ending
 from ....report.document import write_report
 from ....report.text import render_summary
 from ....run.folder import RunFolder, RunState
 from ....run.layout import RunLayout
+from ....run.store import put_stop
 from ...inputs import read_config
 from ...output import print_document, print_error, print_result
 from ..run import make_clients, run_config
@@ -49,9 +50,7 @@ def cancel(
             run = wait_for_holder(clients.state, layout, ttl_s, wait)
             if run.state is RunState.ENDED:
                 return _show_end(run, as_json=arguments.json)
-            report, _ = run_config(
-                arguments.config, adapt=partial(aim_at, run=run), connect=connect
-            )
+            report = run_config(arguments.config, adapt=partial(aim_at, run=run), connect=connect)
             if report.ending not in {Ending.HELD, Ending.NOTHING_TO_DO}:
                 break
     except KeyboardInterrupt:

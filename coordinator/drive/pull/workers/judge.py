@@ -110,8 +110,17 @@ class Situation:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether no worker lives, and those that were invoked last achieved nothing."""
-        return not self.living and self.idle_posts >= MOST_IDLE_POSTS
+        """Whether no worker lives, and no other one is worth an invocation.
+
+        Those that were invoked last achieved nothing; or, where each keeps to its lane, every open
+        lane has had as many as it gets.
+        """
+        if self.living or not self.workers:
+            return False
+        if self.idle_posts >= MOST_IDLE_POSTS:
+            return True
+        lanes = [lane for lane, count in self.open_chunks.items() if count]
+        return not self.exclusive and not any(_is_deserted(self, lane) for lane in lanes)
 
     def wants_slots(self) -> bool:
         """Whether the capacity matters now: more workers would have work to do.

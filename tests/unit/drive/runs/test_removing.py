@@ -200,7 +200,7 @@ def work_in(world: World, path: Path, **sections: Any) -> tuple[str, Ending]:
 
     world.work = work
     path.write_text(json.dumps({**CONFIG, **sections}))
-    report, _ = run_config(path, connect=world.connect)
+    report = run_config(path, connect=world.connect)
     return report.run_id, report.ending
 
 
