@@ -482,7 +482,7 @@ def test_json_on_stdout_shows_no_secret_that_json_spells_otherwise(
 
 def test_a_config_that_cannot_continue_a_run_does_not_end_it(world: World) -> None:
     """Its payload is wrong, and the run of the same data and service has a plan already."""
-    template = '{"start": {{ start }}, "other": {{ [7][start] }}}'
+    template = '{"start": {{ start }}, "other": {{ 5 // (start - 2) }}}'
     service = {"name": "target", "payload": template}
     world.oscar.phase = Phase.RUNNING
     waits = 0
@@ -495,8 +495,9 @@ def test_a_config_that_cannot_continue_a_run_does_not_end_it(world: World) -> No
         return event.is_set()
 
     world.clock = Clock(time.monotonic, wait)
+    world.data.objects |= {"in/b": b"x", "in/c": b"x"}
     verify = {"verify": {"prefix": "out", "suffix": ".done"}}
-    first = world.run(run=verify)
+    first = world.run(run=verify, plan={"chunk_items": 1})
     assert first.ending is Ending.INTERRUPTED
     again = world.run(run=verify, service=service)
     assert (again.run_id, again.ending) == (first.run_id, Ending.BAD_CONFIG)
