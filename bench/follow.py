@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from threading import Event
 
-from coordinator.drive.posts import PostBook
+from coordinator.drive.post_notes import PostNotes
 from coordinator.drive.progress import Progress
 from coordinator.drive.pull.pull_run import PullRun
 from coordinator.drive.pull.watch import drive_rounds
@@ -127,7 +127,7 @@ def follow(chunks: int) -> tuple[MadeUpBucket, RunLayout]:
         rules=RunRules(retries=0),
         clock=clock,
         lease=Lease(bucket, layout, "process", ""),
-        posts=PostBook(bucket, layout, progress.clock),
+        posts=PostNotes(bucket, layout, progress.clock),
         free_slots=FreeSlots(lambda: plan.capacity, clock.now_s),
         hints=JobHints(lambda: JobList({}, 1), named=False),
         invoke=lambda number, more: [Sent(each, State.INVOKED, 1) for each in more],

@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .config.load import Config
-from .drive.carrying import carry_out, make_invocations, save_run
 from .drive.clients import Clients
 from .drive.endings import end_without_capacity, end_without_invocations
 from .drive.entering import preflight
@@ -25,6 +24,7 @@ from .drive.entering.checks import (
     find_outputs,
     read_target,
 )
+from .drive.execution import carry_out, make_invocations, save_run
 from .drive.planning.draft import (
     complete_plan,
     draft_plan,

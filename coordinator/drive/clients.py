@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ..model.pull.lanes import Timing
 from ..oscar.client import OscarClient
 from ..storage.bucket import Bucket
-from .entering.keeper import Keeper
+from .entering.renewal import LeaseRenewer
 from .planning.lanes import OpenBucket
 from .submission import Clock, Pace
 
@@ -26,5 +26,5 @@ class Clients:
     pace: Pace = field(default_factory=Pace)
     timing: Timing = field(default_factory=Timing)
     open_bucket: OpenBucket = Bucket
-    keeper: Keeper | None = None
+    renewer: LeaseRenewer | None = None
     """Renews the lease of the run in the background; without one nobody does."""

@@ -36,27 +36,27 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How submission behaves in time."""
+    """How fast requests are sent, and when they are repeated."""
 
     workers: int = 3
     """Requests at the same time. OSCAR's manager sustains one or two a second; more only wait."""
     posts_per_s: float = math.inf
-    burst: int = 1
-    """So many requests may leave at once before the pace counts."""
     """No more requests than this are sent in a second."""
+    burst: int = 1
+    """This many requests may be sent at once before `posts_per_s` applies."""
     delays_s: Sequence[float] = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, *(9 * (60.0,)))
     """The waits before an invocation without proof is sent again: ten minutes in all."""
 
 
 class Spacing:
-    """Spaces requests out in time; one for all requests of a run, from whatever thread."""
+    """Spaces requests in time. All threads that send requests of a run share one."""
 
     def __init__(self, pace: Pace) -> None:
         self._between_s, self._burst = 1 / pace.posts_per_s, pace.burst
         self._due_s, self._lock = -math.inf, Lock()
 
     def reserve(self, now_s: float) -> float:
-        """The wait before one more request may leave."""
+        """Reserves the next request; returns the wait in seconds before it may be sent."""
         with self._lock:
             self._due_s = max(self._due_s, now_s)
             delay_s = self._due_s - now_s - (self._burst - 1) * self._between_s

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from coordinator.drive.posting import make_post
+from coordinator.drive.poster import make_post
 from coordinator.model.access import ClusterAccess
 from coordinator.model.run import Verdict
 from coordinator.oscar.client import OscarClient

@@ -17,7 +17,7 @@ from ...batch import run_batch
 from ...config.load import Config
 from ...drive.clients import Clients
 from ...drive.entering.checks import has_unfinished
-from ...drive.entering.keeper import Keeper
+from ...drive.entering.renewal import LeaseRenewer
 from ...drive.planning.canary import has_passed, make_canary, make_rest
 from ...drive.progress import Progress
 from ...drive.publishing import Publisher
@@ -94,7 +94,7 @@ def make_clients(config: Config) -> Clients:
         report=Bucket(access, locations.report.bucket) if locations.report else None,
         clock=clock,
         pace=Pace(posts_per_s=read_posts_per_s(), burst=BURST),
-        keeper=Keeper(clock, Timing().lease_ttl_s),
+        renewer=LeaseRenewer(clock, Timing().lease_ttl_s),
     )
 
 
@@ -144,17 +144,17 @@ def run_config(
     """The report of a run, however it ends, which `deliver` gets; `slots` replace its capacity."""
     progress = Progress(origin=Origin(path.name if path else "", __version__))
     publisher: Publisher | None = None
-    keeper: Keeper | None = None
+    renewer: LeaseRenewer | None = None
     name_run(progress.run_id)
 
     def run() -> Report:
-        nonlocal publisher, keeper
+        nonlocal publisher, renewer
         config = adapt(read_config(path))
         rules = replace(config.capacity_rules, slots=slots)
         config = replace(config, dry_run=config.dry_run or dry_run, capacity_rules=rules)
         _describe_run(config, progress)
         clients = connect(config)
-        keeper = clients.keeper
+        renewer = clients.renewer
         publisher = _make_publisher(config, clients, progress)
         return run_batch(config, clients, progress)
 
@@ -165,8 +165,8 @@ def run_config(
     name_run(progress.run_id)
     with hold_interrupts():  # until the report is in the bucket and delivered
         report = _publish(publisher, report, progress)
-        if keeper:
-            keeper.stop()
+        if renewer:
+            renewer.stop()
         deliver(report, render_files(report))
     return report
 

@@ -128,8 +128,8 @@ def enter_run(
     keep, places = config.rules.keep, (clients.state, entry.layout, batch)
     if keep is not None:
         progress.remove_earlier = partial(remove_earlier, *places, keep, timing.lost_after_s)
-    if clients.keeper:
-        clients.keeper.start(entry.lease)
+    if clients.renewer:
+        clients.renewer.start(entry.lease)
     if entry.plan is None:
         entry.lease.check()  # before its items are listed: a `stop` is the end of such a run
     else:

@@ -20,7 +20,7 @@ from ...model.pull.documents import Post
 from ...model.pull.lanes import name_worker
 from ...model.run import Invocation, Speed
 from ...model.units import format_duration
-from ..posts import describe_post, must_send_again
+from ..post_notes import describe_post, must_send_again
 from ..progress import Progress
 from ..rate import Rate
 from .ledger import Ledger

@@ -11,7 +11,7 @@ from ...model.run import Invocation, Plan, RunRules, Sent
 from ...run.layout import RunLayout
 from ...run.lease import Lease
 from ...storage.bucket import Bucket
-from ..posts import PostBook
+from ..post_notes import PostNotes
 from ..submission import Clock
 from .workers.free_slots import FreeSlots
 from .workers.hints import JobHints
@@ -31,7 +31,7 @@ class PullRun:
     rules: RunRules
     clock: Clock
     lease: Lease
-    posts: PostBook
+    posts: PostNotes
     free_slots: FreeSlots
     hints: JobHints
     invoke: InvokeRound

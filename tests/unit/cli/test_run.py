@@ -24,7 +24,7 @@ from coordinator.cli.verbs import plan as plan_verb
 from coordinator.cli.verbs import run as run_verb
 from coordinator.config.load import Config
 from coordinator.drive.clients import Clients
-from coordinator.drive.events import accounting
+from coordinator.drive.jobs import accounting
 from coordinator.drive.progress import Progress
 from coordinator.drive.pull.ledger import Ledger
 from coordinator.drive.submission import Clock

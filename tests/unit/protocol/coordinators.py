@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from coordinator.drive import posts
+from coordinator.drive import post_notes
 from coordinator.drive.pull import ledger as ledgers
 from coordinator.drive.pull import sealing
 from coordinator.drive.pull.workers import judge
@@ -104,7 +104,7 @@ def _resume(scene: Scene, at: int) -> None:
         said = {"accepted": Verdict.ACCEPTED, "uncertain": Verdict.UNCERTAIN, "": ""}[verdict]
         post = Post(str(key[1:]), number, lane, "job", "", str(said))
         lacks = number == coord.round and not verdict
-        if lacks and posts.must_send_again(post, named=scene.case.named):
+        if lacks and post_notes.must_send_again(post, named=scene.case.named):
             again.append((lane, key[1:]))
     _change(scene, at, pc="hold" if again else "look", todo=("post", *again) if again else ())
 

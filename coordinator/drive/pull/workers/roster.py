@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from ....model.pull.findings import Worker, WorkerState
 from ....model.pull.lanes import Timing, find_worker
 from ....model.run import Sent, State
-from ...posts import find_invoked_worker
+from ...post_notes import find_invoked_worker
 from ...progress import describe_sent
 from ..history import read_moment
 from ..looks import Looks

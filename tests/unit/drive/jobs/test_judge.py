@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from coordinator.drive.events.judge import LineState, Output, judge_item
+from coordinator.drive.jobs.judge import LineState, Output, judge_item
 from coordinator.model.cluster import Phase
 
 DONE, FAILED, PENDING = LineState.DONE, LineState.FAILED, LineState.PENDING

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The notes of all invocations in the run's folder: written, and read by who continues the run.
+"""Writes and reads the notes of invocations, which are in the folder of the run.
 
-A note is written before its request, so a job that may exist is always known. Its name is that of
-the worker in pull mode, `chunk-<round>-<number>` in range mode, `item-<round>-<line>` in event
-mode.
+A coordinator that continues the run reads them. A note is written before its request, so every job
+that may exist has a note. The name of a note is the worker's name in pull mode,
+`chunk-<round>-<number>` in range mode, and `item-<round>-<line>` in event mode.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _STATES = {
 NamePost = Callable[[Invocation], str]
 
 
-class PostBook:
+class PostNotes:
     """The notes of one run."""
 
     def __init__(
@@ -72,7 +72,7 @@ class PostBook:
         return tuple([self.read(name) for name in self.list_names()])
 
     def record(self, number: int, steps: Steps, name: NamePost) -> Steps:
-        """These steps, and a note before each request of a round and after its answer."""
+        """Adds to the steps: a note before each request of a round, updated after its answer."""
 
         def before_post(invocation: Invocation) -> None:
             steps.before_post(invocation)
@@ -95,32 +95,32 @@ class PostBook:
         return replace(steps, before_post=before_post, after_answer=after_answer)
 
     def forget(self, invocation: Invocation, name: NamePost) -> None:
-        """Keeps a note in the bucket alone: there may be millions."""
+        """Removes a note from memory, not from the bucket: there may be millions."""
         self._posts.pop(name(invocation), None)
 
     def choose_number(self, epoch: int) -> int:
-        """The next number of a worker of this epoch."""
+        """The next free worker number of this epoch."""
         prefix = name_worker(epoch, 0)[:-5]
         numbers = [int(name[-5:]) for name in self._posts if name.startswith(prefix)]
         return max(numbers, default=0) + 1
 
 
 def find_invoked_worker(invocation: Invocation) -> str:
-    """The worker that an invocation starts: its name is `worker 0001-00003`."""
+    """The name of the worker, from an invocation that is named `worker 0001-00003`."""
     return invocation.name.rpartition(" ")[2]
 
 
 def describe_post(post: Post, invocation: Invocation) -> Sent:
-    """What became of an invocation of an earlier coordinator. Without an answer it may exist."""
+    """The state of an earlier coordinator's invocation. Without an answer its job may exist."""
     state = _STATES.get(post.verdict, State.UNCERTAIN)
     return Sent(invocation, state, 1, post.detail)
 
 
 def must_send_again(post: Post | None, *, named: bool) -> bool:
-    """Whether an invocation that an earlier coordinator may have sent is sent now.
+    """Whether to send an invocation that an earlier coordinator may have sent.
 
-    It is if nothing was sent, or certainly nothing created. Without an answer it is only where jobs
-    have names: then the answer to the second request proves the first.
+    True if no request was sent, or if it certainly created no job. If the answer is not known, true
+    only where jobs have names: the answer to the second request then tells if the job exists.
     """
     if post is None:
         return True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Carries a plan out: saves it, sends its invocations, follows them as far as the mode allows."""
+"""Executes a plan: saves it, sends its invocations, and follows them as far as the mode allows."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ..run.copies import note_copy
 from ..run.store import save_plan
 from .clients import Clients
 from .entering.entry import Entry
-from .events.items import drive_items, name_item_post
-from .events.job_run import JobRun, Proof
-from .events.ranges import drive_ranges, name_range_post
-from .events.window import Pauses
+from .jobs.items import drive_items, name_item_post
+from .jobs.job_run import JobRun, Proof
+from .jobs.ranges import drive_ranges, name_range_post
+from .jobs.window import Pauses
 from .payload import make_range_invocations
-from .posting import Poster
-from .posts import PostBook, find_invoked_worker
+from .post_notes import PostNotes, find_invoked_worker
+from .poster import Poster
 from .progress import Progress
 from .pull.pull_run import PullRun
 from .pull.rounds import make_first_round, save_table
@@ -34,9 +34,9 @@ from .pull.workers.hints import JobHints
 
 
 def make_invocations(plan: Plan, payload: str) -> Sequence[Invocation]:
-    """What is sent to the service at once in range mode: a range for each chunk.
+    """The invocations of range mode, one for each chunk. Empty in other modes.
 
-    Events and workers are made when their turn comes.
+    The invocations of events and of workers are made later, when they are sent.
     """
     return make_range_invocations(plan, payload=payload) if plan.mode is Mode.RANGE else ()
 
@@ -44,7 +44,7 @@ def make_invocations(plan: Plan, payload: str) -> Sequence[Invocation]:
 def save_run(config: Config, clients: Clients, entry: Entry, plan: Plan) -> Plan:
     """Writes the plan, the chunk table, and the index where the first tool's targets expect it.
 
-    Returns the plan that counts: another coordinator may have been faster.
+    Returns the plan in the bucket: another coordinator may have written its plan first.
     """
     state, layout = clients.state, entry.layout
     if entry.plan is None:
@@ -68,7 +68,7 @@ def carry_out(
     plan: Plan,
     progress: Progress,
 ) -> tuple[Ending, str]:
-    """Sends what the plan says and follows it, as far as the mode and the config allow."""
+    """Sends the invocations of the plan and follows them as the mode and the config allow."""
     run = make_job_run(config, clients, service, entry, plan, progress)
     version, logs = clients.oscar.version, clients.oscar.locate_logs(config.service)
     progress.origin = replace(progress.origin, oscar=version, job_logs=logs)
@@ -88,7 +88,7 @@ def carry_out(
 def make_job_run(
     config: Config, clients: Clients, service: Service, entry: Entry, plan: Plan, progress: Progress
 ) -> JobRun:
-    """The run with all that following its jobs needs."""
+    """Collects what is needed to follow the jobs of a run."""
     rules, verify = config.rules, config.verify
     return JobRun(
         plan=plan,
@@ -100,7 +100,7 @@ def make_job_run(
         proof=Proof(verify, clients.data.beside(verify.bucket)) if verify else None,
         clock=clients.clock,
         lease=entry.lease,
-        posts=PostBook(clients.state, entry.layout, progress.clock),
+        posts=PostNotes(clients.state, entry.layout, progress.clock),
         rules=rules,
         payload=config.payload,
         began_s=clients.clock.now_s(),
@@ -112,13 +112,13 @@ def make_job_run(
 def make_pull_run(
     config: Config, clients: Clients, run: JobRun, lanes: Lanes, progress: Progress
 ) -> PullRun:
-    """The run with all that driving its workers needs."""
+    """Collects what is needed to drive the workers of a run."""
     oscar, capacity_rules = clients.oscar, config.capacity_rules
     poster = Poster(run, clients.pace, progress, find_invoked_worker)
     read_capacity = partial(
         find_capacity, run.service, capacity_rules, oscar.read_cluster, oscar.read_quota
     )
-    # A config that continues a run may allow other times.
+    # The config that continues a run may have another time limit.
     lanes = replace(lanes, item_timeout_s=config.rules.item_timeout_s)
     return PullRun(
         state=run.state,

@@ -17,7 +17,7 @@ from ...run.layout import RunLayout
 from ...run.lease import Lease
 from ...storage.bucket import Bucket
 from ...storage.pages import ListQuery
-from ..posts import PostBook
+from ..post_notes import PostNotes
 from ..submission import Clock
 from .ledger import ItemLedger
 from .window import Pauses, Ports, Window
@@ -55,7 +55,7 @@ class JobRun:
     proof: Proof | None
     clock: Clock
     lease: Lease
-    posts: PostBook
+    posts: PostNotes
     rules: RunRules
     payload: str = ""
     """The template of the bodies of ranges."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from coordinator.drive.events.judge import LineState
-from coordinator.drive.events.ledger import ItemLedger
-from coordinator.drive.events.order import Entry, order_items
-from coordinator.drive.events.window import Ports, Window
+from coordinator.drive.jobs.judge import LineState
+from coordinator.drive.jobs.ledger import ItemLedger
+from coordinator.drive.jobs.order import Entry, order_items
+from coordinator.drive.jobs.window import Ports, Window
 from coordinator.model.cluster import JobList, Phase
 from coordinator.model.errors import ClusterError, StorageError
 from coordinator.model.items import Chunk

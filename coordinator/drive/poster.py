@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sends invocations to the service, and reads the service's token again if it is refused."""
+"""Sends the invocations of a run: checks the lease, writes a note, sends, records the answer."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from ..model.run import Invocation, Reply, Sent, Verdict
 from ..model.service import Mode, Service
 from ..oscar.client import OscarClient
 from ..run.lease import Lease
-from .events.job_run import JobRun
-from .posts import NamePost
+from .jobs.job_run import JobRun
+from .post_notes import NamePost
 from .progress import Progress
 from .submission import Pace, Post, Spacing, Steps, submit
 
 
 class Poster:
-    """Sends invocations of one run, each noted in its folder, and records what became of them.
+    """Sends invocations of one run, writes a note for each, and records the answers.
 
-    Before each request it looks whether this coordinator still holds the run.
+    Before each request it checks that this coordinator still holds the lease.
     """
 
     def __init__(self, run: JobRun, pace: Pace, progress: Progress, name: NamePost) -> None:
-        # Without names for jobs it is an older release, which takes half as many.
+        # Releases that do not name jobs (before OSCAR 4.1) sustain half as many POSTs.
         pace = pace if run.named else replace(pace, posts_per_s=pace.posts_per_s / 2)
         self._run, self._pace, self._name = run, pace, name
         self._spacing = Spacing(pace)
         self._post = make_post(run.oscar, run.service)
         self._steps = make_steps(run.lease, progress)
-        # Its ledger has two bytes for each of millions.
+        # Event mode has up to millions of invocations: no note of them is kept in memory.
         self._forgets = run.plan.mode is Mode.EVENT
         if self._forgets:
             self._steps = Steps(before_post=lambda invocation: run.lease.check())
 
     def send(self, number: int, invocations: Sequence[Invocation]) -> Sequence[Sent]:
-        """Sends invocations of a round, and says what became of each. Raises BatchError."""
+        """Sends invocations of a round and returns the state of each. Raises BatchError."""
         book = self._run.posts
         try:
             return submit(
@@ -54,7 +54,7 @@ class Poster:
 
 
 def make_steps(lease: Lease, progress: Progress) -> Steps:
-    """What is done around every request."""
+    """The steps before and after every request."""
 
     def before_post(invocation: Invocation) -> None:
         lease.check()

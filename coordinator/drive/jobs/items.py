@@ -16,7 +16,7 @@ from ...model.run import Invocation, Plan
 from ...model.service import Service
 from ..bodies.event import write_event_body
 from ..payload import make_job_name
-from ..posts import describe_post, must_send_again
+from ..post_notes import describe_post, must_send_again
 from ..progress import Progress
 from .accounting import account_run, settle_items
 from .job_run import Invoke, JobRun

@@ -12,11 +12,11 @@ from ..submission import Clock
 
 log = logging.getLogger(__name__)
 
-# A lease is renewed several times in its life, so that a failed request costs nothing.
+# The lease is renewed several times before it is too old, so one failed request does no harm.
 RENEWALS = 4.5
 
 
-class Keeper:
+class LeaseRenewer:
     """Renews one lease from a thread of its own."""
 
     def __init__(self, clock: Clock, ttl_s: float) -> None:

@@ -24,7 +24,7 @@ from ...run.lines import split_lines
 from ...run.store import read_round
 from ..endings import end_with_sent, is_under_way
 from ..payload import make_range_invocations
-from ..posts import describe_post, must_send_again
+from ..post_notes import describe_post, must_send_again
 from ..progress import Progress
 from .accounting import account_run, settle_items, stop_run
 from .job_run import Invoke, JobRun

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from coordinator.drive.events.judge import LineState
-from coordinator.drive.events.ledger import ItemLedger
-from coordinator.drive.events.outcomes import account_items, list_outcomes
+from coordinator.drive.jobs.judge import LineState
+from coordinator.drive.jobs.ledger import ItemLedger
+from coordinator.drive.jobs.outcomes import account_items, list_outcomes
 from coordinator.model.run import State
 from tests.unit import make
 
