@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -113,7 +113,7 @@ class Progress:
         """Takes an id of its own for the report: the run is another coordinator's."""
         if self.begun or self.asked_id:
             self.run_id = make_run_id(self.clock())
-        self.lease, self.begun = None, True
+        self.lease, self.begun, self.over = None, True, False
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -184,12 +184,21 @@ class Progress:
         return replace(self._hide(report), run_id=self.run_id)
 
     def make_interrupted_report(self) -> Report:
-        """The report of a run that was interrupted, with the outcomes known so far."""
+        """The report of a run that was interrupted, with the outcomes known so far.
+
+        Whoever continues the run brings it to its end.
+        """
+        self.over = False
         return self.make_report(*end_interrupted(self.plan, self.list_sent(), self.accounts))
 
     def list_sent(self) -> list[Sent]:
         """What is known of every invocation."""
         return [self.sent.get(each.number, Sent(each)) for each in self.invocations]
+
+    def list_started(self, invocations: Iterable[Invocation]) -> list[Sent]:
+        """Those that were sent, and whose jobs may exist."""
+        found = (self.sent.get(each.number, Sent(each)) for each in invocations)
+        return [each for each in found if each.state in {State.INVOKED, State.UNCERTAIN}]
 
     def _list_outcomes(self) -> tuple[Outcome, ...]:
         """Every chunk: by what became of its items if that is known, else by its invocation."""

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from threading import Event
 
 from ...model.errors import ClusterError, Ending, StopRequested, StorageError
-from ...model.pull.findings import Accounts
 from ...run.store import put_stop
 from ..endings import UNNAMED, end_stopped, end_with_accounts
 from ..progress import Progress
@@ -43,8 +42,9 @@ def account_run(
         settle_items(run, ledger, progress)
     finally:
         _record(run, ledger, progress)
-    progress.over = not refused
-    accounts = _write_lists(run, ledger, progress)
+    written = _write_lists(run, ledger, progress)
+    progress.over = written and not refused
+    accounts = progress.accounts or account_items(run.plan, ledger)
     if stopped:
         return end_stopped(run.plan, accounts, stopped, by_limit="stop" not in stopped)
     tolerated = run.rules.tolerated_failures
@@ -80,15 +80,16 @@ def _record(run: JobRun, ledger: ItemLedger, progress: Progress) -> None:
     progress.outcomes |= list_outcomes(run.plan, ledger)
 
 
-def _write_lists(run: JobRun, ledger: ItemLedger, progress: Progress) -> Accounts:
+def _write_lists(run: JobRun, ledger: ItemLedger, progress: Progress) -> bool:
+    """Whether the lists of items are in the bucket. Raises HeldByOther."""
     try:
         run.lease.check_holder()
         failures = write_item_files(run.state, run.layout, run.plan, ledger)
-        progress.accounts = account_items(run.plan, ledger, failures)
     except StorageError as error:
-        progress.over = False
         progress.warn(f"the lists of items are not in the bucket: {error}")
-    return progress.accounts or account_items(run.plan, ledger)
+        return False
+    progress.accounts = account_items(run.plan, ledger, failures)
+    return True
 
 
 def _end_jobs(run: JobRun, progress: Progress) -> None:

@@ -196,7 +196,11 @@ class Follower:
     def _send(self, invocations: Sequence[Invocation]) -> None:
         self._run.free_slots.defer()
         self._progress.invocations = [*self._progress.invocations, *invocations]
-        self.workers.add(self._run.invoke(self._round.number, invocations))
+        try:
+            self.workers.add(self._run.invoke(self._round.number, invocations))
+        except StopRequested:  # it is waited for those that had been sent
+            self.workers.add(self._progress.list_started(invocations))
+            raise
         if self.workers.were_interrupted():
             raise KeyboardInterrupt  # it came while requests were sent
 

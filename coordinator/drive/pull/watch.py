@@ -49,15 +49,14 @@ def drive_rounds(run: PullRun, progress: Progress) -> tuple[Ending, str]:
         return end_with_sent(run.plan, progress.list_sent())
     if why is Why.NO_CAPACITY:
         return end_left(run.plan, ledger.account(), str(why))
-    progress.over = True
     try:
         run.lease.check_holder()
         write_item_files(run.state, run.layout, run.plan, ledger)
         startups_s = [worker.startup_s for worker in progress.workers if worker.startup_s]
         if cost := ledger.meter.measure(startups_s):
             save_cost(run.state, run.layout, run.plan.service, cost)
+        progress.over = True
     except StorageError as error:
-        progress.over = False
         progress.warn(f"the lists of items are not in the bucket: {error}")
     if why in _STOPS:
         return end_stopped(run.plan, ledger.account(), str(why), by_limit=why is not Why.STOPPED)
