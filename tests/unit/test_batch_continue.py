@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from threading import Event
 from typing import Any
@@ -20,6 +21,7 @@ from coordinator.model.errors import (
     ConfigError,
     Ending,
     HeldByOther,
+    StopRequested,
     StorageError,
 )
 from coordinator.model.pull.documents import (
@@ -31,7 +33,9 @@ from coordinator.model.pull.documents import (
 )
 from coordinator.model.run import Reply, Report, Verdict
 from coordinator.model.service import Folder
+from coordinator.run.layout import RunLayout
 from coordinator.run.pull_documents import decode_document, encode_document
+from coordinator.run.store import publish_end
 from tests.unit import make
 from tests.unit.test_batch import load
 from tests.unit.test_batch_pull import KEYS, World
@@ -584,6 +588,67 @@ def test_a_redrive_processes_what_failed_in_a_run_that_ended() -> None:
     assert report.plan.redrive_of == make.RUN_ID
     with pytest.raises(ConfigError, match="there is no run"):
         drop_again(world, run={"id": "20261122t101900z-3f9a1d", "redrive": True})
+
+
+@pytest.mark.parametrize("gone", [("failed.jsonl",), ("pending.jsonl", "failed.jsonl")])
+def test_a_redrive_of_a_run_without_its_lists_is_refused(gone: tuple[str, ...]) -> None:
+    """They are missing where nobody followed the jobs, or while the folder is removed."""
+    world = World(flaky("in/07", "in/09"))
+    report = world.run(run={"retries": 0})
+    publish_end(world.data, world.layout, report, {})
+    folder = world.layout.folder
+    for name in gone:
+        del world.data.objects[f"{folder}{name}"]
+    with pytest.raises(ConfigError, match=r"failed\.jsonl, which would name them, is missing"):
+        drop_again(world, run={"id": make.RUN_ID, "redrive": True})
+    assert not [key for key in world.data.objects if SECOND_ID in key]
+
+
+def test_a_redrive_of_a_run_that_left_nothing_has_nothing_to_do() -> None:
+    world = World()
+    publish_end(world.data, RunLayout(load().locations, make.RUN_ID), world.run(), {})
+    report = drop_again(world, run={"id": make.RUN_ID, "redrive": True})
+    assert report.ending is Ending.NOTHING_TO_DO
+
+
+def test_a_redrive_does_not_take_items_of_another_folder() -> None:
+    world = World(flaky("in/07"))
+    publish_end(
+        world.data, RunLayout(load().locations, make.RUN_ID), world.run(run={"retries": 0}), {}
+    )
+    with pytest.raises(ConfigError, match=r"the items of run .* are in data/in/, not in data/in/0"):
+        drop_again(
+            world, run={"id": make.RUN_ID, "redrive": True}, bucket={"folder_prefix": "in/0"}
+        )
+
+
+@pytest.mark.parametrize("planned", [True, False])
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"service": {"name": "another"}}, "service target"),
+        ({"bucket": {"folder_prefix": "other/"}}, "data data/in/"),
+    ],
+)
+def test_a_config_of_other_work_does_not_continue_the_run_that_it_names(
+    sections: dict[str, Any], said: str, *, planned: bool
+) -> None:
+    world = World(half, at={20.0: interrupt})
+    world.run(run=ROUNDS)
+    leave(world)
+    if not planned:
+        del world.data.objects[world.layout.plan]
+    before, jobs = dict(world.data.objects), len(world.oscar.jobs)
+    run = {**ROUNDS, "id": make.RUN_ID}
+    with pytest.raises(ConfigError, match=f"is of {said}, and this config names another"):
+        drop_again(world, run_id=make.RUN_ID, run=run, **sections)
+    assert (world.data.objects, len(world.oscar.jobs)) == (before, jobs)
+    world.data.objects[world.layout.stop] = b"{}"
+    world.seconds += 1000
+    world.wait(Event(), 0)
+    with suppress(StopRequested):  # which is the end of a run without a plan
+        drop_again(world, run_id=make.RUN_ID, run=run, **sections)
+    assert len(world.oscar.jobs) == jobs, "it is brought to its end, whoever does that"
 
 
 def test_the_lease_says_who_and_that_he_left() -> None:

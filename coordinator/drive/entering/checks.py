@@ -15,7 +15,7 @@ from ...run.layout import RunLayout, make_batch_key
 from ...run.store import load_plan
 from ...storage.bucket import Bucket
 from ..clients import Clients
-from ..planning.redrive import refuse_unfinished
+from ..planning.redrive import refuse_unsuited
 from ..progress import Progress
 from ..runs.removing import remove_earlier
 from . import preflight
@@ -113,7 +113,7 @@ def enter_run(
     if config.dry_run:
         return None
     if config.redrive:
-        refuse_unfinished(clients.state, RunLayout(config.locations, config.run_id))
+        refuse_unsuited(clients.state, RunLayout(config.locations, config.run_id))
     batch, timing = make_batch(config, service), clients.timing
     runs = BatchRuns(
         state=clients.state,

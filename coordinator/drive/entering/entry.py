@@ -19,9 +19,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ...model.errors import AlreadyEnded, Conflict, HeldByOther
+from ...model.errors import AlreadyEnded, ConfigError, Conflict, HeldByOther, clean_text
 from ...model.run import Plan
 from ...run.active import find_newest_run, register_run
+from ...run.folder import read_json
 from ...run.layout import REPORT_JSON, RunLayout, make_report_key
 from ...run.lease import Lease, compute_ttl_s, take_lease
 from ...run.store import load_plan
@@ -65,6 +66,7 @@ class BatchRuns:
         """Begins or continues a run. Raises BatchError."""
         # Of a run whose folder was removed, the end is left.
         if self.state.exists(layout.start) or self.state.exists(layout.end):
+            self._refuse_foreign(layout)
             return self._continue(layout)
         begun: Entry | None = None
         while True:
@@ -94,6 +96,26 @@ class BatchRuns:
         self._refuse_ended(layout)  # its coordinator may have ended it before the lease was taken
         log.info("continuing run %s under epoch %d", layout.run_id, entry.layout.epoch)
         return entry
+
+    def _refuse_foreign(self, layout: RunLayout) -> None:
+        """Raises ConfigError if a run that the config names is of another service or folder.
+
+        One that has a `stop` only ends, and that needs neither.
+        """
+        begun = read_json(self.state, layout.start)
+        others = {
+            name: clean_text(str(begun[name]), 120)
+            for name, own in self.about.items()
+            if begun.get(name) and begun[name] != own
+        }
+        if others and not self.state.exists(layout.stop):
+            said = " and ".join(f"{name} {text}" for name, text in others.items())
+            raise ConfigError(
+                [
+                    f"run.id: run {layout.run_id} is of {said}, and this config names another: "
+                    "drop the config that the run was begun with, or leave run.id out"
+                ]
+            )
 
     def _refuse_ended(self, layout: RunLayout) -> None:
         if self.state.exists(layout.end):

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from itertools import islice
 
 from ...index.builder import IndexBuilder
-from ...model.errors import ConfigError, StorageError
+from ...model.errors import ConfigError, StorageError, clean_text
 from ...model.items import Index
 from ...model.object_columns import ObjectColumns
 from ...model.planning import ChunkRules
+from ...run.folder import read_json
 from ...run.layout import RunLayout
 from ...run.lines import split_lines
 from ...storage.bucket import Bucket
@@ -20,8 +21,11 @@ from .indexing import Write
 _BATCH = 10_000
 
 
-def refuse_unfinished(state: Bucket, layout: RunLayout) -> None:
-    """Raises ConfigError if a run has not ended: then nothing is known to have failed for good."""
+def refuse_unsuited(state: Bucket, layout: RunLayout) -> None:
+    """Raises ConfigError if a run has not ended, or if nothing says which of its items are left.
+
+    The lists are missing where nobody followed the jobs, or where the folder is being removed.
+    """
     if not layout.run_id:
         raise ConfigError(["run.redrive: needs run.id, the run whose items are processed again"])
     if not state.exists(layout.start):
@@ -33,6 +37,27 @@ def refuse_unfinished(state: Bucket, layout: RunLayout) -> None:
                 "run.redrive to continue it, or end it with `oscar-batch cancel`"
             ]
         )
+    data, own = read_json(state, layout.start).get("data"), str(layout.locations.data)
+    if data and data != own:
+        name = clean_text(str(data), 120)
+        raise ConfigError([f"run.id: the items of run {layout.run_id} are in {name}, not in {own}"])
+    if missing := [key for key in _list_needed(state, layout) if not state.exists(key)]:
+        raise ConfigError(
+            [
+                f"run.redrive: run {layout.run_id} has left items, and {state.name}/{missing[0]}, "
+                "which would name them, is missing: nobody followed its jobs, or its folder is "
+                "being removed; drop its config without run.id and run.redrive, with "
+                "bucket.skip_done to leave out what has its output"
+            ]
+        )
+
+
+def _list_needed(state: Bucket, layout: RunLayout) -> list[str]:
+    """The lists that a run must have left, by the last word on it."""
+    counts = read_json(state, layout.end).get("counts")
+    known = counts if isinstance(counts, dict) else {}
+    lists = {"failed": layout.failed, "pending": layout.pending}
+    return [key for name, key in lists.items() if known.get(name) != 0]
 
 
 def build_redrive(state: Bucket, source: RunLayout, rules: ChunkRules, write: Write) -> Index:
@@ -43,8 +68,8 @@ def build_redrive(state: Bucket, source: RunLayout, rules: ChunkRules, write: Wr
 
 
 def _list_items(state: Bucket, source: RunLayout) -> Iterator[ObjectColumns]:
-    for key in (source.failed, source.pending):
-        lines = split_lines(state.read_pieces(key)) if state.exists(key) else iter(())
+    for key in _list_needed(state, source):
+        lines = split_lines(state.read_pieces(key))
         while batch := list(islice(lines, _BATCH)):
             yield ObjectColumns([_read_key(state, key, line) for line in batch], None)
 
