@@ -25,7 +25,7 @@ def describe_next(box: Sandbox, program: str, directory: Path) -> str:
     where = "" if directory == DEFAULT_STATE else f" --state {shlex.quote(str(directory))}"
     return (
         f"up: OSCAR at {box.url} (open it in a browser), S3 at {box.s3_url}\n"
-        f'  eval "$({program} env{where})"    lets oscar-batch, aws and mc reach it\n'
+        f'  eval "$({program} env{where})"    sets the variables of oscar-batch, aws and mc\n'
         f"  {program} services{where}    what is deployed\n"
         f"  {program} logs{where} SERVICE    the log of its newest job\n"
         f"  {program} down{where}    ends it"

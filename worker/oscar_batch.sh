@@ -1011,7 +1011,7 @@ process_cautiously() {
         fi
         settle '""'
     else
-        write_mark "$line" || die "the storage refused a mark: an item that kills could not be told"
+        write_mark "$line" || die "the storage refused a mark, without which an item that kills workers is not found"
         process_item
     fi
     write_mark null

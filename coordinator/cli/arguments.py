@@ -16,7 +16,7 @@ _EXIT_CODES = (
     "Exit codes: 0 all done, submitted or nothing to do, 1 items failed or pending, or some "
     "invocations refused or unproven, "
     "2 bad config or usage, 3 cluster or storage unavailable or nothing proven, 4 no capacity, "
-    "130 interrupted."
+    "5 another coordinator drives the run, 130 interrupted."
 )
 
 
@@ -41,7 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_capacity(verbs.add_parser("capacity", help="show how many invocations fit now, and why"))
     deploy = verbs.add_parser("deploy", help="create or update the services of an FDL file")
     deploy.add_argument(
-        "fdl", type=Path, nargs="?", metavar="FDL", help="(default: that of the coordinator)"
+        "fdl", type=Path, nargs="?", metavar="FDL", help="(default: the coordinator's own)"
     )
     deploy.add_argument("--insecure", action="store_true", help="do not verify OSCAR's certificate")
     _add_kit(verbs.add_parser("kit", help="print the script of a service that handles one file"))
@@ -124,7 +124,7 @@ def _add_plan(plan: argparse.ArgumentParser) -> None:
         type=int,
         choices=range(1, 10_001),
         metavar="N",
-        help="run N items first, spread over the listing, and plan the rest with what they took",
+        help="run N items first, spread over the listing; use their times to plan the rest",
     )
     saved = plan.add_argument_group("from a saved index and --slots, without a cluster")
     saved.add_argument(
@@ -138,7 +138,7 @@ def _add_plan(plan: argparse.ArgumentParser) -> None:
         "--startup",
         type=float,
         metavar="S",
-        help="seconds that every invocation needs besides its items",
+        help="seconds that an invocation needs to start up",
     )
     saved.add_argument("--seconds-per-item", type=float, metavar="S")
     saved.add_argument("--seconds-per-mb", type=float, metavar="S", help="per 10^6 bytes")

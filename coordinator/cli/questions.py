@@ -21,7 +21,9 @@ def ask(question: str, default: str = "") -> str:
     shown = f" [{default}]" if default else ""
     print_note(f"{question}{shown}: ", end="")
     if not (line := sys.stdin.readline()):
-        raise ConfigError(["the questions were not answered to the end; nothing is written"])
+        raise ConfigError(
+            ["the input ended before all questions were answered; nothing is written"]
+        )
     return line.strip() or default
 
 
@@ -46,4 +48,4 @@ def choose(question: str, offers: Sequence[tuple[str, str]], default: str = "") 
             return typed
         if typed.isdecimal() and 1 <= int(typed) <= len(names):
             return names[int(typed) - 1]
-        print_note(f"  {typed or 'nothing'} is none of them; type a number or a name")
+        print_note(f"  {typed or 'nothing'} is not in the list; type a number or a name")

@@ -20,22 +20,22 @@ def add_setup_verbs(verbs: Any) -> frozenset[str]:
     validate.add_argument(
         "--in-service",
         action="store_true",
-        help="check it as for the coordinator's service, which has credentials of its own",
+        help="check it as the coordinator's service does, which has its own credentials",
     )
     doctor = verbs.add_parser(
-        "doctor", help="check all that a run of a config needs, without starting anything"
+        "doctor", help="check everything that a run needs, without starting anything"
     )
     doctor.add_argument("config", type=Path, metavar="CONFIG")
     doctor.add_argument(
         "--service", default="oscar-batch", metavar="NAME", help="the coordinator's service"
     )
     doctor.add_argument("--json", action="store_true", help="print JSON")
-    _add_init(verbs.add_parser("init", help="write a config, from what the cluster has"))
+    _add_init(verbs.add_parser("init", help="write a config for a service and a bucket"))
     schema = verbs.add_parser("schema", help="print the JSON Schema of a config, for editors")
     schema.add_argument(
-        "document", nargs="?", choices=DOCUMENTS, default="config", help="of what (default: config)"
+        "document", nargs="?", choices=DOCUMENTS, default="config", help="(default: config)"
     )
-    completion = verbs.add_parser("completion", help="print what completes commands in a shell")
+    completion = verbs.add_parser("completion", help="print the completion script of a shell")
     completion.add_argument("shell", choices=SHELLS)
     return frozenset(set(verbs.choices) - before)
 
@@ -58,6 +58,6 @@ def _add_init(init: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("config.json"),
         metavar="FILE",
-        help="write it there (default: config.json)",
+        help="the file to write (default: config.json)",
     )
     init.add_argument("--force", action="store_true", help="overwrite the file")

@@ -42,18 +42,18 @@ def _describe_outputs(section: str, about: str) -> dict[str, Key]:
         f"{section}.bucket": Key("the bucket of the outputs", checks.check_bucket),
         f"{section}.prefix": Key("the folder of the outputs", checks.check_key),
         f"{section}.strip": Key(
-            "the end of an item's name that its output does not have, such as .jpg",
+            "the ending of an item's name that its output does not have, such as .jpg",
             checks.check_key,
         ),
-        f"{section}.suffix": Key("the end of an output's name, such as .json", checks.check_key),
+        f"{section}.suffix": Key("the ending of an output's name, such as .json", checks.check_key),
     }
 
 
 KEYS: Mapping[str, Key] = {
     "$schema": Key("the address of this schema, for editors"),
     "MinIO.url": Key(
-        "the storage with the data; http:// means plain, no scheme means https; left out: the "
-        "cluster's own MinIO",
+        "the storage with the data; http:// means without TLS, no scheme means https; left "
+        "out: the cluster's own MinIO",
         checks.check_storage_url,
     ),
     "MinIO.access_key": Key(
@@ -73,7 +73,7 @@ KEYS: Mapping[str, Key] = {
     "bucket.folder_prefix": Key(
         "the folder of the files; left out: the whole bucket", checks.check_key
     ),
-    "bucket.recursive": Key("false: without the folders below", checks.check_flag, True),
+    "bucket.recursive": Key("false: leave out the folders below", checks.check_flag, True),
     "bucket.include": Key("only keys that match one of these globs", checks.check_globs, ()),
     "bucket.exclude": Key("no keys that match one of these globs", checks.check_globs, ()),
     "bucket.min_size": Key("only objects of at least so many bytes", checks.check_bytes, None),
@@ -141,16 +141,14 @@ KEYS: Mapping[str, Key] = {
         NumberCheck(least=0, below=1),
         0.2,
     ),
-    "plan.max_parallel": Key("never more invocations at a time", checks.check_count, None),
+    "plan.max_parallel": Key("the most invocations at a time", checks.check_count, None),
     "plan.strategy": Key("how the listing is cut into chunks", _check_strategy, Strategy.AUTO),
     "plan.chunk_items": Key("items of a chunk, with the strategy fixed", checks.check_count, None),
     "plan.chunk_bytes": Key(
         "bytes of a chunk, with the strategy fixed", checks.check_chunk_bytes, None
     ),
-    "plan.min_chunk_items": Key("no chunk with fewer items", checks.check_count, 1),
-    "plan.startup_s": Key(
-        "seconds that an invocation needs besides its items", _check_seconds, None
-    ),
+    "plan.min_chunk_items": Key("the fewest items of a chunk", checks.check_count, 1),
+    "plan.startup_s": Key("seconds that an invocation needs to start up", _check_seconds, None),
     "plan.seconds_per_item": Key("seconds per item, if known", _check_seconds, None),
     "plan.seconds_per_mb": Key("seconds per 10^6 bytes, if known", _check_seconds, None),
     "plan.speeds": Key(
@@ -164,9 +162,11 @@ KEYS: Mapping[str, Key] = {
     **_describe_outputs("run.verify", "what proves that an item is done"),
     "run.dry_run": Key("plan and report only", checks.check_flag, False),
     "run.watch": Key("false: end when everything is submitted", checks.check_flag, True),
-    "run.poll_s": Key("seconds between two looks", NumberCheck(least=1, below=checks.DAY_S), 15.0),
+    "run.poll_s": Key(
+        "seconds between two looks at the run", NumberCheck(least=1, below=checks.DAY_S), 15.0
+    ),
     "run.pending_timeout_s": Key(
-        "seconds until a worker without a sign of life is not waited for",
+        "seconds after which a worker without a sign of life counts as never started",
         NumberCheck(least=1, below=7 * checks.DAY_S),
         900.0,
     ),
@@ -186,7 +186,7 @@ KEYS: Mapping[str, Key] = {
         None,
     ),
     "run.wait_for_room_s": Key(
-        "seconds that a full cluster is waited for",
+        "seconds to wait for free capacity when the cluster is full",
         NumberCheck(least=0, below=365 * checks.DAY_S),
         0.0,
     ),
@@ -203,14 +203,14 @@ KEYS: Mapping[str, Key] = {
         None,
     ),
     "run.id": Key(
-        "the run to continue; a new run gets this id, as submit does it", checks.check_run_id
+        "the run to continue; if there is none, the id of the new run", checks.check_run_id
     ),
     "run.canary": Key(
-        "first run so many items, spread over the listing, and plan the rest with what they took",
+        "first run so many items, spread over the listing; use their times to plan the rest",
         checks.check_extra_slots,
         0,
     ),
-    "run.redrive": Key("process what failed or is pending in run.id", checks.check_flag, False),
+    "run.redrive": Key("process the failed and pending items of run.id", checks.check_flag, False),
     "run.new": Key(
         "start a run beside an unfinished one of the same config", checks.check_flag, False
     ),
@@ -225,12 +225,12 @@ SECTIONS: Mapping[str, str] = {
     "MinIO": "the storage with the data",
     "bucket": "which files are processed",
     "bucket.skip_done": KEYS["bucket.skip_done"].about,
-    "output": "files beside the data",
+    "output": "files that a run writes into the data folder",
     "oscar_cluster": "the OSCAR cluster and its credentials",
     "oscar_cluster.auth_basic": "username and password",
     "oscar_cluster.auth_token": "a token, or what OpenID Connect needs to fetch tokens",
     "service": "the service that processes the files",
-    "plan": "how many invocations, and how the work is cut",
+    "plan": "how many invocations, and how the listing is cut into chunks",
     "run": "how the run is carried out",
     "run.verify": KEYS["run.verify"].about,
     "state": "where a run keeps its index, plan and report",

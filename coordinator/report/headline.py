@@ -11,7 +11,7 @@ from ..model.errors import Ending
 from ..model.run import Report, Speed
 
 _ADVICE: Mapping[Ending, str] = {
-    Ending.RUNNING: "Nothing needs to be done. This page loads itself again until the run ends.",
+    Ending.RUNNING: "Nothing needs to be done. This page reloads until the run ends.",
     Ending.DONE: "Nothing is left to do: the results are where the service writes its outputs.",
     Ending.NOTHING_TO_DO: "If there should be items, check bucket.folder_prefix and the filters "
     "of the bucket section against what was left out or skipped below.",
@@ -27,7 +27,7 @@ _ADVICE: Mapping[Ending, str] = {
     Ending.UNAVAILABLE: "Drop the config again when the cluster and its storage can be reached "
     "and allow it.",
     Ending.NO_CAPACITY: "Drop the same config again when the cluster has free nodes: the run goes "
-    "on. With run.wait_for_room_s a full cluster is waited for.",
+    "on. With run.wait_for_room_s a run waits for free capacity.",
     Ending.TOLERATED: "Fewer items failed than the config tolerates; the reasons are below. "
     "run.redrive: true with run.id processes them again.",
     Ending.STOPPED: "Nothing goes on in this run. run.redrive: true with run.id, in the same "

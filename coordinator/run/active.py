@@ -55,6 +55,6 @@ def _read_run(state: Bucket, key: str) -> str:
     if not isinstance(name, str) or not name:
         raise StorageError(
             f"{state.name}/{clean_text(key)} should name the newest run of this config and cannot "
-            "be read: delete it, or say run.new: true to start another run"
+            "be read: delete it, or set run.new: true to start another run"
         )
     return clean_text(name, 80)

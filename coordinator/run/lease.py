@@ -128,7 +128,7 @@ def take_lease(
             raise HeldByOther(
                 f"run {layout.run_id} is at work: its coordinator was alive "
                 f"{format_duration(found.age_s)} ago; this drop changes nothing. Drop the "
-                "config again when it has ended, or say run.new: true for a second run of the same"
+                "config again when it has ended, or set run.new: true for a second run of the same"
             )
         lease = Lease(
             state, layout.with_epoch(epoch), secrets.token_hex(8), read_clock().isoformat()

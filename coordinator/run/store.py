@@ -61,7 +61,7 @@ def load_plan(state: Bucket, key: str) -> Plan | None:
     except (ValueError, RecursionError) as error:  # BadDocument is a ValueError
         raise StorageError(
             f"{state.name}/{key} cannot be read ({clean_text(str(error), 120)}): the run cannot be "
-            "continued without its plan; put the object back, or say run.new: true"
+            "continued without its plan; put the object back, or set run.new: true"
         ) from error
 
 

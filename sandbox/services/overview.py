@@ -29,7 +29,7 @@ caption {{ text-align: left; font-weight: 600; font-size: 1.2rem; }}
 th, td {{ text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #8886; }}
 </style>
 <h1>OSCAR sandbox</h1>
-<p>It plays OSCAR {version}. <code>{program} env</code> prints what clients need to reach it,
+<p>It simulates OSCAR {version}. <code>{program} env</code> prints what clients need to reach it,
 <code>{program} logs SERVICE</code> the log of a job.</p>
 {tables}
 </html>

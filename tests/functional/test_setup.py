@@ -99,7 +99,7 @@ def test_init_writes_a_config_from_options(box: Sandbox, tmp_path: Path) -> None
             id="service",
         ),
         pytest.param(["--service", "pulls", "--bucket", "gone"], "no bucket gone", id="bucket"),
-        pytest.param(["--service", "mixed", "--bucket", "photos"], "say service.mode", id="mode"),
+        pytest.param(["--service", "mixed", "--bucket", "photos"], "set service.mode", id="mode"),
     ],
 )
 def test_init_refuses_what_no_run_could_use(
@@ -114,7 +114,7 @@ def test_init_overwrites_nothing_unless_told(box: Sandbox, tmp_path: Path) -> No
     (tmp_path / "config.json").write_text("precious")
     words = ["init", "--service", "pulls", "--bucket", "photos"]
     refused = run(box, *words, folder=tmp_path)
-    assert (refused.returncode, "say --force" in refused.stderr) == (2, True)
+    assert (refused.returncode, "use --force" in refused.stderr) == (2, True)
     assert (tmp_path / "config.json").read_text() == "precious"
     assert run(box, *words, "--force", folder=tmp_path).returncode == 0
     assert read_config(tmp_path)["service"] == {"name": "pulls"}
@@ -227,7 +227,7 @@ def test_doctor_finds_that_a_run_would_work_and_leaves_nothing(
         "status": "free resources of 2 nodes",
         "capacity": "at a time",
         "data": "photos/input/ can be listed",
-        "clock": "this machine's and the storage's differ by",
+        "clock": "the clocks of this machine and the storage differ by",
         "conditional writes": "refuses to create an object twice",
         "run folder": "starts no jobs",
     }.items():

@@ -69,7 +69,8 @@ def check_target(
     except ClusterError as error:
         triggers = ()
         known = "the input folders of the target and of this coordinator are checked"
-        progress.warn(f"{error}; only {known}: if the run writes into another's, it starts jobs")
+        unknown = "if the run writes into the input folder of another service, it starts jobs there"
+        progress.warn(f"{error}; only {known}: {unknown}")
     preflight.refuse_triggers(places, service, triggers, progress.run_id)
     return decide_mode(config, service, progress)
 

@@ -52,7 +52,7 @@ def choose_mode(asked: Mode, service: Service, data: Folder) -> ModeChoice:
             None,
             f"service.mode: {service.name} mounts bucket {data.bucket} and has an input folder, so "
             "it may read ranges of index lines or single files; if its script reads start and end "
-            "from the invocation, say service.mode: range; if it processes one uploaded file, say "
+            "from the invocation, set service.mode: range; if it processes one uploaded file, set "
             "service.mode: event",
         )
     if mounts:
@@ -65,5 +65,5 @@ def choose_mode(asked: Mode, service: Service, data: Folder) -> ModeChoice:
         f"service.name: {service.name} neither mounts bucket {data.bucket} nor has the worker kit "
         "in its script, so its jobs would process the text of their invocation and no file of the "
         f"bucket; give the service a mount of {data.bucket} and a script that reads start and end, "
-        "or a script with the kit; if it processes uploaded files, say service.mode: event",
+        "or a script with the kit; if it processes uploaded files, set service.mode: event",
     )

@@ -102,7 +102,7 @@ def refuse_unsuited_keys(mode: Mode | None, *, payload: bool, watch: bool) -> No
     if payload and mode not in {Mode.RANGE, None}:
         problems.append(
             f"service.payload: is for range mode, and this run has the mode {mode}; leave it out, "
-            "or say service.mode: range"
+            "or set service.mode: range"
         )
     if not watch and mode is Mode.EVENT:
         problems.append(
@@ -128,8 +128,8 @@ def find_warnings(data: Folder, service: Service) -> tuple[str, ...]:
         )
     if service.hides_output and service.mount and not service.has_kit:
         found.append(
-            f"{service.name} has a log_level above DEBUG: the logs of its jobs show nothing of "
-            "what its script prints while it runs, and of a range with outputs nothing at all; say "
+            f"{service.name} has a log_level above DEBUG: the log of a job shows nothing that its "
+            "script prints until it ends, and nothing at all for a range with outputs; set "
             "log_level: DEBUG in its definition to see how far a job is and why it fails"
         )
     if not service.outputs and not service.mount and not service.has_kit:

@@ -3,7 +3,7 @@
 
 The folder of the run is looked at every `poll_s`; results and beats are the truth. OSCAR is asked
 for its capacity only where more workers would have work, and for its jobs only where a worker is
-overdue. A storage that is away is waited for.
+overdue. It waits for a storage that does not answer.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Why(StrEnum):
     HOPELESS = "no worker could be kept at work"
     NO_CAPACITY = "no worker is at work, and none could start"
     REFUSED = "OSCAR accepted no invocation"
-    SENT = "run.watch says that nobody follows the workers"
+    SENT = "run.watch is false, so nobody follows the workers"
 
 
 class Follower:
@@ -116,7 +116,7 @@ class Follower:
             away_s = self._run.clock.now_s() - self._seen_s
             if away_s > self._run.lanes.timing.storage_patience_s:
                 raise
-            log.warning("the storage is away for %s: %s", format_duration(away_s), error)
+            log.warning("the storage has not answered for %s: %s", format_duration(away_s), error)
             return None
         self._seen_s = self._run.clock.now_s()
         self._note_progress()

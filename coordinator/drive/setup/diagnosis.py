@@ -94,7 +94,7 @@ def _judge_service(findings: Findings, config: Config, reach: Reach) -> Service 
         service = reach.oscar.read_service(config.service)
         known = reach.oscar.read_release()
         if known is None:
-            findings.warn("OSCAR", f"{config.cluster.url} answers, and does not tell its release")
+            findings.warn("OSCAR", f"{config.cluster.url} answers, but not with its release")
         else:
             named = "can" if release.names_jobs(known) else "cannot"
             findings.good(
@@ -152,7 +152,7 @@ def _judge_triggers(
         triggers = reach.oscar.read_triggers()
     except ClusterError as error:
         triggers = ()
-        findings.warn(name, f"{error}; so not all input folders are known")
+        findings.warn(name, f"{error}; so some input folders are not known")
     try:
         preflight.refuse_triggers(config.locations, service, triggers, layout.run_id)
     except BatchError as error:
@@ -228,11 +228,13 @@ def _judge_state(findings: Findings, reach: Reach, layout: RunLayout, mode: Mode
 def _judge_clock(findings: Findings, reach: Reach, layout: RunLayout) -> None:
     with findings.judge("clock"):
         ahead_s = (reach.read_clock() - reach.state.read_clock(layout.probe)).total_seconds()
-        said = f"this machine's and the storage's differ by {abs(ahead_s):.0f} s"
+        said = f"the clocks of this machine and the storage differ by {abs(ahead_s):.0f} s"
         if abs(ahead_s) < _NOTABLE_S:
             findings.good("clock", said)
         else:
-            findings.warn("clock", said, "correct it: S3 refuses requests from 15 minutes on")
+            findings.warn(
+                "clock", said, "correct it: S3 refuses requests if they differ by 15 minutes"
+            )
 
 
 def _judge_coordinator(findings: Findings, config: Config, reach: Reach, coordinator: str) -> None:
@@ -257,7 +259,7 @@ def _judge_notification(findings: Findings, reach: Reach, folder: Folder, coordi
         findings.warn(name, f"not known for {folder}: {error}")
         return
     if targets is None:
-        findings.skip(name, f"not known for {folder}: only MinIO tells them")
+        findings.skip(name, f"not known for {folder}: only MinIO lists them")
     elif any(
         f":{coordinator}:" in target and folder.prefix.startswith(prefix)
         for target, prefix in targets
@@ -266,7 +268,7 @@ def _judge_notification(findings: Findings, reach: Reach, folder: Folder, coordi
     else:
         findings.bad(
             name,
-            f"bucket {folder.bucket} tells nobody of what lands in {folder.prefix}, so nothing "
-            f"starts {coordinator}",
+            f"bucket {folder.bucket} has no notification for {folder.prefix}, so nothing starts "
+            f"{coordinator}",
             "delete the service and deploy it again",
         )

@@ -78,6 +78,6 @@ def _show_end(run: RunFolder, *, as_json: bool) -> int:
 
 def _say_in_force(run_id: str) -> None:
     print_error(
-        f"run {run_id} has not ended yet, and its stop stays in force: its workers take no more "
-        "items, and the same command again, or its coordinator, brings it to its end"
+        f"run {run_id} has not ended yet; its stop stays in force: its workers take no more "
+        "items. Run the same command again, or wait for its coordinator to end the run"
     )

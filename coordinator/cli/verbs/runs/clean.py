@@ -86,7 +86,7 @@ def _find_ended(state: Bucket, layout: RunLayout, timing: Timing) -> list[RunFol
 def _ask(runs: list[RunFolder], agree: Callable[[str], bool]) -> bool:
     """Whether a person agrees. Raises ConfigError where nobody can be asked."""
     if agree is confirm and not can_ask():
-        raise ConfigError(["nobody can be asked here: say --yes to remove without asking"])
+        raise ConfigError(["there is no terminal to ask on: use --yes to remove without asking"])
     for run in runs:
         print_note(render_end(run))
     count = "the folder of this run" if len(runs) == 1 else f"the folders of these {len(runs)} runs"

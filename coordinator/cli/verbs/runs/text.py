@@ -80,7 +80,7 @@ def _describe_state(run: RunFolder) -> str:
     if run.end:
         return f"{run.state}: {clean_text(run.end.ending, 40)}"
     if run.state is RunState.LEFT and not run.lease.left:
-        return "left: nothing is heard of its coordinator"
+        return "left: its coordinator gives no sign of life"
     return str(run.state)
 
 
@@ -102,9 +102,11 @@ def _join(counts: Mapping[str, int]) -> str:
 
 def _advise(run: RunFolder) -> str:
     if run.state is RunState.ENDED:
-        return "run.redrive with run.id processes what failed or is pending; clean removes the rest"
+        return (
+            "run.redrive with run.id processes failed and pending items; clean removes the folder"
+        )
     if run.state is RunState.STOPPING:
-        return "its workers end the items in hand; cancel waits for that, or does it itself"
+        return "its workers end the items in hand; cancel waits for the end of the run"
     if run.state is RunState.LEFT:
         return "run or drop the same config again to continue it; cancel ends it for good"
     return "its coordinator is at work; cancel ends it for good"

@@ -74,7 +74,7 @@ def _prepare(arguments: argparse.Namespace, findings: Findings) -> tuple[Config,
         try:
             platform = replace(platform, storages=(oscar.read_storage(),))
         except BatchError as error:
-            findings.bad("credentials", f"those for MinIO are not known: {error}")
+            findings.bad("credentials", f"there are none for MinIO: {error}")
             return None
     hide_in_log(platform.secrets)
     config = load_config(content, platform, find_template_problems)

@@ -44,7 +44,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Writes the config and says what is next."""
     target: Path = arguments.output
     if target.exists() and not (arguments.force or _allows_overwriting(target)):
-        raise ConfigError([f"init: {target} exists; name another file with -o, or say --force"])
+        raise ConfigError([f"init: {target} exists; name another file with -o, or use --force"])
     if arguments.source:
         config, said = convert(decode_config(read_bytes(arguments.source)))
     else:

@@ -58,5 +58,5 @@ def test_a_refusal_names_the_key_to_change_and_what_to_do() -> None:
     assert "give the service a mount of data" in unsuited
     both = choose_mode(Mode.AUTO, make.service(mount=BUCKET, inputs=(INPUT,)), DATA).reason
     assert both.startswith("service.mode: ")
-    assert "say service.mode: range" in both
-    assert both.endswith("say service.mode: event")
+    assert "set service.mode: range" in both
+    assert both.endswith("set service.mode: event")

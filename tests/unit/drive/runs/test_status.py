@@ -62,7 +62,7 @@ def test_a_run_is_running_while_its_lease_is_young_and_left_when_it_is_old() -> 
     pass_time(world, TTL_S + 60)
     status = read(world)
     assert status.folder.state is RunState.LEFT
-    assert "left: nothing is heard of its coordinator" in "\n".join(render_status(status))
+    assert "left: its coordinator gives no sign of life" in "\n".join(render_status(status))
 
 
 def test_a_run_that_was_left_is_counted_from_its_results_and_beats() -> None:

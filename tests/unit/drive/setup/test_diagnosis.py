@@ -107,7 +107,7 @@ def test_a_server_without_tls_is_a_warning() -> None:
     [
         ((4, 1), "good", "can be repeated"),
         ((3, 7), "good", "cannot"),
-        (None, "warning", "not tell"),
+        (None, "warning", "but not with its release"),
     ],
 )
 def test_the_release_is_said(known: tuple[int, int] | None, state: str, said: str) -> None:
