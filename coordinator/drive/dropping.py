@@ -22,6 +22,7 @@ from ..report.values import BadDocument
 from ..run.layout import REPORT_JSON, RunLayout, make_report_key
 from ..run.plan_document import read_plan
 from ..storage.bucket import Bucket
+from .planning.canary import PASSED
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ class Drop:
     layout: RunLayout
     reports: tuple[tuple[Bucket, Folder], ...]
     """Where OSCAR and the run put the report."""
+    canary: RunLayout | None = None
+    """Of the run that comes first, where the config asks for one."""
 
     def put(self) -> None:
         """Drops the config, and overwrites an earlier drop: every write starts a job."""
@@ -52,18 +55,25 @@ class Drop:
 
     def has_begun(self) -> bool:
         """Whether the run wrote its first object, or ended early and left a report."""
-        return (
-            bool(self.state.read_small(self.layout.start, 4096)) or self.read_report() is not None
-        )
+        runs = filter(None, (self.layout, self.canary))
+        started = any(self.state.read_small(run.start, 4096) for run in runs)
+        return started or self.read_report() is not None
 
     def read_plan(self) -> dict[str, Any] | None:
         """The plan of the run, once it is saved."""
         return _decode(self.state.read_small(self.layout.plan, _MAX_BYTES))
 
     def read_report(self) -> dict[str, Any] | None:
-        """The report of the run, once it ended: until then it says that the run goes on."""
+        """The report of the run, once it ended, or of its canary, if it ended the run there."""
+        if found := self._read_report(self.layout.run_id):
+            return found
+        found = self._read_report(self.canary.run_id) if self.canary else None
+        return None if found and found.get("ending") in PASSED else found
+
+    def _read_report(self, run_id: str) -> dict[str, Any] | None:
+        """The report of a run that has ended: until then it says that the run goes on."""
         for bucket, folder in self.reports:
-            key = make_report_key(folder, self.layout.run_id, REPORT_JSON)
+            key = make_report_key(folder, run_id, REPORT_JSON)
             found = _decode(bucket.read_small(key, _MAX_BYTES))
             if found and found.get("ending") != Ending.RUNNING:
                 return found

@@ -18,7 +18,7 @@ from ...config.load import Config
 from ...drive.clients import Clients
 from ...drive.entering.checks import has_unfinished
 from ...drive.entering.renewal import LeaseRenewer
-from ...drive.planning.canary import has_passed, make_canary, make_rest
+from ...drive.planning.canary import find_passed, has_passed, make_canary, make_rest
 from ...drive.progress import Progress
 from ...drive.publishing import Publisher
 from ...drive.submission import Clock, Pace
@@ -35,6 +35,7 @@ from ...model.run import Origin, Report
 from ...oscar.client import OscarClient
 from ...report.document import write_report
 from ...report.text import render_summary
+from ...run.layout import RunLayout
 from ...run.store import Files, render_files
 from ...storage.bucket import Bucket
 from ..inputs import read_config, read_posts_per_s
@@ -116,9 +117,14 @@ def run_with_canary(
     def adapt(config: Config) -> Config:
         config = replace(config, canary=config.canary if canary is None else canary)
         asked = config.canary and not config.redrive and not (config.dry_run or dry_run)
-        if (canary or asked) and not has_unfinished(config, connect(config)):
+        clients = connect(config) if canary or asked else None
+        if clients and not has_unfinished(config, clients):
+            # A canary that the command line asks for is none of the run that is dropped.
+            named = RunLayout(config.locations, "" if canary else config.run_id)
+            if passed := find_passed(clients.state, named):
+                return make_rest(config, passed)
             found.append(config)
-            return make_canary(config)
+            return make_canary(replace(config, run_id=named.run_id))
         return replace(config, canary=0, dry_run=config.dry_run or dry_run)
 
     deliver = deliver or leave_nothing
@@ -126,7 +132,7 @@ def run_with_canary(
     if not found or not has_passed(report):
         return report
     log.info("the canary passed: %s", report.message)
-    rest = make_rest(found[0], report)
+    rest = make_rest(found[0], report.run_id)
     return run_config(
         path, dry_run=dry_run, adapt=lambda config: rest, connect=connect, deliver=deliver
     )

@@ -20,6 +20,7 @@ from ...config.credentials import Platform
 from ...config.load import Config, decode_config, load_config
 from ...drive.bodies.template import find_template_problems
 from ...drive.dropping import Drop, drop_until_begun, follow_run
+from ...drive.planning.canary import name_canary
 from ...drive.progress import make_run_id, read_utc_clock
 from ...model.access import StorageAccess
 from ...model.errors import ConfigError, StorageError
@@ -89,12 +90,15 @@ def _make_drop(
 ) -> Drop:
     trigger, state = coordinator.inputs[0], config.locations.state
     own = Bucket(config.storage, state.bucket)
+    layout = RunLayout(config.locations, config.run_id)
+    tried = config.canary and not config.redrive and not config.dry_run
     outputs = [(Bucket(storage, folder.bucket), folder) for folder in coordinator.outputs]
     return Drop(
         content=content,
         trigger=Bucket(storage, trigger.bucket),
         key=f"{trigger.prefix}{config.run_id}.json",
         state=own,
-        layout=RunLayout(config.locations, config.run_id),
+        layout=layout,
         reports=((own, state), *outputs),
+        canary=layout.with_run(name_canary(config.run_id)) if tried else None,
     )

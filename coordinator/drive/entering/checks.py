@@ -99,12 +99,16 @@ def make_batch(config: Config, service: Service) -> str:
 
 
 def has_unfinished(config: Config, clients: Clients) -> bool:
-    """Whether the newest run of the config has not ended. Raises BatchError."""
+    """Whether the config is for a run that has begun. Raises BatchError."""
+    named = RunLayout(config.locations, config.run_id)
+    if config.run_id and any(map(clients.state.exists, (named.start, named.end))):
+        return True
+    if config.second:
+        return False
     service = clients.oscar.read_service(config.service)
     batch = make_batch(find_outputs(config, service), service)
-    layout = RunLayout(config.locations, config.run_id)
-    _, newest = find_newest_run(clients.state, layout, batch)
-    return bool(newest) and not clients.state.exists(layout.with_run(newest).end)
+    _, newest = find_newest_run(clients.state, named, batch)
+    return bool(newest) and not clients.state.exists(named.with_run(newest).end)
 
 
 def enter_run(
@@ -123,6 +127,7 @@ def enter_run(
         read_clock=progress.clock,
         second=config.second or config.redrive,
         about={"service": config.service, "data": str(config.locations.data)},
+        canary=config.canary_run,
     )
     entry = runs.enter(RunLayout(config.locations, progress.run_id))
     progress.enter(entry.layout.run_id, entry.lease)

@@ -61,6 +61,8 @@ class BatchRuns:
     """Whether a run may start beside an unfinished one."""
     about: Mapping[str, str] = field(default_factory=dict)
     """What the first object of a run says of it."""
+    canary: str = ""
+    """The run that did a few of its items before."""
 
     def enter(self, layout: RunLayout) -> Entry:
         """Begins or continues a run. Raises BatchError."""
@@ -85,7 +87,8 @@ class BatchRuns:
 
     def _begin(self, layout: RunLayout) -> Entry:
         names = {"run": layout.run_id, "process": secrets.token_hex(8)}
-        content = json.dumps({**names, **self.about}).encode()
+        canary = {"canary": self.canary} if self.canary else {}
+        content = json.dumps({**names, **self.about, **canary}).encode()
         with suppress(Conflict):  # of a second drop with the same id: the lease decides
             self.state.put_new(layout.start, content, "application/json")
         return self._take(layout, None)

@@ -19,6 +19,7 @@ from ...plan.capacity import find_capacity
 from ...plan.choose import make_plan
 from ...plan.timing import merge_costs
 from ...run.copies import find_copies
+from ...run.folder import read_json
 from ...run.layout import RunLayout, find_run_files
 from ...run.store import load_last_cost
 from ..clients import Clients
@@ -59,7 +60,9 @@ def write_index(
     copies, warnings = find_copies(clients.state, clients.data, layout)
     progress.warn(*warnings)
     files = (*find_run_files(config.locations), *copies)
-    known = read_canary(clients.state, layout.with_run(config.canary_run))
+    # A rest whose coordinator died before it had a plan is prepared again.
+    canary = config.canary_run or str(read_json(clients.state, layout.start).get("canary") or "")
+    known = read_canary(clients.state, layout.with_run(canary))
     rules = config.chunk_rules
     index = build_index(clients.data, config.selection, files, rules, target, known)
     refuse_empty_folder(clients.data, config.locations.data, config.selection, index)
