@@ -28,11 +28,11 @@ def account_run(
     run: JobRun, ledger: ItemLedger, progress: Progress, work: Callable[[], str]
 ) -> tuple[Ending, str]:
     """Does the work and records what became of all items, however it ends."""
-    refused, stopped = "", ""
+    obstacle, stopped = "", ""
     # What the report has if it is made while the accounts are.
     progress.accounts = account_items(run.plan, ledger)
     try:
-        refused = work()
+        obstacle = work()
     except KeyboardInterrupt:
         _record(run, ledger, progress)
         return end_with_accounts(run.plan, account_items(run.plan, ledger), interrupted=True)
@@ -43,13 +43,13 @@ def account_run(
     finally:
         _record(run, ledger, progress)
     written = _write_lists(run, ledger, progress)
-    progress.over = written and not refused
+    progress.over = written and not obstacle
     accounts = progress.accounts or account_items(run.plan, ledger)
     if stopped:
         return end_stopped(run.plan, accounts, stopped, by_limit="stop" not in stopped)
     tolerated = run.rules.tolerated_failures
     ending, text = end_with_accounts(run.plan, accounts, interrupted=False, tolerated=tolerated)
-    return ending, f"{text}; OSCAR refused an invocation: {refused}" if refused else text
+    return ending, f"{text}; {obstacle}" if obstacle else text
 
 
 def stop_run(

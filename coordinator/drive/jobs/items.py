@@ -47,11 +47,11 @@ def drive_items(run: JobRun, invoke: Invoke, progress: Progress) -> tuple[Ending
     def work() -> str:
         number = max(rounds, default=1) or 1
         while True:
-            refused = _drive_round(run, invoke, progress, ledger, rounds, number)
+            obstacle = _drive_round(run, invoke, progress, ledger, rounds, number)
             settle_items(run, ledger, progress)
             missing = run.plan.index.items - ledger.count()[LineState.DONE]
-            if refused or not run.proof or not missing or number > run.rules.retries:
-                return refused
+            if obstacle or not run.proof or not missing or number > run.rules.retries:
+                return obstacle
             number += 1
 
     return account_run(run, ledger, progress, work)
@@ -74,7 +74,7 @@ def _drive_round(
     rounds: bytearray,
     number: int,
 ) -> str:
-    """Sends and follows the items of a round; why OSCAR refused one, or empty."""
+    """Sends and follows the items of a round; why the run cannot go on now, or empty."""
     plan, slots = run.plan, run.plan.capacity.slots
 
     def make(entry: Entry) -> Invocation:
@@ -95,7 +95,7 @@ def _drive_round(
         return run.state.read_range(plan.index_key, part.offset, part.length_bytes)
 
     window.run(_list_entries(run, window, ledger, rounds, number, make, read_part))
-    return window.refused
+    return window.find_obstacle()
 
 
 def _list_entries(

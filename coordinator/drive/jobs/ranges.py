@@ -62,11 +62,11 @@ def drive_ranges(
     def work() -> str:
         current, answers = round_, sent
         while True:
-            refused = _watch_round(run, current, answers, ledger)
+            obstacle = _watch_round(run, current, answers, ledger)
             settle_items(run, ledger, progress)
             missing = run.plan.index.items - ledger.count()[LineState.DONE]
-            if refused or not run.proof or not missing or current.number > run.rules.retries:
-                return refused
+            if obstacle or not run.proof or not missing or current.number > run.rules.retries:
+                return obstacle
             current = _open_retries(run, ledger, current.number + 1)
             answers = _send_round(run, invoke, progress, current)
 
@@ -93,7 +93,7 @@ def _send_round(run: JobRun, invoke: Invoke, progress: Progress, round_: Round) 
 
 
 def _watch_round(run: JobRun, round_: Round, sent: Sequence[Sent], ledger: ItemLedger) -> str:
-    """Follows the jobs of a round to their end; why OSCAR refused one, or empty."""
+    """Follows the jobs of a round to their end; why the run cannot go on now, or empty."""
     chunks, answers = round_.chunks, {each.invocation.number: each for each in sent}
     jobs = ItemLedger(len(chunks))
     ports = Ports(
@@ -112,7 +112,7 @@ def _watch_round(run: JobRun, round_: Round, sent: Sequence[Sent], ledger: ItemL
         if round_.number == 1:
             for line, chunk in enumerate(chunks):
                 ledger.fill(chunk.start, chunk.stop, jobs.read(line))
-    return window.refused
+    return window.find_obstacle()
 
 
 def _find_round(run: JobRun) -> Round:

@@ -82,6 +82,8 @@ class Window:
     pauses: Pauses = field(default_factory=Pauses)
     refused: str = ""
     """Why OSCAR refused an invocation; nothing is sent after that."""
+    waiting: int = 0
+    """Jobs that OSCAR lists and that did not start in time; nothing is sent after that either."""
     _flights: list[_Flight] = field(default_factory=list)
     """In the order in which they were sent."""
     _next_list_s: float = 0.0
@@ -92,7 +94,7 @@ class Window:
         while True:
             batch = (
                 []
-                if self.refused
+                if self.refused or self.waiting
                 else list(islice(entries, max(0, self.size - len(self._flights))))
             )
             if batch:
@@ -101,6 +103,18 @@ class Window:
                 return
             self.ports.wait(self.pauses.look_s)
             self._look()
+
+    def find_obstacle(self) -> str:
+        """Why the run cannot go on now, and the same config continues it; empty if it can."""
+        if self.refused:
+            return f"OSCAR refused an invocation: {self.refused}"
+        if not self.waiting:
+            return ""
+        return (
+            f"{self.waiting} jobs have not started (the cluster is full, or lacks what they need), "
+            "and will do their items if they do: drop the same config again to continue the run, "
+            "or end it with `oscar-batch cancel`"
+        )
 
     def adopt(self, entry: Entry, sent: Sent) -> None:
         """Takes an item whose invocation an earlier coordinator sent."""
@@ -141,7 +155,9 @@ class Window:
         self._flights = [flight for flight in self._flights if not self._settle(flight)]
         if self._flights and self._is_stuck(now_s):
             for flight in self._flights:
-                self.ledger.record(flight.entry.line, LineState.PENDING)
+                if not flight.seen:  # else its job may still do it, and nobody else should
+                    self.ledger.record(flight.entry.line, LineState.PENDING)
+            self.waiting = sum(flight.seen for flight in self._flights)
             log.warning("%d jobs have not started: not waited for", len(self._flights))
             self._flights = []
 
@@ -166,6 +182,8 @@ class Window:
             flight.phase = Phase.RUNNING if running else Phase.PENDING
         for flight in self._flights[: max(0, len(self._flights) - active)]:
             flight.phase, flight.guessed = Phase.SUCCEEDED, active > 0
+        for flight in self._flights[max(0, len(self._flights) - active) :]:
+            flight.seen = True
 
     def _note_named(self, jobs: JobList) -> None:
         """A job that is not listed is gone only if such jobs are listed at all.

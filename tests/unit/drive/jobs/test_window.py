@@ -230,13 +230,14 @@ def test_an_item_that_cannot_be_invoked_fails_alone() -> None:
 
 def test_jobs_that_never_start_are_given_up_when_nothing_runs() -> None:
     world = World(takes={"k1": -1, "k2": -1})
-    assert world.run(keys(5)) == [DONE, PENDING, PENDING, DONE, DONE]
+    assert world.run(keys(5)) == [DONE, SENT, SENT, DONE, DONE]
     assert 900 < world.clock_s < 1000
+    assert "2 jobs have not started" in world.window.find_obstacle()
 
 
 def test_queued_jobs_are_waited_for_while_another_runs() -> None:
     world = World(takes={"k0": 5000, "k1": -1})
-    assert world.run(keys(3)) == [DONE, PENDING, DONE]
+    assert world.run(keys(3)) == [DONE, SENT, DONE]
     assert world.clock_s >= 5000
 
 
