@@ -76,7 +76,7 @@ def run_batch(config: Config, clients: Clients, progress: Progress) -> Report:
 
 
 def _count_invocations(plan: Plan) -> int:
-    """How many requests the plan needs at first."""
+    """How many invocations the plan sends in its first round."""
     if plan.mode is Mode.EVENT:
         return plan.index.items
     return len(plan.lanes.counts) if plan.lanes else len(plan.chunks)

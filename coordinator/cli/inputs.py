@@ -20,7 +20,7 @@ from ..oscar.client import OscarClient
 from .output import hide_in_log
 
 POSTS_PER_S = 2.5
-"""Of OSCAR 4.1; older releases sustain half of it."""
+"""What the manager of OSCAR 4.1 sustains; older releases sustain half of it."""
 # Of a cluster with 10,000 nodes, the status has about 10 MiB.
 _LARGEST_ANSWER = 64 * 1024 * 1024
 
@@ -42,7 +42,7 @@ def read_platform() -> Platform:
 
 
 def find_cluster(raw: Mapping[str, Any], platform: Platform) -> tuple[OscarClient, Platform]:
-    """The client of a config's cluster, and what is offered with it. Raises ConfigError."""
+    """The client of the config's cluster, and what the environment offers. Raises ConfigError."""
     reader = ConfigReader(raw)
     access, problems = platform.choose_cluster(reader.values)
     if access is None or reader.problems:
@@ -51,9 +51,10 @@ def find_cluster(raw: Mapping[str, Any], platform: Platform) -> tuple[OscarClien
 
 
 def read_posts_per_s() -> float:
-    """How many invocations a second OSCAR's manager is given: what a default one sustains.
+    """How many invocations a second are sent to OSCAR's manager.
 
-    An administrator whose manager takes more says so in the environment. Raises ConfigError.
+    The default is what a manager sustains with its default settings. An administrator whose manager
+    sustains more sets OSCAR_BATCH_POSTS_PER_S. Raises ConfigError.
     """
     text = os.environ.get("OSCAR_BATCH_POSTS_PER_S", "")
     try:

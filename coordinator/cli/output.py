@@ -27,7 +27,7 @@ from ..model.errors import (
 
 log = logging.getLogger(__name__)
 
-# To the start of the line, and without what is on it.
+# Moves to the start of the line and clears it.
 _CLEAR = "\r\x1b[K"
 
 
@@ -58,7 +58,7 @@ def print_result(text: str) -> None:
 
 
 def print_document(members: object) -> None:
-    """Prints a result as JSON, its texts without secrets. Raises OutputError."""
+    """Prints a result as JSON, with secrets removed. Raises OutputError."""
     write_stdout(json.dumps(hide_in_value(members, _Log.secrets), indent=2) + "\n")
 
 
@@ -88,7 +88,7 @@ def print_note(text: str, *, end: str = "\n") -> None:
 
 
 def print_progress(text: str) -> None:
-    """Shows a line of progress: on a terminal it replaces the one before, else it is in the log."""
+    """Shows a line of progress: on a terminal it replaces the last one, elsewhere it is logged."""
     if not sys.stderr.isatty():
         log.info("%s", text)
         return

@@ -17,7 +17,7 @@ def can_ask() -> bool:
 
 
 def ask(question: str, default: str = "") -> str:
-    """The answer, or the default for an empty one. Raises ConfigError at the end of the input."""
+    """Asks; returns the answer, or the default if it is empty. ConfigError at end of input."""
     shown = f" [{default}]" if default else ""
     print_note(f"{question}{shown}: ", end="")
     if not (line := sys.stdin.readline()):
@@ -28,7 +28,7 @@ def ask(question: str, default: str = "") -> str:
 
 
 def ask_secret(question: str) -> str:
-    """An answer that the terminal does not show."""
+    """Asks for a secret: the terminal does not show the answer."""
     return getpass.getpass(f"{question}: ").strip()
 
 
@@ -37,7 +37,7 @@ def confirm(question: str) -> bool:
 
 
 def choose(question: str, offers: Sequence[tuple[str, str]], default: str = "") -> str:
-    """The name of one of the offers, each with what is said of it; a name or a number is typed."""
+    """Lists the offers with their descriptions; the user types a name or a number. Its name."""
     names = [name for name, _ in offers]
     width = max(map(len, names))
     for number, (name, about) in enumerate(offers, start=1):

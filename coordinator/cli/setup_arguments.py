@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 DOCUMENTS = ("config", "report", "plan")
-"""What has a JSON Schema; all but that of the config are files in `docs/`."""
+"""The documents that have a JSON Schema. Only that of the config is made by the program."""
 SHELLS = ("bash", "zsh", "fish")
 
 

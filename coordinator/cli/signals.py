@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SIGTERM, with which Kubernetes ends a pod, and Ctrl-C: a run leaves a report after any number."""
+"""Handles SIGTERM (Kubernetes ends a pod with it) and Ctrl-C, so that a run leaves a report."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from types import FrameType
 
 log = logging.getLogger(__name__)
 
-# The first one ends what a run does, the second one its waiting for answers to requests that were
-# sent. A third one would end the making of the report.
+# The first signal ends the work of a run. The second ends the wait for answers to requests that
+# were sent. A third would interrupt the report.
 _MOST = 2
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
 def limit_interrupts() -> Iterator[None]:
-    """SIGTERM interrupts the block like Ctrl-C; both together interrupt it no more than twice."""
+    """SIGTERM interrupts the block like Ctrl-C. Only the first two signals interrupt it."""
     count = 0
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -27,9 +27,9 @@ def limit_interrupts() -> Iterator[None]:
         count += 1
         if count <= _MOST:
             raise KeyboardInterrupt
-        log.warning("interrupted already: what is known is being written")
+        log.warning("already interrupted: the report is being written")
 
-    # Who starts a program in the background lets it ignore Ctrl-C.
+    # A shell that starts a program in the background makes it ignore Ctrl-C.
     chosen = [each for each in _NUMBERS if signal.getsignal(each) is not signal.SIG_IGN]
     with _handle(chosen, interrupt):
         yield
@@ -37,7 +37,7 @@ def limit_interrupts() -> Iterator[None]:
 
 @contextmanager
 def hold_interrupts() -> Iterator[None]:
-    """No signal interrupts the block, except for the second Ctrl-C within it."""
+    """Holds signals back during the block; only a second Ctrl-C interrupts it."""
     asked = 0
 
     def note(number: int, _frame: FrameType | None) -> None:

@@ -43,7 +43,7 @@ class Platform:
     allowed_buckets: tuple[str, ...] | None = None
     """Globs of the deployer; None outside of a service, where the credentials are the user's."""
     own_clusters: tuple[str, ...] = ()
-    """Addresses of the cluster that the service is of."""
+    """Addresses of the cluster in which this service runs."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], root: Path = Path("/")) -> Platform:
@@ -108,10 +108,10 @@ class Platform:
         return (None if problems else safe), problems
 
     def _find_foreign_cluster(self, values: Mapping[str, Any], url: str) -> list[str]:
-        """The problem with a cluster whose services may say anything of the service's own buckets.
+        """The problem if the config names another cluster and needs the service's own MinIO keys.
 
-        The service's MinIO keys are used for the buckets that the target names, so whoever runs
-        the cluster that defines the target would choose them.
+        These keys are used for the buckets that the target names. The administrator of another
+        cluster defines the target, and so could choose any bucket.
         """
         if self.allowed_buckets is None or values["MinIO.access_key"] or url in self.own_clusters:
             return []

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table of keys → a JSON Schema, for editors that complete and check a config.
 
-The schema accepts whatever the checks accept. It refuses what they refuse by type, range, choice
-and spelling; what it cannot say (whether a glob or a time can be read, whether two keys go
-together) only the checks find. `null` is the same as a key that is left out.
+The schema accepts every config that the checks accept. It refuses wrong types, ranges, choices and
+spellings. It cannot express other rules (whether a glob or a time is valid, whether two keys go
+together); only the checks find these. `null` is the same as a key that is left out.
 """
 
 from __future__ import annotations

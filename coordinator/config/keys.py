@@ -18,7 +18,7 @@ from .checks import ChoiceCheck, NumberCheck
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A config key: its meaning, its check, its default, and what is missing without it."""
+    """A config key: its meaning, its check, its default; `required` names what a config lacks."""
 
     about: str
     check: Callable[[Any], Any] = checks.check_string
@@ -26,7 +26,7 @@ class Key:
     required: str = ""
 
 
-# Pulling is a mode of the service's workers, not a way to cut ranges for invocations.
+# The pull and event modes choose these strategies themselves; a config cannot.
 _check_strategy = ChoiceCheck(names=Strategy, without=frozenset({Strategy.PULL, Strategy.EVENT}))
 _check_seconds = NumberCheck(least=0, below=checks.DAY_S)
 

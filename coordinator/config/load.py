@@ -46,15 +46,15 @@ class Config:
     """Where the output of an item is, which proves that the item is done."""
     dry_run: bool = False
     run_id: str = ""
-    """Of the run to continue, or to start under this id (`submit`); if empty, a new one is made."""
+    """The run to continue, or the id of a new run (`submit`); empty: a new id is made."""
     redrive: bool = False
     """Whether a new run processes what failed or is pending in the run `run_id`."""
     canary: int = 0
-    """So many items are run first, and the rest is planned with what they took."""
+    """The number of items that are run first; their times are used to plan the rest."""
     must_prove: bool = False
-    """Whether the run is of no use unless it can prove its items done: a canary."""
+    """Whether the run must be able to prove its items done, because it is a canary."""
     canary_run: str = ""
-    """The run that did them: what it did is left out."""
+    """The run of the canary: the items that it did are left out."""
     second: bool = False
     """Whether a run may start beside an unfinished one of the same config (`run.new`)."""
     allowed_buckets: tuple[str, ...] | None = None
@@ -86,7 +86,7 @@ def load_config(
 ) -> Config:
     """The config of a file's content. Raises ConfigError with all problems found.
 
-    `find_template_problems` reads `service.payload`, which another package understands.
+    `find_template_problems` checks `service.payload`; it belongs to another package.
     """
     raw = decode_config(text)
     reader = ConfigReader(raw, required=not _names_run_alone(raw))
@@ -122,9 +122,9 @@ def load_config(
 
 
 def _names_run_alone(raw: Mapping[str, Any]) -> bool:
-    """Whether a config names only a run and its state folder: its plan says all else.
+    """Whether a config names only a run and its state folder; the plan of the run has the rest.
 
-    Workers drop such a config where no coordinator lives.
+    Workers drop such a config if no coordinator is alive.
     """
     named = {section: set(raw[section]) for section in raw if isinstance(raw[section], dict)}
     return raw.keys() == {"state", "run"} == named.keys() and named["run"] == {"id"}

@@ -108,7 +108,7 @@ def _read_variables(environ: Mapping[str, str], kind: str, names: Sequence[str])
         variable = f"OSCAR_BATCH_{kind}_{name}"
         if name in {"ACCESS_KEY", "TOKEN", "REFRESH_TOKEN"} and not PRINTABLE.fullmatch(value):
             raise ConfigError([f"{variable}: must be of ASCII characters, without blanks"])
-        # Python has bytes that are no UTF-8 as halves of characters, which nothing can send.
+        # Python decodes invalid UTF-8 as lone surrogates, which cannot be encoded for a request.
         if not value.isascii() and any("\ud800" <= each <= "\udfff" for each in value):
             raise ConfigError([f"{variable}: is not UTF-8 text"])
     return found
@@ -169,7 +169,7 @@ def read_embedded_clusters(function: Mapping[str, Any]) -> tuple[ClusterAccess, 
 
 
 def find_own_clusters(environ: Mapping[str, str], function: Mapping[str, Any]) -> tuple[str, ...]:
-    """The addresses of the cluster that this service is of, and so the mounted MinIO."""
+    """The addresses of the cluster in which this service runs; the mounted MinIO belongs to it."""
     given = _read_variables(environ, "OSCAR", ("URL",))["URL"]
     clusters = _find_mapping(function, "clusters")
     name = str(function.get("cluster_id") or (next(iter(clusters)) if len(clusters) == 1 else ""))

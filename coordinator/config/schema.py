@@ -19,7 +19,7 @@ from .keys import KEYS, SECTIONS
 
 # Longer keys are no spelling mistakes.
 _LONGEST_KEY = 80
-# Lists of globs may be long.
+# A longer value, such as a list of globs, is cut.
 _LONGEST_VALUE = 2_000
 
 
@@ -27,7 +27,7 @@ class ConfigReader:
     """Compares a raw config with the table of known keys; collects values and problems."""
 
     def __init__(self, raw: Mapping[str, Any], *, required: bool = True) -> None:
-        """Without `required` no key must be there."""
+        """With `required=False` no key is required."""
         self.problems: list[str] = []
         self._given = given = dict(self._find_leaves(raw, ""))
         self.values: dict[str, Any] = {}
@@ -50,7 +50,7 @@ class ConfigReader:
         self.problems = [hide_secrets(each, self.secrets) for each in self.problems]
 
     def list_settings(self) -> tuple[Setting, ...]:
-        """Every key with the value that is in force, but for the values of secrets."""
+        """Every key with the value that is in force; values of secrets are left out."""
         return tuple(
             Setting(path, self._show_value(path), self._given.get(path) is not None)
             for path in KEYS

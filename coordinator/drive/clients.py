@@ -27,4 +27,4 @@ class Clients:
     timing: Timing = field(default_factory=Timing)
     open_bucket: OpenBucket = Bucket
     renewer: LeaseRenewer | None = None
-    """Renews the lease of the run in the background; without one nobody does."""
+    """Renews the lease of the run in the background; None: the lease is not renewed."""

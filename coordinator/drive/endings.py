@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ending of a run and its one-line message, from its plan and what is known. Pure.
 
-of the invocations, if nobody follows them     ending
+if nobody follows the invocations: of these    ending
 any pending                                    interrupted
 else any uncertain and none invoked            unproven
 else any uncertain or failed                   partly submitted
 else                                           submitted
 
-of the items, if somebody does                 ending
+if somebody follows them: of the items         ending
 Ctrl-C                                         interrupted
-brought to its end before all were processed   stopped
+stopped before all were processed              stopped
 any pending, or more failed than tolerated     partly done
 any unconfirmed                                submitted
 any failed                                     done, failures tolerated
@@ -31,7 +31,7 @@ UNNAMED = (
     "jobs of this run that have not started are not deleted, because OSCAR before 4.1 does not let "
     "a run name its jobs; those with the kit see the stop when they start, and end"
 )
-"""A warning for a run that is stopped where its jobs cannot be told from others."""
+"""The warning of a stopped run whose jobs cannot be distinguished from others."""
 # More numbers than this make no message.
 _NAMED = 20
 
@@ -101,7 +101,7 @@ def end_with_accounts(
 
 
 def end_stopped(plan: Plan, accounts: Accounts, why: str, *, by_limit: bool) -> tuple[Ending, str]:
-    """The ending of a run that was brought to its end, by somebody or by a limit of the config."""
+    """The ending of a run that was stopped by `cancel` or by a limit of the config."""
     text, _ = _count_accounts(plan, accounts)
     advice = "raise that limit, and " if by_limit else ""
     return (

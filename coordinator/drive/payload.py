@@ -30,9 +30,9 @@ def make_range_invocations(
     chunks: Sequence[Chunk] | None = None,
     index_key: str = "",
 ) -> tuple[Invocation, ...]:
-    """One invocation per chunk of the plan, in their order; or of another round, with its index.
+    """One invocation per chunk, in their order: of the plan, or of a later round and its index.
 
-    `payload` is a template for the bodies. Raises ConfigError if it makes none for some chunk.
+    `payload` is a template for the bodies. Raises ConfigError if it fails for some chunk.
     """
     plan = replace(plan, index_key=index_key or plan.index_key)
     try:

@@ -53,7 +53,7 @@ class Progress:
 
     clock: Clock = read_utc_clock
     run_id: str = ""
-    """Of the run that is reported: a run that is continued replaces it."""
+    """The id of the run in the report; the id of a run that is continued replaces it."""
     started_at: datetime = field(init=False)
     setting: dict[str, str] = field(default_factory=dict)
     settings: tuple[Setting, ...] = ()
@@ -63,7 +63,7 @@ class Progress:
     asked_id: str = ""
     """The id that the config asks for."""
     lease: Lease | None = None
-    """On the run that this coordinator drives."""
+    """The lease on the run that this coordinator drives."""
     begun: bool = False
     """Whether the run has written its first object."""
     over: bool = False
@@ -81,17 +81,17 @@ class Progress:
     workers: tuple[Worker, ...] = ()
     """What their beats say, where the run was followed."""
     former_workers: tuple[Worker, ...] = ()
-    """Those of the rounds that are over."""
+    """The workers of earlier rounds."""
     doing: str = ""
-    """The stage that is at work."""
+    """The current stage."""
     speed: Speed | None = None
     """How fast the run goes now."""
     say: Callable[[str], None] = lambda text: log.info("%s", text)
-    """Shows a line of progress to who waits."""
+    """Shows a line of progress to the user."""
     publish: Callable[[], None] = lambda: None
-    """Shows the report so far to others; called often, and does it only when it is time."""
+    """Publishes the report so far. Called often; writes only when it is time."""
     remove_earlier: Callable[[], None] = lambda: None
-    """Removes folders of earlier runs, when this one has ended."""
+    """Removes folders of earlier runs; called when this run has ended."""
     accounts: Accounts | None = None
     """What the results say, where the run was followed."""
     make_history: Callable[[], History | None] = lambda: None
@@ -102,15 +102,15 @@ class Progress:
         self.run_id = self.run_id or make_run_id(self.started_at)
 
     def ask(self, run_id: str) -> None:
-        """Takes the id that the config asks for, if it does."""
+        """Sets the id that the config asks for, if it does."""
         self.asked_id, self.run_id = run_id, run_id or self.run_id
 
     def enter(self, run_id: str, lease: Lease) -> None:
-        """Takes the run that this coordinator drives from now on."""
+        """Sets the run that this coordinator drives from now on."""
         self.run_id, self.lease, self.begun = run_id, lease, True
 
     def leave(self) -> None:
-        """Takes an id of its own for the report: the run is another coordinator's."""
+        """Gives the report an id of its own, because another coordinator drives the run."""
         if self.begun or self.asked_id:
             self.run_id = make_run_id(self.clock())
         self.lease, self.begun, self.over = None, True, False
@@ -157,7 +157,7 @@ class Progress:
         self.sent[sent.invocation.number] = sent
 
     def make_report(self, ending: Ending, message: str, problems: tuple[str, ...] = ()) -> Report:
-        """The report of the run, which ends now: no text of it shows a secret."""
+        """Makes the report of a run that ends now, with secrets removed."""
         report = Report(
             run_id=self.run_id,
             ending=ending,
@@ -180,7 +180,7 @@ class Progress:
             outcomes=self._list_outcomes(),
             speed=self.speed if ending is Ending.RUNNING else None,
         )
-        # The run is found by its id, whatever that is.
+        # The run is found by its id, so the id stays as it is.
         return replace(self._hide(report), run_id=self.run_id)
 
     def make_interrupted_report(self) -> Report:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts the report of a run into the bucket: while it is at work, and when it has ended."""
+"""Writes the report of a run into the bucket, while the run works and when it has ended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .progress import Progress
 
 log = logging.getLogger(__name__)
 
-# The report so far is written this often, and takes at most so small a part of the time.
+# The report so far is written this often, and takes at most this part of the time.
 _EVERY_S, _SHARE = 10.0, 0.05
 
 

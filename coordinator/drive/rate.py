@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast a run goes, and how long it will take still."""
+"""Measures how fast a run goes, and estimates the time that is left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from ..model.run import Speed
 
-# The speed is that of the last so many seconds: start-up and slow files are forgotten.
+# The speed is measured over this many seconds, so that the start-up does not count for long.
 _WINDOW_S = 600.0
 
 
@@ -29,7 +29,7 @@ class Rate:
         if count <= 0 or seconds <= 0:
             return Speed(0.0)
         per_s = count / seconds
-        # The count is taken for one of a Poisson process: two standard deviations to each side.
+        # The count is modelled as a Poisson process: two standard deviations to each side.
         spread = min(0.9, 2 / math.sqrt(count))
         left_s = pending / per_s
         return Speed(per_s, left_s, left_s / (1 + spread), left_s / (1 - spread))

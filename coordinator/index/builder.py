@@ -48,7 +48,7 @@ class IndexBuilder:
         self._skipped_count = 0
         self._control_keys = 0
         self._sizes: Counter[int] = Counter()
-        """How many items have a size of so many bits."""
+        """The number of items for each size, counted in bits."""
         self._most = most
         # A heap of (size, minus the line, key): its first is the next to be dropped.
         self._largest: list[tuple[int, int, bytes]] = []

@@ -44,6 +44,6 @@ class ClusterAccess:
     def secrets(self) -> tuple[str, ...]:
         """What no message, log or report may show."""
         refresh_token = self.oidc.refresh_token if self.oidc else ""
-        # The header has the pair, encoded as one text.
+        # The header holds user name and password as one encoded string.
         pair = f"{self.username}:{self.password}" if self.password else ""
         return tuple(filter(None, (pair, self.password, self.token, refresh_token)))

@@ -69,7 +69,7 @@ class Ending(StrEnum):
     exit_code: int
 
     RUNNING = "running", 0
-    """No ending: the report of a run that goes on. Nothing exits with it."""
+    """The run has not ended; only a report so far has this value."""
     SUBMITTED = "submitted", 0
     NOTHING_TO_DO = "nothing to do", 0
     PLANNED = "planned", 0
@@ -87,7 +87,7 @@ class Ending(StrEnum):
     TOLERATED = "done, failures tolerated", 0
     """All items are done or failed, and no more failed than the config tolerates."""
     STOPPED = "stopped", 1
-    """The run was brought to its end before all items were done: by `cancel`, or by a limit."""
+    """The run was ended by `cancel` or by a limit before all items were done."""
     NO_CAPACITY = "no capacity", 4
     HELD = "held by another coordinator", 5
     INTERRUPTED = "interrupted", 130
@@ -152,7 +152,7 @@ class StorageError(BatchError):
 
 
 class AlreadyEnded(BatchError):
-    """The run has ended: its report is its last word, and nothing of it is changed."""
+    """The run has ended; nothing in its folder is changed any more."""
 
     ending = Ending.NOTHING_TO_DO
 
@@ -164,7 +164,7 @@ class HeldByOther(BatchError):
 
 
 class StopRequested(BatchError):
-    """The run has a `stop`: nothing more is started, and it is brought to its end."""
+    """The run has a `stop`: nothing more is started, and the run is ended."""
 
     ending = Ending.STOPPED
 
@@ -189,7 +189,7 @@ def clean_foreign(text: str, secrets: Iterable[str] = (), limit: int = 256) -> s
     """`clean_text` for what a server says, without these secrets and whatever looks like one."""
     # A secret may stand across the limit, so the text is cut a second time below.
     text = hide_secrets(text[: 16 * limit], secrets)
-    # A value that stands behind such a name is a secret wherever else it stands.
+    # A value after such a name is a secret, and is hidden everywhere else too.
     values = [found["value"] for found in _NAMED_CREDENTIAL.finditer(text)]
     text = hide_secrets(text, values, SHORTEST_HIDDEN)
     for pattern, instead in _CREDENTIALS:

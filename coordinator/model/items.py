@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-# Of the largest items, those that a plan keeps for the report.
+# The number of largest items that a plan keeps for the report.
 KEPT_LARGEST = 20
 
 
@@ -32,7 +32,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """A bar of a histogram: how many values are below this one, and half of it or more."""
+    """A bar of a histogram: the number of values from half of the bound to below it."""
 
     below: float
     count: int

@@ -61,25 +61,25 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True)
 class RunRules:
-    """The keys of the config's section `run` that a run is followed by. Times in seconds."""
+    """The keys of the config's section `run` that control how a run is followed. In seconds."""
 
     watch: bool = True
     """Whether the run is followed to the end of its work."""
     poll_s: float = 15
     """How often its folder is listed."""
     pending_timeout_s: float = 900
-    """A worker that gives no sign of life for so long is taken for one that never started."""
+    """After this time without a sign of life, a worker counts as never started."""
     item_timeout_s: float = 86_400
     chunk_timeout_s: float | None = None
-    """A chunk that takes longer is given up: what is not settled of it is retried."""
+    """A chunk that takes longer is given up; its items that are not settled are retried."""
     run_timeout_s: float | None = None
-    """After so long the run is stopped."""
+    """After this time the run is stopped."""
     wait_for_room_s: float = 0
-    """How long a full cluster is waited for before the run ends with *no capacity*."""
+    """How long to wait for a full cluster before the run ends with *no capacity*."""
     retries: int = 2
-    """In how many more rounds items that failed are processed again."""
+    """The most further rounds that process failed items again."""
     tolerated_failures: Tolerance | None = None
-    """If more items fail, the run is stopped; None stops it never."""
+    """If more items fail, the run is stopped; None: it is never stopped for failures."""
     keep: float | None = None
     """Days after which the folders of ended runs of the same batch are removed; None: never."""
 
@@ -201,7 +201,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What was dropped, and what ran it."""
+    """The config file that was dropped, and the versions that ran it."""
 
     config: str = ""
     """The name of the config's file."""
@@ -237,7 +237,7 @@ class Report:
     accounts: Accounts | None = None
     """What the results say of the items, where a run was followed."""
     history: History | None = None
-    """What the results say of the course of the run, where it was followed."""
+    """The history of the run, if it was followed."""
     outcomes: tuple[Outcome, ...] = ()
     """One for every chunk of the plan; those that were not invoked are pending."""
     speed: Speed | None = None

@@ -52,7 +52,7 @@ def parse_bytes(text: str) -> int:
 
 
 def parse_amount(value: str | float) -> int:
-    """An amount of a resource in whole units, as Go's int64 holds it. Raises ValueError."""
+    """Parses an amount of a resource in whole units, up to Go's int64. Raises ValueError."""
     amount = int(value)
     if not -_INT64 <= amount < _INT64:
         raise ValueError(f"{clean_text(str(value), _LONGEST)} is not a possible amount")

@@ -25,7 +25,7 @@ from .run import run_config, run_with_canary
 
 # Lines of a saved index that are counted together.
 _BATCH = 10_000
-# A key has at most 1,024 bytes; a longer line is none of an index.
+# A key has at most 1,024 bytes, so a file with longer lines is not an index.
 _LONGEST_LINE = 8192
 _MOST_SLOTS, _MOST_DIGITS = 1_000_000, 18
 # The options that say with --index what a config says in its section plan.

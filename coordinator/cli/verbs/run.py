@@ -56,7 +56,7 @@ Deliver = Callable[[Report, Files], None]
 """Gets the report of a run and its files."""
 
 BURST = 10
-"""OSCAR's manager takes a few invocations at once, and then a few a second."""
+"""OSCAR's manager accepts a few invocations at once, and then a few a second."""
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -107,9 +107,9 @@ def run_with_canary(
     connect: Callable[[Config], Clients] | None = None,
     deliver: Deliver | None = None,
 ) -> Report:
-    """The report of a run, or of its canary if too many items failed there.
+    """Runs the canary and then the rest; the report of the rest, or of a canary that failed.
 
-    `canary` replaces `run.canary`. A run that is unfinished is continued without another canary.
+    `canary` replaces `run.canary`. An unfinished run is continued without another canary.
     """
     connect = connect or make_clients
     found: list[Config] = []
@@ -147,7 +147,7 @@ def run_config(
     connect: Callable[[Config], Clients] = make_clients,
     deliver: Deliver = leave_nothing,
 ) -> Report:
-    """The report of a run, however it ends, which `deliver` gets; `slots` replace its capacity."""
+    """Runs a config and delivers its report, however it ends; `slots` replaces the capacity."""
     progress = Progress(origin=Origin(path.name if path else "", __version__))
     publisher: Publisher | None = None
     renewer: LeaseRenewer | None = None
@@ -166,7 +166,7 @@ def run_config(
 
     try:
         report = _find_ending(run, progress)
-    except KeyboardInterrupt:  # while the report was made: no more than two come
+    except KeyboardInterrupt:  # came while the report was made; no third one is raised
         report = progress.make_interrupted_report()
     name_run(progress.run_id)
     with hold_interrupts():  # until the report is in the bucket and delivered
@@ -178,7 +178,7 @@ def run_config(
 
 
 def _describe_run(config: Config, progress: Progress) -> None:
-    """Notes what the config says of the run and of its report."""
+    """Copies to the progress what the config says about the run and its report."""
     progress.ask("" if config.redrive else config.run_id)
     name_run(progress.run_id)
     progress.setting, progress.secrets = config.describe(), config.secrets
@@ -193,8 +193,8 @@ def _make_publisher(config: Config, clients: Clients, progress: Progress) -> Pub
 
 
 def _publish(publisher: Publisher | None, report: Report, progress: Progress) -> Report:
-    """Publishes the report; of a run that another coordinator took over a report of its own."""
-    # Nothing is written for a dry run, nor for a run that was refused before it began.
+    """Publishes the report; under its own id if another coordinator took over the run."""
+    # A dry run writes nothing, nor does a run that was refused before it began.
     if publisher is None or not progress.begun:
         return report
     try:
@@ -205,7 +205,7 @@ def _publish(publisher: Publisher | None, report: Report, progress: Progress) ->
 
 
 def _find_ending(run: Callable[[], Report], progress: Progress) -> Report:
-    """The report of a run that may raise anything. Raises KeyboardInterrupt."""
+    """Runs it; every exception but KeyboardInterrupt becomes a report."""
     try:
         return run()
     except AlreadyEnded as error:

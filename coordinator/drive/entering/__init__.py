@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Before a run works: checks of the target and of the folders, the mode, and which run it is.
+"""Checks the target and the folders, chooses the mode, and begins or continues the run.
 
-A run that another coordinator drives, or that could hurt, is refused here, before anything starts.
+Refuses a run that another coordinator drives, and one that could do harm, before anything starts.
 """

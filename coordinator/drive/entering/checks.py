@@ -24,9 +24,9 @@ from .modes import choose_mode
 
 
 def adopt_plan(config: Config, clients: Clients) -> tuple[Config, Clients]:
-    """A config that names only a run and its state folder, completed by the run's plan.
+    """Completes a config that names only a run and its state folder with the run's plan.
 
-    Workers drop such a config where no coordinator lives. Raises ConfigError.
+    Workers drop such a config if no coordinator is alive. Raises ConfigError.
     """
     if config.service:
         return config, clients
@@ -41,7 +41,7 @@ def adopt_plan(config: Config, clients: Clients) -> tuple[Config, Clients]:
 
 
 def read_target(config: Config, clients: Clients, progress: Progress) -> Service:
-    """The target service, and what the report says of it. Raises ClusterError."""
+    """Reads the target service and notes it for the report. Raises ClusterError."""
     service = clients.oscar.read_service(config.service)
     progress.secrets += (service.token,)
     progress.setting["outputs"] = ", ".join(map(str, service.outputs)) or "none"
@@ -49,7 +49,7 @@ def read_target(config: Config, clients: Clients, progress: Progress) -> Service
 
 
 def find_outputs(config: Config, service: Service) -> Config:
-    """The config with the places of outputs, which may be an output path of the service."""
+    """Completes the output folders of the config with the output path of the service."""
     data, done = config.locations.data, config.selection.skip_done
     done = locate_outputs(done, service, data, "bucket.skip_done")
     verify = locate_outputs(config.verify, service, data, "run.verify")
@@ -59,7 +59,7 @@ def find_outputs(config: Config, service: Service) -> Config:
 def check_target(
     config: Config, clients: Clients, service: Service, progress: Progress
 ) -> Mode | None:
-    """The mode of the run. Raises ConfigError if it may not start, before anything is written."""
+    """Checks the target and chooses the mode. Raises ConfigError before anything is written."""
     places = config.locations
     preflight.refuse_coordinator(places, service)
     outputs = {"bucket.skip_done": config.selection.skip_done, "run.verify": config.verify}
@@ -137,7 +137,7 @@ def enter_run(
     if clients.renewer:
         clients.renewer.start(entry.lease)
     if entry.plan is None:
-        entry.lease.check()  # before its items are listed: a `stop` is the end of such a run
+        entry.lease.check()  # before its items are listed: a run that has a `stop` is not planned
     else:
         progress.plan, progress.capacity = entry.plan, entry.plan.capacity
         progress.setting["continued"] = f"under epoch {entry.layout.epoch}"

@@ -39,7 +39,7 @@ class Entry:
 
     lease: Lease
     plan: Plan | None
-    """Of a run that was planned before: its work goes on."""
+    """The plan of an earlier coordinator, which is continued; None for a new run."""
     exclusive: bool
     """Whether the storage honours conditional writes."""
 
@@ -60,13 +60,13 @@ class BatchRuns:
     second: bool = False
     """Whether a run may start beside an unfinished one."""
     about: Mapping[str, str] = field(default_factory=dict)
-    """What the first object of a run says of it."""
+    """The first object of a new run."""
     canary: str = ""
-    """The run that did a few of its items before."""
+    """The run of the canary, which did a few of the items."""
 
     def enter(self, layout: RunLayout) -> Entry:
         """Begins or continues a run. Raises BatchError."""
-        # Of a run whose folder was removed, the end is left.
+        # The end of a run stays when its folder is removed.
         if self.state.exists(layout.start) or self.state.exists(layout.end):
             self._refuse_foreign(layout)
             return self._continue(layout)
@@ -89,7 +89,7 @@ class BatchRuns:
         names = {"run": layout.run_id, "process": secrets.token_hex(8)}
         canary = {"canary": self.canary} if self.canary else {}
         content = json.dumps({**names, **self.about, **canary}).encode()
-        with suppress(Conflict):  # of a second drop with the same id: the lease decides
+        with suppress(Conflict):  # a second drop with the same id wrote it: the lease decides
             self.state.put_new(layout.start, content, "application/json")
         return self._take(layout, None)
 

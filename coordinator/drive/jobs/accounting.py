@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What became of the items of a run whose jobs were followed, however it ends."""
+"""Accounts for the items of a run whose jobs were followed, however the run ends."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _GRACE_S = 35.0
 def account_run(
     run: JobRun, ledger: ItemLedger, progress: Progress, work: Callable[[], str]
 ) -> tuple[Ending, str]:
-    """Does the work and records what became of all items, however it ends."""
+    """Does the work and records the state of every item, however the work ends."""
     obstacle, stopped = "", ""
-    # What the report has if it is made while the accounts are.
+    # The report has these if it is made before the accounts are complete.
     progress.accounts = account_items(run.plan, ledger)
     try:
         obstacle = work()
@@ -55,7 +55,7 @@ def account_run(
 def stop_run(
     run: JobRun, ledger: ItemLedger, progress: Progress, stop: StopRequested
 ) -> tuple[Ending, str]:
-    """Brings a run to its end that was stopped before its work began here."""
+    """Ends a run that was stopped before this coordinator began its work."""
 
     def work() -> str:
         raise stop
@@ -64,7 +64,7 @@ def stop_run(
 
 
 def settle_items(run: JobRun, ledger: ItemLedger, progress: Progress) -> None:
-    """Looks for the outputs of all items that are not done, as far as the config names them."""
+    """Looks for the outputs of all items that are not done, if the config says where they are."""
     plan, proof = run.plan, run.proof
     if proof is None or ledger.count()[LineState.DONE] == plan.index.items:
         return
@@ -93,7 +93,7 @@ def _write_lists(run: JobRun, ledger: ItemLedger, progress: Progress) -> bool:
 
 
 def _end_jobs(run: JobRun, progress: Progress) -> None:
-    """Notes the stop, and deletes the jobs of this run that have not ended."""
+    """Writes the stop, and deletes the jobs of this run that have not ended."""
     run.lease.check_holder()
     put_stop(run.state, run.layout)
     if not run.named:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Event mode: an invocation for each item, no more in flight than fit.
+"""Event mode: an invocation for each item, at most as many in flight as there are slots.
 
 round 1   every item
 round r   the items without an output after round r - 1; only `run.verify` tells them
@@ -25,9 +25,9 @@ from .ledger import ItemLedger
 from .order import Entry, order_items
 from .window import Ports, Window
 
-# One more invocation for every so many slots, so that a slot that becomes free need not wait.
+# One more invocation for each of this many slots, so that a free slot gets work at once.
 _LOOK_AHEAD = 4
-# A byte for each item says in which round it was sent last.
+# One byte for each item: the last round in which it was sent.
 MOST_ROUNDS = 255
 
 
@@ -38,7 +38,7 @@ def name_item_post(invocation: Invocation) -> str:
 
 
 def drive_items(run: JobRun, invoke: Invoke, progress: Progress) -> tuple[Ending, str]:
-    """Event mode from the first item to the last. Ctrl-C only leaves. Raises BatchError."""
+    """Drives event mode to its end. After Ctrl-C the jobs go on. Raises BatchError."""
     ledger = ItemLedger(run.plan.index.items)
     rounds = _read_rounds(run)
     if run.continued:
@@ -74,7 +74,7 @@ def _drive_round(
     rounds: bytearray,
     number: int,
 ) -> str:
-    """Sends and follows the items of a round; why the run cannot go on now, or empty."""
+    """Sends and follows the items of a round. Returns why the run cannot go on, or empty."""
     plan, slots = run.plan, run.plan.capacity.slots
 
     def make(entry: Entry) -> Invocation:
@@ -107,7 +107,7 @@ def _list_entries(
     make: Callable[[Entry], Invocation],
     read_part: Callable[[Chunk], bytes],
 ) -> Iterator[Entry]:
-    """The items of a round that are to be sent; those that were sent are taken into the window."""
+    """The items of a round to send; the window adopts those that were sent before."""
     for entry in order_items(run.plan.chunks, read_part):
         if ledger.read(entry.line) is LineState.DONE:
             continue

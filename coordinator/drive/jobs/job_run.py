@@ -23,7 +23,7 @@ from .ledger import ItemLedger
 from .window import Pauses, Ports, Window
 
 Invoke = Callable[[int, Sequence[Invocation]], Sequence[Sent]]
-"""Sends invocations of a round, notes them, and says what became of them."""
+"""Sends invocations of a round, writes their notes, and returns the state of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Proof:
     bucket: Bucket
 
     def find_stamp(self, key: str) -> str | None:
-        """What changes whenever the output of an item is written; None if there is none."""
+        """A value that changes whenever the output is written; None if there is no output."""
         return self.bucket.read_stamp(self.outputs.key(key.encode()).decode())
 
     def list_outputs(self) -> Iterable[ObjectColumns]:
@@ -43,7 +43,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class JobRun:
-    """A run whose jobs are followed, and what that needs."""
+    """A run whose jobs are followed, with all that this needs."""
 
     plan: Plan
     service: Service

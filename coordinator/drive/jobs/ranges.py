@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Range mode: an invocation for each chunk of a round, followed where outputs can prove its items.
+"""Range mode: an invocation for each chunk of a round. Jobs are followed if outputs prove items.
 
 round 1   the chunks of the plan
 round r   the items without an output after round r - 1, in an index and chunks of their own
@@ -47,7 +47,7 @@ def name_range_post(invocation: Invocation) -> str:
 def drive_ranges(
     run: JobRun, invoke: Invoke, progress: Progress, *, follow: bool
 ) -> tuple[Ending, str]:
-    """The ending of a run in range mode. Ctrl-C only leaves it. Raises BatchError."""
+    """Drives range mode to its end. After Ctrl-C the jobs go on. Raises BatchError."""
     round_, ledger = _find_round(run), ItemLedger(run.plan.index.items)
     try:
         with progress.stage("invoke"):
@@ -75,7 +75,7 @@ def drive_ranges(
 
 
 def _send_round(run: JobRun, invoke: Invoke, progress: Progress, round_: Round) -> Sequence[Sent]:
-    """What became of the invocations of a round, those of earlier coordinators included."""
+    """Sends the invocations of a round; the state of each, with those of earlier coordinators."""
     index = round_.index.key.partition("/")[2]
     made = make_range_invocations(
         run.plan, round_.number, run.payload, chunks=round_.chunks, index_key=index
@@ -93,7 +93,7 @@ def _send_round(run: JobRun, invoke: Invoke, progress: Progress, round_: Round) 
 
 
 def _watch_round(run: JobRun, round_: Round, sent: Sequence[Sent], ledger: ItemLedger) -> str:
-    """Follows the jobs of a round to their end; why the run cannot go on now, or empty."""
+    """Follows the jobs of a round to their end. Returns why the run cannot go on, or empty."""
     chunks, answers = round_.chunks, {each.invocation.number: each for each in sent}
     jobs = ItemLedger(len(chunks))
     ports = Ports(
@@ -104,7 +104,7 @@ def _watch_round(run: JobRun, round_: Round, sent: Sequence[Sent], ledger: ItemL
         now_s=run.clock.now_s,
         wait=run.wait,
     )
-    # The outputs of a job that failed count like those of any other: as with a mount.
+    # Outputs of a failed job count, too: with a mount, OSCAR 4 shows Failed after full success.
     window = run.make_window(len(chunks), ports, jobs, mount=True)
     try:
         window.run(Entry(line, "") for line in range(len(chunks)))

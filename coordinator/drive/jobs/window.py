@@ -117,7 +117,7 @@ class Window:
         )
 
     def adopt(self, entry: Entry, sent: Sent) -> None:
-        """Takes an item whose invocation an earlier coordinator sent."""
+        """Follows an item whose invocation an earlier coordinator sent."""
         lost = sent.state is State.UNCERTAIN
         self.ledger.record(entry.line, LineState.UNPROVEN if lost else LineState.SENT)
         stamp = self._find_stamp(entry)

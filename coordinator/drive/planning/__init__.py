@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the data folder and the cluster to the plan of a run: the index, the capacity, the draft.
+"""Makes the plan of a run: writes the index, waits for capacity, and cuts the chunks.
 
-How chunks are cut belongs to `plan`.
+The strategies that cut chunks belong to `plan`.
 """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The canary of a run: a few items that are run first, so that a mistake costs a few items.
 
-It is a run of its own, with its own folder and report. The rest is planned with what it measured,
-and leaves out what it did.
+The canary is a run of its own, with its own folder and report. The rest is planned with the times
+that it measured, and leaves out the items that it has done.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def make_canary(config: Config) -> Config:
 
 
 def make_rest(config: Config, canary_run: str) -> Config:
-    """The config of what is left after a canary."""
+    """The config of the rest, after a canary."""
     return replace(config, canary=0, canary_run=canary_run)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan of a new run: its index, the capacity that it waits for, and how it is cut."""
+"""Drafts the plan of a new run: lists the index, waits for capacity, adds lanes or chunks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from .redrive import build_redrive
 log = logging.getLogger(__name__)
 
 INDEX_TYPE = "text/plain; charset=utf-8"
-# A full cluster is asked again after so long.
+# How long to wait before the capacity of a full cluster is read again.
 _ASK_S = 60.0
 
 
@@ -73,7 +73,7 @@ def write_index(
 def wait_for_capacity(
     config: Config, clients: Clients, service: Service, progress: Progress
 ) -> Capacity:
-    """The capacity now; a full cluster is waited for as long as the config allows."""
+    """Reads the capacity; if the cluster is full, waits as long as the config allows."""
     began_s = clients.clock.now_s()
     while True:
         if progress.lease:
@@ -117,14 +117,14 @@ def draft_workers(
 def complete_plan(
     config: Config, clients: Clients, service: Service, layout: RunLayout, draft: Plan
 ) -> Plan:
-    """The draft with its chunks, cut by what is known of times."""
+    """Adds the chunks to the draft, cut with the known times."""
     last = load_last_cost(clients.state, layout.cost(config.service))
     plan = make_plan(draft, service, config.chunk_rules, merge_costs(config.cost, last))
     return measure_lanes(plan)
 
 
 def draft_plan(config: Config, layout: RunLayout, mode: Mode, index: Index) -> Plan:
-    """The plan as far as it is known before the capacity is."""
+    """The part of the plan that does not depend on the capacity."""
     return Plan(
         run_id=layout.run_id,
         service=config.service,

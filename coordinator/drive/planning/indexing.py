@@ -27,7 +27,7 @@ Write = Callable[[Iterable[bytes]], str]
 """Takes all lines of the index; the SHA-256 of what was written, or empty text."""
 
 _BY_CANARY = "run.canary"
-"""What the items that a canary has done are left out by."""
+"""The reason with which the report counts items that a canary has done."""
 # More names make no message.
 _MOST_FOLDERS = 5
 
@@ -42,8 +42,8 @@ def build_index(
 ) -> Index:
     """Lists the data folder and hands the index to `write`.
 
-    `run_files` are the keys and folders that runs themselves write: they hold no items. `known` are
-    items that are left out.
+    `run_files` are the keys and folders that runs write: they hold no items. The items of `known`
+    are left out.
     """
     known = known or KnownItems()
     builder = IndexBuilder(rules)

@@ -52,8 +52,8 @@ def refuse_other_store(
 ) -> None:
     """Raises ConfigError if the workers' provider does not show this object of the run folder.
 
-    Addresses are not compared: one store has several. Where the provider cannot be asked from here
-    nothing is known, and nothing is refused.
+    Addresses are not compared, because one store has several. If the provider cannot be reached
+    from here, nothing is refused.
     """
     content = state.read_small(key, 4096) or b""
     try:
@@ -73,9 +73,10 @@ def refuse_other_store(
 
 
 def make_wake_key(config: Config, layout: RunLayout) -> str:
-    """The object, behind its bucket, that a worker writes to start a coordinator; empty for none.
+    """The bucket and key of the object with which a worker starts a coordinator; empty for none.
 
-    A config that names only the run suffices where the service's own credentials are used.
+    The object is a config that names only the run, so it works only for a coordinator that uses the
+    credentials of its own service.
     """
     inputs = config.locations.own_inputs
     if config.allowed_buckets is None or not inputs:

@@ -38,7 +38,7 @@ def write_item_files(state: Bucket, layout: RunLayout, plan: Plan, ledger: Ledge
 
 
 def write_counted(state: Bucket, layout: RunLayout, ledger: Ledger) -> None:
-    """Records which attempts count, where a chunk may have several results; first wins."""
+    """Records the first result of each chunk, which counts if a chunk has several results."""
     if ledger.round.lanes.exclusive:
         return
     key = layout.counted(ledger.round.number)
@@ -48,7 +48,7 @@ def write_counted(state: Bucket, layout: RunLayout, ledger: Ledger) -> None:
 
 
 def _list_failures(state: Bucket, layout: RunLayout, ledger: Ledger) -> Iterator[FailedItem]:
-    """Every item that failed for good; its result is read once more, so that none is kept."""
+    """Every item that failed in its last round. Reads results again, to keep none in memory."""
     for number, key, chunk, lines in ledger.list_failed_results():
         result = _read_result(state, layout.result(number, key))
         for item in result.items:

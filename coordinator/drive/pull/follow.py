@@ -53,7 +53,7 @@ class Follower:
     def __init__(
         self, run: PullRun, progress: Progress, ledger: Ledger, looks: Looks, began: datetime
     ) -> None:
-        """`began` is when the run began, by the storage's clock."""
+        """`began`: when the run began, by the storage's clock."""
         self._run, self._progress, self._ledger, self._looks = run, progress, ledger, looks
         self._round, self._began = ledger.round, began
         late_s = run.rules.pending_timeout_s
@@ -66,7 +66,7 @@ class Follower:
         self._rate = Rate()
 
     def _take_over(self, posts: Iterable[Post]) -> None:
-        """Takes the workers of this round that earlier coordinators invoked."""
+        """Adopts the workers of this round that earlier coordinators invoked."""
         mine = [post for post in posts if post.round == self._round.number]
         made = make_worker_invocations(
             self._run.plan, self._round, [(post.worker, post.lane) for post in mine]
@@ -74,7 +74,7 @@ class Follower:
         self.workers.add(describe_post(*pair) for pair in zip(mine, made, strict=True))
         if mine:
             self._run.free_slots.defer()
-        # The same name: if the job exists, the answer says so, and nothing starts twice.
+        # Sent with the same name: if the job exists, the answer says so and no second one starts.
         again = [
             each
             for each, post in zip(made, mine, strict=True)
@@ -106,7 +106,7 @@ class Follower:
             return Why.STOPPED
 
     def look(self) -> datetime | None:
-        """Looks at the folder; None if the storage is away. StorageError if it stays away."""
+        """Looks at the folder; None if the storage fails. StorageError if it fails for too long."""
         try:
             now = self._looks.look()
             asks = bool(self.workers) and self._run.free_slots.may_ask()
@@ -177,7 +177,7 @@ class Follower:
         if situation.workers:
             log.warning("%d more workers are invoked", len(lanes))
             self._idle_posts += len(lanes)
-            # Coordinators that lost their workers at one moment do not all come back at one.
+            # Several coordinators may lose their workers together; jitter spreads their requests.
             jitter = random.uniform(0.75, 1.25)  # noqa: S311 (no secret)
             self._next_post_s = now_s + jitter * compute_backoff_s(self._idle_posts)
         epoch = self._run.layout.epoch
@@ -218,7 +218,7 @@ class Follower:
             open_chunks=self._ledger.count_open(),
             exclusive=self._round.lanes.exclusive,
             idle_posts=self._idle_posts,
-            # Nothing is known of claims before they were listed.
+            # Before claims are listed, all chunks count as unclaimed.
             unclaimed=unclaimed if self._claims else 0,
         )
 

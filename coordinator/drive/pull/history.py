@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The results of chunks, one by one → the history of a run, in bounded memory. Pure."""
+"""Collects results of chunks, one by one, into the history of a run. Bounded memory. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ...model.pull.history import (
 from ...model.pull.lanes import find_worker
 from ...model.selection import parse_time
 
-# A bin ends at a power of two: of a millisecond at least, of a fortnight at most.
+# Bins end at powers of two, from a millisecond to two weeks.
 _LEAST, _MOST = -10, 20
 
 FindKey = Callable[[int, int], str]
@@ -40,7 +40,7 @@ class Recorder:
     def __init__(self, most: int = MOST_SPANS) -> None:
         self._most = most
         self._spans: dict[str, list[Span]] = {}
-        """By process, in the order of their starts."""
+        """The spans of each process, in the order of their starts."""
         self._count = 0
         self._groups: dict[tuple[str, str], FailureGroup] = {}
         self._ungrouped = 0
@@ -52,10 +52,10 @@ class Recorder:
     def add(
         self, result: ChunkResult, done: int, failures: Sequence[tuple[ItemOutcome, ItemFailure]]
     ) -> None:
-        """Takes the first result of a chunk, and what its failed items are called."""
+        """Adds the result of a chunk that counts, and the keys of its failed items."""
         for _, failure in failures:
             self._add_failure(failure)
-        if result.sealed:  # a coordinator wrote it, and nobody processed anything then
+        if result.sealed:  # a coordinator wrote it, so its times are not those of work
             return
         self._add_span(result, done, len(failures))
         for item in result.items:
@@ -80,7 +80,7 @@ class Recorder:
         )
 
     def _name(self, number: int, line: int, find_key: FindKey) -> str:
-        """The key of an item, which is looked up until it is found."""
+        """The key of an item; looks it up if it is not known yet."""
         known = self._keys.get((number, line)) or find_key(number, line)
         self._keys[number, line] = known
         return known
@@ -125,7 +125,7 @@ class Recorder:
             self._merge_spans()
 
     def _merge_spans(self) -> None:
-        """Makes one span of two of the same process, which halves their number."""
+        """Joins every two spans of a process, which halves their number."""
         for process, spans in self._spans.items():
             spans.sort(key=lambda span: span.started_at)
             pairs = zip_longest(spans[::2], spans[1::2])
@@ -147,9 +147,9 @@ def _merge(first: Span, second: Span | None) -> Span:
 
 
 def read_moment(text: str) -> datetime | None:
-    """A time that a worker wrote, in whole milliseconds, as reports have it; None if it is none.
+    """Parses a time that a worker wrote, to whole milliseconds; None if it is not a time.
 
-    Such times are for people, and nothing depends on them.
+    Such times are only shown; no decision depends on them.
     """
     try:
         moment = parse_time(text).astimezone(UTC)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keys of a few items, from the index of a run: a result names the lines of items only."""
+"""Finds the keys of a few items in the index, because results name only their lines."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The results of a run, round by round → the accounts of its items.
+"""Counts the results of a run, round by round, into the accounts of its items.
 
-One byte says what is known of an item, and from the second round on another one in which round it
-was processed last. The items of a round are those of the round before that it retries, in the same
-order, so the lines of a round's index need no table: they are counted.
+One byte has the state of an item. From the second round on, another byte has the last round that
+processed it. A round retries items of the round before, in the same order, so counting is enough to
+map a line of a round's index to a line of the run's index; no table is needed.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from ...run.layout import ResultKey
 from .history import Recorder
 
 PENDING, DONE, FAILED, FINAL, VANISHED = range(5)
-"""FINAL failed for a reason that no retry changes; VANISHED is retried once."""
+"""FINAL: failed, and a retry cannot help. VANISHED: retried once."""
 _STATES = {ItemState.PENDING: PENDING, ItemState.DONE: DONE, ItemState.FAILED: FAILED}
 # Kinds of failures, see docs/protocol.md.
 _FATES = {"killed its worker": FINAL, "missing": FINAL, "vanished": VANISHED}
 _STATE, _VANISHED_BEFORE = 0x07, 0x08
-# Every item in one of these states was in the last round: a round retries all of them.
+# A round retries every item in one of these states, so each of them was in the last round.
 _RETRIED = re.compile(
     b"[%c%c%c%c%c]"
     % (PENDING, FAILED, VANISHED, PENDING | _VANISHED_BEFORE, FAILED | _VANISHED_BEFORE)
 )
-# What is known of an item in one of three words: pending, done, failed.
+# The states, reduced to three: pending, done, failed.
 _WORDS = bytes(min(state & _STATE, FAILED) for state in range(256))
 
 
@@ -58,7 +58,7 @@ class Ledger:
         """`recorder` gets every result that counts; a run has one for all its rounds."""
         self._recorder = recorder or Recorder()
         self.meter = Meter()
-        """What the chunks of the first round took."""
+        """Measures the times of the chunks of the first round."""
         self.states = bytearray(items)
         """What is known of each line of the run's index."""
         self._rounds = bytearray()
@@ -87,10 +87,10 @@ class Ledger:
     def begin_round(
         self, round_: Round, counted: Mapping[tuple[int, int], int | None] | None = None
     ) -> None:
-        """Takes the next round, whose items were chosen by `choose_retries` if it is not the first.
+        """Begins a round. From the second on, `choose_retries` must have chosen its items.
 
-        `counted` says which attempt counts, where several may have left a result. Raises
-        BadDocument if the round has other items.
+        `counted` names the attempt of each chunk that counts, if several may have left a result.
+        Raises BadDocument if the round has other items.
         """
         wanted = len(self.states) if not self._all else self._rounds.count(round_.number)
         if round_.items != wanted or round_.number != len(self._all) + 1:
@@ -105,7 +105,7 @@ class Ledger:
             self._first = self.settled
 
     def choose_retries(self) -> int:
-        """Chooses the items of the next round, all of them pending now; returns how many."""
+        """Chooses the items of the next round, which become pending; returns their number."""
         self._rounds = self._rounds or bytearray(len(self.states))
         number, chosen = len(self._all) + 1, 0
         for found in _RETRIED.finditer(self.states):
@@ -120,7 +120,7 @@ class Ledger:
         return chosen
 
     def list_chosen(self) -> Iterator[bool]:
-        """Of every line whether it belongs to the next round."""
+        """For each line of the index: whether the next round has it."""
         number = len(self._all) + 1
         return (found == number for found in self._rounds)
 
@@ -207,12 +207,12 @@ class Ledger:
         }
 
     def match_lines(self, wanted: int) -> Iterator[int]:
-        """Of every line whether it is `wanted`: PENDING, DONE or FAILED. Makes no copy."""
+        """For each line: whether its state is `wanted` (PENDING, DONE, FAILED). Makes no copy."""
         matches = bytes(word == wanted for word in _WORDS)
         return map(matches.__getitem__, self.states)
 
     def list_failed_results(self) -> Iterator[tuple[int, ResultKey, Chunk, Sequence[int]]]:
-        """The results in which items failed: round, key, chunk, its lines of the index."""
+        """The results with failed items: round, key, chunk, and lines of the run's index."""
         order = [
             (number, self._starts[number - 1][self._find(number, key)], key)
             for number, key in self._failed_results
@@ -222,7 +222,7 @@ class Ledger:
             yield number, key, chunk, self._list_chunk(number, start, chunk.items)
 
     def is_last_word(self, line: int, number: int) -> bool:
-        """Whether no later round processed the item of a line of the run's index."""
+        """Whether no later round processed the item on this line of the run's index."""
         return max(1, self._rounds[line] if self._rounds else 1) == number
 
     def _find(self, number: int, key: ResultKey) -> int:
@@ -269,7 +269,7 @@ class Ledger:
 
 
 def _take_state(before: int, state: int) -> int:
-    """The new state of an item that is retried: who vanishes again is not retried again."""
+    """The state after another round. An item that vanishes twice is not retried again."""
     if not before & _VANISHED_BEFORE:
         return state
     return FINAL if state == VANISHED else state | _VANISHED_BEFORE
@@ -282,12 +282,12 @@ def _judge_outcome(item: ItemOutcome) -> int:
 
 
 def _match_rounds(number: int) -> re.Pattern[bytes]:
-    """Lines that were processed in a round: their last one is this or a later one."""
+    """Matches lines that this round or a later one processed."""
     return re.compile(b"[\\x%02x-\\xff]" % number, re.DOTALL)
 
 
 def describe_failure(item: ItemOutcome, number: int = 1) -> ItemFailure:
-    """An item that failed in a round, for people: it was tried in each round before, too."""
+    """Describes a failed item for the report. It was also tried in every earlier round."""
     tries = item.tries + number - 1
     reason = clean_text(item.reason) or item.kind or "the worker gave no reason"
     return ItemFailure(item.key, reason, item.kind, tries, item.stderr)

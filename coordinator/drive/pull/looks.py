@@ -25,7 +25,7 @@ from .workers.judge import Sighting
 
 log = logging.getLogger(__name__)
 
-# `Last-Modified` may have whole seconds: two beats in one second look like one.
+# `Last-Modified` may have whole seconds, so two beats within one second look the same.
 _TICK = timedelta(seconds=2)
 MOST_BEAT_BYTES = 64 * 1024
 # A thousand failed items, each with its key and 2 KB of stderr in the longest escapes of JSON.
@@ -50,7 +50,7 @@ class Looks:
         self.stopped = False
         """Whether somebody asked for the end of the run."""
         self._young: set[str] = set()
-        """Processes whose beat may have been written again in the second in which it was read."""
+        """Processes whose beat may have been written again in the second when it was read."""
         self.sightings: dict[str, Sighting] = {}
         """By process."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pull run that is driven: its plan, its rules, and all that driving it needs."""
+"""A pull run that a coordinator drives: its plan, its rules, and all that this needs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .workers.free_slots import FreeSlots
 from .workers.hints import JobHints
 
 InvokeRound = Callable[[int, Sequence[Invocation]], Sequence[Sent]]
-"""Sends invocations of workers of a round, notes them, and says what became of them."""
+"""Sends invocations of workers of a round, writes their notes, returns the state of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class PullRun:
-    """A run that is driven, and what that needs."""
+    """A pull run that a coordinator drives."""
 
     state: Bucket
     layout: RunLayout

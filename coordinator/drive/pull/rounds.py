@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opens the rounds of a pull run: the first is the plan's, later ones are cut from the results.
 
-Which items a later round has depends on the results of the rounds before alone, so whoever cuts it
-cuts the same items. The chunk table is a *new* object: if another coordinator wrote one, that one
-counts.
+The items of a later round depend only on the results of the rounds before, so every coordinator
+chooses the same items. The chunk table is a *new* object: if another coordinator wrote one first,
+that one counts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .ledger import Ledger
 
 INDEX_TYPE = "text/plain; charset=utf-8"
 _MOST_COUNTED_BYTES = 512 * 1024 * 1024
-# Lines of an index that are looked at together.
+# The index lines of one batch.
 _BATCH = 10_000
 
 
@@ -54,7 +54,7 @@ def has_table(state: Bucket, layout: RunLayout, number: int) -> bool:
 def open_retries(
     state: Bucket, layout: RunLayout, plan: Plan, lanes: Lanes, ledger: Ledger
 ) -> Round:
-    """The next round, whose items the ledger has chosen; cut now, if nobody has. StorageError."""
+    """The next round, with the items that the ledger chose; cuts it if needed. StorageError."""
     number = ledger.round.number + 1
     if found := _read_round(state, layout, number, lanes):
         return found

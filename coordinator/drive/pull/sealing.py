@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Seals chunks that are given up: the coordinator writes their results itself.
 
-What the marks say is settled keeps its outcome, all other items are pending. If the worker writes
-its result first, that one counts: results are *new* objects.
+Items that are settled in the marks keep their outcomes; all others are pending. If the worker
+writes its result first, that one counts, because results are *new* objects.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def seal_chunks(
         found = marks.get((key.lane, key.chunk), {})
         settled = merge_marks([_read_mark(run, name) for _, name in sorted(found.items())], chunk)
         content = encode_document(_make_result(run, number, key, chunk, settled))
-        # Without conditional writes the key has the attempt: none of a worker has 0.
+        # Without conditional writes the key has the attempt. Attempts of workers begin at 1.
         name = key if ledger.round.lanes.exclusive else ResultKey(key.lane, key.chunk, 0)
         with suppress(Conflict):  # its worker was faster
             run.state.put_new(run.layout.result(number, name), content, _JSON)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Waits for the workers of a run that has a `stop`, and deletes the jobs that have not started.
 
-A worker that sees the `stop` ends its item in hand and takes no other. A pod that has not started
-would see it too; where jobs have names, such jobs are deleted, so that they take no place.
+A worker that sees the `stop` finishes the item in hand and takes no other. Jobs that have not
+started are deleted where jobs have names, so that they do not take slots from others.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def end_workers(run: PullRun, follower: Follower) -> None:
 
 
 def _delete_job(run: PullRun, job: str) -> None:
-    """Deletes a job of this run that has not started; a job that is gone is none."""
+    """Deletes a job of this run that has not started. It is no error if the job is gone."""
     if not run.named:
         return
     run.lease.check_holder()

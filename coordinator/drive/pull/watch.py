@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drives a pull run to its end: round after round, and what is left to do when it stops.
+"""Drives a pull run to its end: round after round, and the last steps when it stops.
 
 round over because               then
 every chunk has a result         the next round, if items are retried; else the end
@@ -34,7 +34,7 @@ _UNFOLLOWED = {Why.REFUSED, Why.SENT}
 
 
 def drive_rounds(run: PullRun, progress: Progress) -> tuple[Ending, str]:
-    """The ending of the run. Ctrl-C only leaves it. Raises StorageError and HeldByOther."""
+    """Drives the run to its end. After Ctrl-C the workers go on. StorageError, HeldByOther."""
     recorder = Recorder()
     ledger = Ledger(run.plan.index.items, recorder)
     find_key = KeyFinder(run.state, run.plan).find_key
@@ -66,7 +66,7 @@ def drive_rounds(run: PullRun, progress: Progress) -> tuple[Ending, str]:
 
 
 def _drive(run: PullRun, progress: Progress, ledger: Ledger, looks: Looks) -> Why:
-    """Why the last round is over."""
+    """Drives all rounds; returns why the last one is over."""
     posts = run.posts.read_all() if run.layout.epoch > 1 else ()
     began = _read_beginning(run)
     ledger.begin_round(
@@ -76,7 +76,7 @@ def _drive(run: PullRun, progress: Progress, ledger: Ledger, looks: Looks) -> Wh
         follower = Follower(run, progress, ledger, looks, began)
         why = follower.follow(posts)
         if why in _STOPS or why is Why.HOPELESS:
-            # Where no worker lives, too: so nobody who continues the run cuts another round.
+            # Also if no worker is alive, so that no later coordinator cuts another round.
             _stop_workers(run, progress)
             end_workers(run, follower)
             seal_chunks(run, ledger)
@@ -92,7 +92,7 @@ def _drive(run: PullRun, progress: Progress, ledger: Ledger, looks: Looks) -> Wh
 
 
 def _has_next(run: PullRun, ledger: Ledger) -> bool:
-    """Whether there is another round: one that was cut goes on, whatever the config says now."""
+    """Whether there is another round. One that was cut before goes on, whatever `retries` says."""
     number = ledger.round.number
     if not ledger.has_retries():
         return False

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is done with runs from outside: they are looked at, brought to their end, and removed."""
+"""Reads the status of runs, cancels them, and removes their folders, without driving them."""

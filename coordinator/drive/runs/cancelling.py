@@ -45,7 +45,7 @@ def find_run(state: Bucket, layout: RunLayout, ttl_s: float) -> RunFolder:
 
 
 def aim_at(config: Config, run: RunFolder) -> Config:
-    """The config that continues just this run: what it processes is in its plan."""
+    """Makes the config that continues this run. The items are those of its plan."""
     return replace(
         config,
         run_id=run.run_id,

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class ResultCounter:
-    """Reads every result of a run once; asked again, it reads those that are new."""
+    """Counts results. Reads each result once: a second count reads only new ones."""
 
     def __init__(self, state: Bucket, layout: RunLayout, plan: Plan, lanes: Lanes) -> None:
         self._state, self._layout, self._plan, self._lanes = state, layout, plan, lanes

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Removes the folders of runs that have ended. What stays says that a run was, and how it ended."""
+"""Removes the folders of runs that have ended, except for `stop` and `end.json`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ...storage.pages import ListQuery
 
 log = logging.getLogger(__name__)
 
-# So many runs of a batch are looked at, whatever they left: the older ones were looked at before.
+# Only the newest runs of a batch are read: older ones were read when they were among these.
 _MOST_RUNS = 100
 
 
@@ -49,10 +49,10 @@ def is_older(state: Bucket, run: RunFolder, days: float) -> bool:
 
 
 def remove_run(state: Bucket, layout: RunLayout) -> int:
-    """Removes the folder of a run but for its `stop` and its end, and returns how many objects.
+    """Removes the folder of a run, except for `stop` and `end.json`; returns the number of objects.
 
-    The stop comes first, so that a worker that is late takes nothing. The first object of the run
-    goes last: as long as it is there, the removal can be repeated. Raises StorageError.
+    The `stop` is written first, so that a late worker takes no chunk. `start.json` is removed last:
+    while it is there, the removal can be repeated. Raises StorageError.
     """
     put_stop(state, layout)
     kept, removed = {layout.stop, layout.end, layout.start}, 0
@@ -68,7 +68,7 @@ def remove_run(state: Bucket, layout: RunLayout) -> int:
 def remove_earlier(
     state: Bucket, layout: RunLayout, batch: str, days: float, lost_after_s: float
 ) -> None:
-    """Removes the folders of runs of a batch that ended so long ago; what fails is only logged."""
+    """Removes the folders of old runs of a batch; failures are only logged."""
     try:
         for run_id in list_runs(state, layout, batch, _MOST_RUNS):
             run = read_folder(state, layout.with_run(run_id), 0)

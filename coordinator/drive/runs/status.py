@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a run is, from its folder alone: OSCAR is not asked.
+"""Reads how far a run is from its folder, without asking OSCAR.
 
 the run                                     its items and workers are counted from
 driven, running or stopping                 progress.json, which its coordinator refreshes
@@ -36,11 +36,11 @@ class RunStatus:
 
     folder: RunFolder
     counts: Mapping[str, int] = field(default_factory=dict)
-    """Items by state; empty as long as nothing is known of them."""
+    """Items by state; empty if not known yet."""
     source: str = ""
     """Where the counts are from."""
     workers: Mapping[str, int] = field(default_factory=dict)
-    """By state: the invocations of a run that is driven, else the processes of workers."""
+    """By state: the invocations if a coordinator drives the run, else the workers' processes."""
     speed: Speed | None = None
     message: str = ""
     """What its coordinator does."""
@@ -87,7 +87,7 @@ class StatusReader:
         return counted or RunStatus(folder, end.counts, "end.json", foreign_report=foreign)
 
     def _count(self, folder: RunFolder, *, foreign: bool = False) -> RunStatus | None:
-        """The status by the results; None of a run that has none."""
+        """The status, counted from the results; None if the mode writes none."""
         if self._plan is None and folder.planned:
             self._plan = load_plan(self._state, self._layout.plan)
         plan = self._plan
@@ -141,14 +141,14 @@ def write_folder(run: RunFolder) -> dict[str, Any]:
 
 
 def read_counts(state: Bucket, run: RunFolder) -> dict[str, int]:
-    """The items of a run by state, from its last or its newest word on them; empty without one."""
+    """The items of a run by state, from end.json or else progress.json; empty without either."""
     if run.end:
         return dict(run.end.counts)
     return dict(_read_counts(read_json(state, run.layout.progress).get("counts")))
 
 
 def _describe_progress(folder: RunFolder, progress: Mapping[str, Any]) -> RunStatus:
-    """What the coordinator of a run said last."""
+    """The status that the coordinator of a run wrote last."""
     return RunStatus(
         folder,
         dict(_read_counts(progress.get("counts"))),

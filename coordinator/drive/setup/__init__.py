@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is asked of a cluster before there is a run: what it offers, and whether one would work.
+"""Surveys a cluster before there is a run, and diagnoses whether a run would work.
 
-Nothing here starts anything, and nothing is written but the probe of the diagnosis.
+Nothing here starts anything, and only the diagnosis writes an object, the probe.
 """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a run of a config would work: every point in the order of a run, and what to do.
+"""Checks whether a run of a config would work, in the order of a run, and advises what to do.
 
-The checks are those of a run. Nothing is started, and nothing is written but the probe, an object
-in the folder for runs that is removed again.
+The checks are those of a run. Nothing is started. Only the probe is written, an object in the
+folder for runs, and it is removed again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ..planning.indexing import refuse_empty_folder
 from ..planning.lanes import KEEPS_LANE, WITHOUT_STEALING, OpenBucket, refuse_other_store
 from .findings import Finding, Findings
 
-# S3 refuses requests from 15 minutes on; times of objects are compared long before.
+# S3 refuses requests at a difference of 15 minutes.
 _NOTABLE_S = 30.0
 _EMPTY = Index(items=0, size_bytes=0)
 _STATUS_ADVICE = "set plan.max_parallel, or ask for an account that may read /system/status"
@@ -47,7 +47,7 @@ class Reach:
     open_bucket: OpenBucket
     read_clock: Callable[[], datetime]
     release: str
-    """Of this program."""
+    """The release of this program."""
 
 
 def diagnose(

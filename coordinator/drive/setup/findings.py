@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a diagnosis says of one point: whether it is in order, and what to do."""
+"""The findings of a diagnosis: the state of each point, and what to do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...model.errors import BatchError
 
 
 class State(StrEnum):
-    """Whether a run would work, as far as one point tells."""
+    """How one point affects a run."""
 
     GOOD = "good"
     WARNING = "warning"
@@ -34,7 +34,7 @@ class Finding:
 
 
 class Findings:
-    """The findings of one step, in their order; a refusal inside `judge` is one too."""
+    """Collects findings in their order; an error inside `judge` becomes one."""
 
     def __init__(self) -> None:
         self._found: list[Finding] = []
@@ -53,7 +53,7 @@ class Findings:
 
     @contextmanager
     def judge(self, name: str, advice: str = "") -> Iterator[None]:
-        """What the block cannot do is bad; the messages of this program say what to do."""
+        """Turns an error of the block into a bad finding. The message says what to do."""
         try:
             yield
         except BatchError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a cluster offers for a config: services with their modes, buckets with their objects."""
+"""Lists what a cluster offers for a config: services with modes, buckets with object counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...storage.pages import ListQuery
 from ..entering.modes import ModeChoice, choose_mode
 
 MOST_OBJECTS = 100_000
-"""No bucket is listed further: it would take long, and the exact number decides nothing."""
+"""The most objects that are counted: more would take long, and nobody needs the number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,12 +120,12 @@ class LeaseDocument:
     process: str
     since: str
     left: bool = False
-    """Whether its holder left the run, which anybody may continue then."""
+    """Whether its holder left the run, so that another coordinator may continue it at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The last word on a run."""
+    """The last object of a run: how it ended."""
 
     run: str
     ending: str

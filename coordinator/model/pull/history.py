@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the results of a run say of its course, for the pictures of the report. All is bounded."""
+"""The history of a run, from its results, for the pictures of the report. All lists are bounded."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from datetime import datetime
 from ..items import Bin
 from .findings import ItemFailure
 
-# Bars of a timeline. Of more chunks, those that a process took one after the other share a bar.
+# The most bars of a timeline. If there are more chunks, successive chunks of a process share a bar.
 MOST_SPANS = 20_000
-# Different reasons of failures that are kept, and examples of each.
+# The number of different failure reasons that are kept, and of examples for each.
 MOST_REASONS, MOST_EXAMPLES = 100, 3
 MOST_SLOWEST = 20
 
@@ -60,7 +60,7 @@ class SlowItem:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the results of a run say of its course."""
+    """The history of a run, from its results."""
 
     spans: tuple[Span, ...] = ()
     groups: tuple[FailureGroup, ...] = ()

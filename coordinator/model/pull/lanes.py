@@ -51,7 +51,7 @@ class Lanes:
     item_timeout_s: float = 86_400
     proof: Proof | None = None
     wake: str = ""
-    """The object that a worker writes to start a coordinator where none lives; empty for none."""
+    """The object that a worker writes to start a coordinator if none is alive; empty for none."""
 
     def locate(self, number: int) -> tuple[int, int]:
         """The lane of a chunk of the plan, and its number within the lane; all from 1."""

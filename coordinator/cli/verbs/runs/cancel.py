@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cancel`: ends a run for good, by its coordinator, or where none is alive by itself.
+"""`cancel`: ends a run for good. If no coordinator is alive, `cancel` ends the run itself.
 
-What is to be done at the end of a run is the same for whoever does it, so a `cancel` that has to do
-it drives the run like a coordinator that continues it: the `stop` keeps it from starting anything.
+Then it drives the run like a coordinator that continues it, because the end of a run is the same
+work for both. The `stop` prevents it from starting anything.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Removes what was chosen. Raises BatchError; nothing is removed then."""
+    """Removes the chosen runs. If it raises BatchError, nothing was removed."""
     config = read_config(arguments.config)
     return clean(arguments, config, Bucket(config.storage, config.locations.state.bucket))
 
@@ -71,7 +71,7 @@ def _take_named(
 
 
 def _find_ended(state: Bucket, layout: RunLayout, timing: Timing) -> list[RunFolder]:
-    """All runs that may be removed; of the others that have a folder it is said why they stay."""
+    """All runs that may be removed; logs why each other run with a folder stays."""
     found = []
     for run in find_runs(state, layout, timing.lease_ttl_s):
         if run.state is RunState.ENDED and run.began is None:

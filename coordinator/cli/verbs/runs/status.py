@@ -20,7 +20,7 @@ from ...inputs import read_config
 from ...output import print_document, print_result, write_stdout
 from .text import render_line, render_status
 
-# A line is as frequent as that of a run; a block on a terminal replaces the one before.
+# A line comes as often as in a run. On a terminal a block replaces the last one.
 _LINE_S, _BLOCK_S = 10.0, 2.0
 
 
@@ -66,7 +66,7 @@ def find_exit_code(ending: str) -> int:
 
 
 def _choose_show(live: bool, *, as_json: bool) -> Callable[[RunStatus], None]:
-    """How each status is shown: JSON, a block in the place of the one before, or a line."""
+    """Chooses how to show a status: as JSON, as a block that replaces the last, or as a line."""
     shown = 0
 
     def replace_block(status: RunStatus) -> None:
@@ -88,7 +88,7 @@ def _choose_show(live: bool, *, as_json: bool) -> Callable[[RunStatus], None]:
 
 
 def _find_width() -> int:
-    """The columns of the terminal: a line that is broken could not be replaced."""
+    """The columns of the terminal. A line that wraps cannot be replaced."""
     with suppress(OSError):
         return os.get_terminal_size(sys.stdout.fileno()).columns - 1
     return 79

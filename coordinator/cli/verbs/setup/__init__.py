@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs before a run: to write a config, to check it, and what editors and shells need.
+"""The verbs before a run: write a config, check it, print a schema or a completion script.
 
-None of them starts anything or writes into a bucket, but for the probe of `doctor`.
+They start nothing and write nothing into a bucket, except for the probe of `doctor`.
 """

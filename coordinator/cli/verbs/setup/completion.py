@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`completion`: prints what completes the commands of this program in bash, zsh or fish.
+"""`completion`: prints the completion script of this program for bash, zsh or fish.
 
 The scripts are made from the parser, so that they know every verb and every option.
 """
@@ -19,7 +19,7 @@ PROGRAM = "oscar-batch"
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What may follow an option, or stand alone: one of the choices, a file, or any text."""
+    """The value of an option or an argument: one of the choices, a file, or any text."""
 
     choices: tuple[str, ...] = ()
     is_file: bool = False
@@ -36,7 +36,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A verb with its options, and what stands after it."""
+    """A verb with its options and its arguments."""
 
     name: str
     about: str
@@ -51,7 +51,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def read_verbs(parser: argparse.ArgumentParser) -> tuple[Verb, ...]:
-    """The verbs of a parser; argparse has no public way to its options."""
+    """The verbs of a parser, from private members: argparse has no public API for its options."""
     (verbs,) = (each for each in parser._actions if isinstance(each, argparse._SubParsersAction))
     about = {each.dest: each.help or "" for each in verbs._choices_actions}
     return tuple(
@@ -73,7 +73,7 @@ def _read_option(action: argparse.Action) -> Option:
 
 
 def _read_value(action: argparse.Action) -> Value:
-    # A range of numbers is no list to choose from.
+    # A range of numbers is too long for a list of choices.
     choices = () if isinstance(action.choices, range) else action.choices or ()
     return Value(tuple(map(str, choices)), action.type is Path)
 
@@ -205,12 +205,12 @@ def _complete_in_fish(value: Value) -> str:
 
 
 def _escape(text: str) -> str:
-    """What a specification of zsh takes for a separator."""
+    """Escapes the characters that separate the parts of a zsh specification."""
     return text.replace("\\", "\\\\").replace(":", "\\:")
 
 
 def _quote(text: str) -> str:
-    """A text in single quotes: in fish, too, where a backslash stands for itself before others."""
+    """Puts a text in single quotes. In fish, a backslash before other characters is a backslash."""
     return "'" + text.replace("'", "'\\''") + "'"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`doctor`: checks all that a run of a config needs, and says what to do. It starts nothing."""
+"""`doctor`: checks everything that a run needs, and advises. It starts nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SECRETS = (
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Prints the findings as they come; the exit code is 1 if a run would not work."""
+    """Prints each finding at once; the exit code is 1 if a run would not work."""
     found: list[Finding] = []
     for finding in examine(arguments):
         found.append(finding)
@@ -48,7 +48,7 @@ def render_finding(finding: Finding) -> str:
 
 
 def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
-    """All findings; those after the config only if it can be used."""
+    """All findings. If the config cannot be used, nothing after it is checked."""
     findings = Findings()
     with findings.judge("config"):
         if (prepared := _prepare(arguments, findings)) is None:
@@ -63,7 +63,7 @@ def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _prepare(arguments: argparse.Namespace, findings: Findings) -> tuple[Config, Reach] | None:
-    """The config and its servers, reached as `submit` reaches them; None if they are not.
+    """The config and clients of its servers, as for `submit`; None if a server cannot be reached.
 
     Raises BatchError if the config cannot be used.
     """
@@ -99,6 +99,6 @@ def _prepare(arguments: argparse.Namespace, findings: Findings) -> tuple[Config,
 
 
 def _has(raw: Mapping[str, Any], section: str, name: str) -> bool:
-    """Whether a config has a credential of its own there."""
+    """Whether the config itself has this credential."""
     value = (raw.get(section) or {}).get(name)
     return any(value.values()) if isinstance(value, dict) else bool(value)

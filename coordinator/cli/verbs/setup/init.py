@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`init`: writes a config without credentials: asked, from options, or from the first tool's.
+"""`init`: writes a config without credentials, from answers, from options, or from another config.
 
-It reads which services and buckets the cluster has, and what mode a run with each would get.
+It lists the services and buckets of the cluster, and the mode that a run with each service has.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _RANGE_OR_EVENT = (
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Writes the config and says what is next."""
+    """Writes the config and prints the next command."""
     target: Path = arguments.output
     if target.exists() and not (arguments.force or _allows_overwriting(target)):
         raise ConfigError([f"init: {target} exists; name another file with -o, or use --force"])
@@ -65,9 +65,9 @@ def _allows_overwriting(target: Path) -> bool:
 
 
 def convert(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A config without credentials and without empty values, and what to do about them.
+    """Removes credentials and empty values from a config; the config, and what to do about them.
 
-    Raises ConfigError with all that is wrong with it.
+    Raises ConfigError with all problems of the config.
     """
     if problems := ConfigReader(raw).problems:
         raise ConfigError(problems)
@@ -92,7 +92,7 @@ def convert(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def _compose(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    """A config from the options and from what the terminal answers."""
+    """Makes a config from the options and from answers on the terminal."""
     asks = can_ask()
     missing = [f"--{name}" for name in ("service", "bucket") if not getattr(arguments, name)]
     if missing and not asks:
@@ -124,7 +124,7 @@ def _compose(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 
 
 def _find_platform(asks: bool) -> Platform:
-    """The credentials of the environment; a person is asked for those that are not set."""
+    """The credentials of the environment; asks on the terminal for those that are not set."""
     platform = Platform.from_environment(os.environ)
     if not platform.clusters and asks:
         given = {name: ask(f"{name} (not set)") for name in _OSCAR_VARIABLES}
@@ -176,7 +176,7 @@ def _describe(mode: Mode | None) -> str:
 
 
 def _write(service: str, bucket: str, prefix: str | None, mode: str | None) -> dict[str, Any]:
-    """The config. What it leaves out is the cluster's own, where the coordinator runs there."""
+    """The config. A coordinator in the cluster takes what is left out from the cluster itself."""
     folder = {"folder_prefix": normalize_prefix(prefix)} if prefix else {}
     return {
         "bucket": {"name": bucket, **folder},

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many more workers fit into the cluster now. OSCAR is asked at most once a minute."""
+"""Reads how many more workers fit into the cluster, at most once a minute."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ....model.errors import ClusterError
 
 log = logging.getLogger(__name__)
 
-# While workers live the question is not urgent. With a quota it costs two calls.
+# Not urgent while workers are alive. With a quota it takes two calls.
 _URGENT_S, _RELAXED_S = 60.0, 90.0
 
 
 @dataclass(slots=True)
 class FreeSlots:
-    """Asks OSCAR for its free capacity, and remembers when it did."""
+    """Asks OSCAR for its free capacity, and not again too soon."""
 
     read_capacity: Callable[[], Capacity]
     now_s: Callable[[], float]
     max_parallel: int | None = None
-    """As many workers may be in flight."""
+    """The most workers in flight."""
     _next_s: float = field(default=0.0)
 
     def may_ask(self) -> bool:
@@ -31,7 +31,7 @@ class FreeSlots:
         return self.now_s() >= self._next_s
 
     def defer(self) -> None:
-        """Workers were invoked: OSCAR's status takes a while to show them."""
+        """Waits before the next question: OSCAR's status shows new workers only after a while."""
         self._next_s = max(self._next_s, self.now_s() + _URGENT_S)
 
     def count(self, living: int) -> int:

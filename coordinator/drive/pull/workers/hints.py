@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What OSCAR's list of jobs says of workers that are overdue: hints, never a judgement on work.
+"""Explains from OSCAR's list of jobs why workers are overdue. It proves nothing about their work.
 
-The list is read only while some worker is overdue, and then at most once a minute for each call
-that it takes.
+The list is read only while a worker is overdue, and at most once a minute for each call that it
+takes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class JobHints:
 
     list_jobs: Callable[[], JobList]
     named: bool
-    """Whether jobs have the names that invocations ask for; else a list tells nothing of one."""
+    """Whether jobs have the names that invocations ask for. If not, no job can be found."""
     _phases: dict[str, Phase | None] = field(default_factory=dict)
     _overdue: tuple[str, ...] = ()
     _next_s: float = 0.0
@@ -52,7 +52,7 @@ class JobHints:
         self._next_s = now_s + _CALL_S * jobs.calls
         listed = any(job in jobs.phases for job in (*overdue, *self._phases))
         for job in overdue:
-            # OSCAR may not list what a service's token invoked: then nothing is known.
+            # OSCAR may not list jobs that a service's token invoked.
             if listed:
                 self._phases[job] = jobs.phases.get(job)
 

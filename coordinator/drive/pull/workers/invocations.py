@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A round of a pull run → the invocations of its workers, whose bodies hold no credential."""
+"""Makes the invocations of workers. Their bodies hold no credential."""
 
 from __future__ import annotations
 

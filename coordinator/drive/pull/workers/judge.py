@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of a worker, from its beats and the storage's clock; who is invoked again. Pure.
+"""Judges workers by their beats and the storage's clock, and chooses lanes for new ones. Pure.
 
-A process is gone if its beat shows the same time in two looks that are far enough apart, and that
-time is old: the rules of docs/protocol.md. A process that died by a signal has a shell that starts
-it again, so its worker is not over at once.
+A process is gone if its beat has the same, old time in two looks that are far enough apart: the
+rules of docs/protocol.md. If a process dies by a signal, its shell starts another one, so its
+worker is not lost at once.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ....model.pull.findings import WorkerState
 from ....model.pull.lanes import Timing
 from ....model.run import State
 
-# So many workers may be invoked without any new result: an item that kills the pod of its worker
-# is isolated after five.
+# The most workers that are invoked without any new result. An item that kills the pod of its worker
+# is found after five.
 MOST_IDLE_POSTS = 16
 # A lane of a run without stealing gets no more workers than this.
 MOST_POSTS = 4
-# The waits before workers are invoked again and again without a new result between.
+# The waits between invocations of workers, as long as there is no new result.
 _BACKOFF_S = (0.0, 0.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 
 
@@ -32,9 +32,9 @@ class Sighting:
 
     beat: Beat
     modified: datetime
-    """By the storage's clock."""
+    """When the beat was written, by the storage's clock."""
     first_look: datetime
-    """The first look without a failed call behind it that showed this time."""
+    """The first look that showed this time, with no failed storage call since."""
 
 
 def judge_process(sighting: Sighting, now: datetime, timing: Timing) -> WorkerState:
@@ -65,7 +65,7 @@ def judge_worker(
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A worker: its lane, what its answer proved, and what is known of it."""
+    """A worker: its lane, the answer to its invocation, and its state."""
 
     lane: int
     invocation: State
@@ -74,12 +74,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What is known of a round when it is decided whether to invoke more workers."""
+    """All that decides whether more workers of a round are invoked."""
 
     workers: Sequence[Seen]
-    """Those of this round."""
+    """The workers of this round."""
     open_chunks: Mapping[int, int]
-    """What each lane has without a result."""
+    """The number of chunks without a result in each lane."""
     exclusive: bool
     """Whether workers take and repair chunks of other lanes."""
     idle_posts: int = 0
@@ -97,7 +97,7 @@ class Situation:
 
     @property
     def waiting(self) -> int:
-        """Workers of which nothing has been seen: their pods may wait for a node."""
+        """The number of workers without a sign of life: their pods may wait for a node."""
         return sum(worker.state is WorkerState.WAITING for worker in self.workers)
 
     @property
@@ -123,9 +123,9 @@ class Situation:
         return not self.exclusive and not any(_is_deserted(self, lane) for lane in lanes)
 
     def wants_slots(self) -> bool:
-        """Whether the capacity matters now: more workers would have work to do.
+        """Whether to ask for free slots: more workers would have work to do.
 
-        Pods that wait say that the cluster is full, or hides what it lacks: no more are sent.
+        If pods wait, the cluster is full, even if its status shows free slots: no more are sent.
         """
         if self.is_over or not self.workers or self.is_hopeless:
             return False
@@ -150,7 +150,7 @@ def choose_lanes(situation: Situation, free_slots: int) -> list[int]:
         return again
     if situation.living:
         wanted = situation.unclaimed
-    else:  # all are lost: after those that replace them achieved nothing, one at a time
+    else:  # all are lost: replace all once; if those achieve nothing, one at a time
         wanted = 1 if situation.idle_posts else len(open_lanes)
     count = min(free_slots, wanted) if situation.wants_slots() else 0
     fullest = sorted(open_lanes, key=lambda lane: (-situation.open_chunks[lane], lane))
@@ -158,14 +158,14 @@ def choose_lanes(situation: Situation, free_slots: int) -> list[int]:
 
 
 def compute_backoff_s(idle_posts: int) -> float:
-    """The wait between two times that workers are invoked without a new result between."""
+    """The wait before more workers are invoked when there was no new result."""
     return _BACKOFF_S[min(idle_posts, len(_BACKOFF_S) - 1)]
 
 
 def _is_deserted(situation: Situation, lane: int) -> bool:
     """Whether a lane needs another worker, whatever the capacity."""
     mine = [worker for worker in situation.workers if worker.lane == lane]
-    if not mine:  # the coordinator that began the round ended before it came to this lane
+    if not mine:  # the coordinator that began the round ended before it invoked this worker
         return True
     if len(mine) >= MOST_POSTS or not all(worker.state.over for worker in mine):
         return False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The workers of a round: what became of their invocations, and what their beats say."""
+"""Keeps the workers of a round: the states of their invocations, and their beats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..looks import Looks
 from .hints import JobHints
 from .judge import Seen, Sighting, judge_worker
 
-# A worker that gave no sign of life for so long is looked for in OSCAR's list of jobs.
+# After this time without a sign of life, a worker is looked for in OSCAR's list of jobs.
 _OVERDUE_S = 60.0
 
 
@@ -27,7 +27,7 @@ class _Posted:
 
     sent: Sent
     since: datetime | None = None
-    """When the run was first looked at after that, by the storage's clock."""
+    """When the first look after the invocation was, by the storage's clock."""
     state: WorkerState = WorkerState.WAITING
 
 
@@ -35,7 +35,7 @@ class Roster:
     """All workers of one round, by name."""
 
     def __init__(self, looks: Looks, hints: JobHints, timing: Timing, late_s: float) -> None:
-        """A worker without a sign of life for `late_s` is taken for one that never started."""
+        """After `late_s` without a sign of life, a worker counts as never started."""
         self._looks, self._hints, self._timing, self._late_s = looks, hints, timing, late_s
         self._posted: dict[str, _Posted] = {}
 
@@ -43,12 +43,12 @@ class Roster:
         return bool(self._posted)
 
     def add(self, sent: Iterable[Sent]) -> None:
-        """Takes workers whose invocations were sent."""
+        """Adds workers whose invocations were sent."""
         for each in sent:
             self._posted[find_invoked_worker(each.invocation)] = _Posted(each)
 
     def judge(self, now: datetime) -> None:
-        """Says of every worker what the last look showed."""
+        """Updates the state of every worker from the last look."""
         for name, posted in self._posted.items():
             posted.since = posted.since or now
             seen = self._find_sightings(name)
@@ -59,7 +59,7 @@ class Roster:
                 posted.state = judge_worker(seen, posted.since, now, self._timing, self._late_s)
 
     def list_seen(self) -> list[Seen]:
-        """What decisions need of each."""
+        """Every worker, with what decisions need."""
         return [
             Seen(each.sent.invocation.lane, each.sent.state, each.state)
             for each in self._posted.values()
