@@ -278,7 +278,7 @@ class Outcomes:
                 self.add(outcome)
 
     def copy(self) -> Outcomes:
-        """As they are now, for a body that is read more than once. What is settled stays so."""
+        """The outcomes now, for a body that is read more than once. Settled ones do not change."""
         found = Outcomes(self._start, self._start - 1)
         found._tries, found._seconds = self._tries[:], self._seconds
         found._failed = dict(self._failed)
@@ -544,7 +544,7 @@ def write_listing(document: Document, outcomes: Iterable[Outcome]) -> Iterator[b
 
 
 class Request(NamedTuple):
-    """What is sent, as often as it takes."""
+    """A request, which may be sent several times."""
 
     method: str
     path: str
@@ -1239,7 +1239,7 @@ class Child:
         self._open = {stream.fileno(): stream for stream in streams if stream is not None}
         self._stdout = self.process.stdout.fileno() if self.process.stdout else -1
         self.tail, self.answers = b"", b""
-        self.checked = time.monotonic()  # for its use of memory
+        self.checked = time.monotonic()  # when its use of memory was read last
 
     @property
     def pid(self) -> int:
@@ -1693,7 +1693,7 @@ class Worker:
             with self._lock:
                 late = [item for item in self._hands.values() if self.clock() - item.began > limit]
             if late:
-                said = f"{late[0].key} is 60 s past its time and cannot be ended"
+                said = f"{late[0].key} is 60 s over its time limit and cannot be ended"
                 log(f"{said}: killing this process")
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -1849,7 +1849,7 @@ class Worker:
         return attempt.list_unsettled(read_lines(self.folder.s3, key, chunk.offset, chunk.length))
 
     def _inherit(self, attempt: Attempt) -> None:
-        """What earlier attempts have settled, and the items that have killed too often.
+        """Takes over what earlier attempts settled, and fails items that killed too often.
 
         One mark is in memory at a time. Where they disagree the lowest attempt wins.
         """
@@ -1881,7 +1881,7 @@ class Worker:
                 found = next(lines, None)
                 if found is None:
                     break
-                if attempt.cautious:  # before its input comes, which may fill the pod's disk
+                if attempt.cautious:  # before its input is fetched, which may fill the pod's disk
                     attempt.in_hand = found[0]
                     self._write_mark(attempt)
                 coming.append(self._open(*found, in_background=ahead > 0))
@@ -2110,7 +2110,7 @@ def _work_off(worker: Worker, coming: Iterator[Item], lock: threading.Lock, runn
             except Interrupted:
                 worker.release(item)
                 return
-            except Exception as error:  # whatever it is: the other items go on
+            except Exception as error:  # any error: the other items go on
                 failure = Failure("exception", f"the worker cannot run it: {error!r}")
             worker.complete(item, failure)
     except BaseException as error:

@@ -54,7 +54,7 @@ class Answer:
 
     @property
     def is_temporary(self) -> bool:
-        """Whether another request may be answered in a moment."""
+        """Whether the same request may succeed in a moment."""
         return self.code in _TEMPORARY
 
     def quote(self) -> str:

@@ -46,9 +46,9 @@ log = logging.getLogger(__name__)
 
 # The owner that OSCAR writes into a service that was created with basic credentials.
 _ADMINISTRATOR = "cluster_admin"
-_MOST_BYTES = 16 * 1024**2  # of an answer: the longest are lists of services with their scripts
+_MOST_BYTES = 16 * 1024**2  # of an answer; lists of services with their scripts are the longest
 _CREATION_S = 60.0
-# Before a question is asked again that nobody answered.
+# The waits before a request without an answer is repeated.
 _DELAYS_S = (1.0, 2.0, 4.0, 8.0)
 
 
@@ -70,7 +70,7 @@ class OscarClient:
         """Opens no connection. No message and no name of a node shows one of the secrets."""
         self._access, self._sleep = access, sleep
         self.version = ""
-        """What `read_release` read last, for people."""
+        """The release that `read_release` read last, as text."""
         pair = f"{access.username}:{access.password}"
         self._authorization = (
             f"Basic {b64encode(pair.encode()).decode()}"
@@ -100,7 +100,7 @@ class OscarClient:
         return service
 
     def list_services(self) -> tuple[Service, ...]:
-        """The services that this account sees, but for unusable ones. Raises ClusterError."""
+        """The services that this account sees, without unusable ones. Raises ClusterError."""
         return definition.parse_services(self._list_definitions())
 
     def read_triggers(self) -> tuple[Trigger, ...]:
@@ -205,7 +205,7 @@ class OscarClient:
         return frozenset((environment or {}).get("secrets") or {})
 
     def list_jobs(self, name: str) -> JobList:
-        """The jobs of a service; a call for every 70 of them, in which a `POST /job` waits."""
+        """The jobs of a service; one call for every 70 jobs, which delays each `POST /job`."""
         token, phases = "", dict[str, Phase]()
         for calls in count(1):
             path = job_list.make_page_path(name, token)

@@ -47,7 +47,7 @@ def parse_service(raw: Mapping[str, Any]) -> Service:
         scratch_bytes = parse_bytes(raw.get("ephemeral_storage_request") or "0")
         _check_needs(needs)
     except (TypeError, ValueError) as error:
-        # The definition may have its token anywhere.
+        # Any text of the definition may contain its token.
         detail = hide_secrets(f"service {name} has an unusable cpu or memory: {error}", [token])
         raise ClusterError(detail) from error
     script = str(raw.get("script") or "")
@@ -91,7 +91,7 @@ def _read_kit_release(script: str) -> str:
 
 
 def parse_services(raw: Sequence[Any]) -> tuple[Service, ...]:
-    """The services of a list; what is no definition, or asks for no possible amount, is none."""
+    """The services of a list; skips invalid definitions and impossible amounts."""
     found = []
     for each in raw:
         if isinstance(each, dict) and each.get("name"):

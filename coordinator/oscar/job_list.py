@@ -13,7 +13,7 @@ _PHASES = {"Running": Phase.RUNNING, "Succeeded": Phase.SUCCEEDED, "Failed": Pha
 
 
 def make_path(service: str, job: str) -> str:
-    """The path of a job and its log; without a job, the one below which all are."""
+    """The path of a job and its log; without a job, the path of all jobs of the service."""
     return f"/system/logs/{quote(service, safe='')}/{quote(job, safe='', errors='replace')}"
 
 

@@ -25,7 +25,7 @@ from ..model.cluster import PRESSURES, Basis, Cluster, Node, Resources
 from ..model.errors import NoStatus, clean_text
 from ..model.units import parse_amount
 
-# Longer than any secret: a name that shows one is cut only after that is hidden.
+# Longer than any secret, because secrets are hidden before a name is cut to its final length.
 _LONGEST_NAME = 8192
 
 

@@ -19,7 +19,7 @@ from ..model.units import format_bytes, format_cores
 # Nodes named in the sentence; the table of nodes has all of them.
 _NAMED = 2
 _LONGEST_NAME = 63
-# Of a sentence about nodes, so that the other bounds and the advice find their place behind it.
+# The length of a sentence about nodes, so that the other bounds and the advice fit after it.
 _LONGEST = 300
 
 

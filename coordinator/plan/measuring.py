@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The times of a run's chunks → the cost of an item, for the next plan of the same service. Pure.
+"""Fits the cost of an item to the times of chunks, for the next plan of the service. Pure.
 
-The seconds of a chunk are taken for `items · seconds_per_item + bytes · seconds_per_byte`. Both
+The model of a chunk is `seconds = items · seconds_per_item + bytes · seconds_per_byte`. Both
 rates are fitted by least squares, neither negative (a two-variable case of NNLS, C. L. Lawson and
-R. J. Hanson, Solving Least Squares Problems, 1974, chapter 23). The speed of a worker is what its
-chunks should have taken over what they took.
+R. J. Hanson, Solving Least Squares Problems, 1974, chapter 23). The speed of a worker is the
+time that the model expects for its chunks, divided by the time that they took.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from statistics import fmean
 
 from ..model.planning import MOST_SPEEDS, Cost
 
-# Fewer chunks tell nothing of a spread.
+# With fewer chunks the spread is not known.
 _LEAST_CHUNKS = 3
 
 
 @dataclass(slots=True)
 class _Work:
-    """What a worker did."""
+    """The sums of the chunks of one worker."""
 
     items: int = 0
     size_bytes: int = 0
@@ -37,7 +37,7 @@ class Meter:
     _workers: dict[str, _Work] = field(default_factory=dict)
 
     def add(self, worker: str, items: int, size_bytes: int, seconds: float) -> None:
-        """Takes a chunk: its items, their bytes, and the seconds that they took in all."""
+        """Adds a chunk: its items, their bytes, and the seconds that they took in all."""
         if items <= 0 or not seconds > 0:
             return
         self._chunks += 1
@@ -78,11 +78,11 @@ class Meter:
         """Seconds per item and per byte, neither negative."""
         ii, ib, bb, i_s, bs = (self._sums[name] for name in ("ii", "ib", "bb", "is", "bs"))
         determinant = ii * bb - ib * ib
-        # Where chunks are alike in bytes per item, the two cannot be told apart.
+        # If all chunks have the same bytes per item, the two rates cannot be separated.
         if determinant > 1e-9 * ii * bb:
             each, per_byte = (i_s * bb - bs * ib) / determinant, (bs * ii - i_s * ib) / determinant
             if each >= 0 and per_byte >= 0:
                 return each, per_byte
         by_items, by_bytes = i_s / ii, bs / bb if bb else 0.0
-        # Of the two that use one rate alone, the one with the smaller error.
+        # Then one rate alone is used: the one with the smaller error.
         return (by_items, 0.0) if i_s * by_items >= bs * by_bytes else (0.0, by_bytes)

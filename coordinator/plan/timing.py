@@ -48,7 +48,7 @@ def read_cost(content: bytes) -> Cost | None:
 
 
 def write_cost(cost: Cost, service: str, run_id: str) -> bytes:
-    """The object that `read_cost` reads: what a run measured of a service."""
+    """Encodes what a run measured of a service; `read_cost` reads it."""
     members = {
         "schema": SCHEMA,
         "service": service,

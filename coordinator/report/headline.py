@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the page says first: what to do next, how far the run is, when it will be finished."""
+"""The first lines of the page: what to do next, how far the run is, when it will end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..model.run import Report, Speed
 
 _ADVICE: Mapping[Ending, str] = {
     Ending.RUNNING: "Nothing needs to be done. This page reloads until the run ends.",
-    Ending.DONE: "Nothing is left to do: the results are where the service writes its outputs.",
+    Ending.DONE: "Nothing needs to be done: the results are where the service writes its outputs.",
     Ending.NOTHING_TO_DO: "If there should be items, check bucket.folder_prefix and the filters "
     "of the bucket section against what was left out or skipped below.",
     Ending.PLANNED: "To start it, run the same config without the dry run.",
@@ -30,7 +30,7 @@ _ADVICE: Mapping[Ending, str] = {
     "on. With run.wait_for_room_s a run waits for free capacity.",
     Ending.TOLERATED: "Fewer items failed than the config tolerates; the reasons are below. "
     "run.redrive: true with run.id processes them again.",
-    Ending.STOPPED: "Nothing goes on in this run. run.redrive: true with run.id, in the same "
+    Ending.STOPPED: "This run has ended. run.redrive: true with run.id, in the same "
     "config, processes what failed or is pending.",
     Ending.HELD: "Nothing needs to be done: the other run goes on, and its folder has its report.",
     Ending.BROKEN: "This is a defect of OSCAR-Batch: please report it, with the coordinator's log.",
@@ -48,7 +48,7 @@ _PENDING = (
 
 
 def advise(report: Report) -> str:
-    """What to do next; empty where the message says it."""
+    """What to do next; empty if the message says it already."""
     if report.ending is Ending.PARTLY_DONE:
         return _FAILED if report.accounts and report.accounts.failed else _PENDING
     return _ADVICE.get(report.ending, "")
@@ -67,7 +67,7 @@ class Share:
 
 
 def divide_items(report: Report) -> tuple[Share, ...]:
-    """The listed objects by what became of them: the parts of the progress bar."""
+    """The listed objects by state: the parts of the progress bar."""
     counts = report.count_items()
     followed = report.accounts is not None
     sent = bool(report.workers) or any(outcome.attempts for outcome in report.outcomes)
@@ -93,14 +93,14 @@ def divide_items(report: Report) -> tuple[Share, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """When a run will be finished, if it goes on as fast as now."""
+    """When a run will end at its present speed."""
 
     speed: Speed
     moment: datetime
 
 
 def forecast_end(report: Report) -> Forecast | None:
-    """The end of a run that goes on; None while nothing is known of its pace."""
+    """Estimates the end of a run; None while its speed is not known."""
     speed = report.speed
     if not report.running or speed is None or not speed.left_s:
         return None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`Report` → one self-contained HTML page.
 
-The page loads nothing else, needs no script, and all text of keys and errors is escaped. The
-templates hold the form; what they show is computed in the other modules of this package.
+The page loads nothing else, needs no script, and escapes all text of keys and errors. The templates
+hold the layout; the other modules of this package compute what they show.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .text import format_estimate, format_free
 
 # Rows of the page's tables; the JSON has all of them.
 MAX_ROWS = 200
-# How often the page of a run that goes on loads itself again.
+# How often the page of a run that has not ended reloads.
 REFRESH_S = 15
 
 
@@ -59,12 +59,12 @@ def render_page(report: Report) -> str:
 
 
 def sort_outcomes(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """The chunks: those that failed first, then those with failed items, else by their numbers."""
+    """Sorts chunks: failed ones first, then those with failed items, then by number."""
     return sorted(outcomes, key=_rank_outcome)
 
 
 def sort_workers(workers: Sequence[Worker]) -> list[Worker]:
-    """The workers: those that were lost first."""
+    """Sorts workers: lost ones first."""
     lost = {WorkerState.GONE, WorkerState.NEVER_SEEN}
     return sorted(workers, key=lambda worker: (worker.state not in lost, worker.name))
 
@@ -87,12 +87,12 @@ def format_count(count: int) -> str:
 
 
 def format_rate(rate: float) -> str:
-    """Items per second, in three digits: `0.0421`, `12.3`, `1,520`."""
+    """Items per second with three digits: `0.0421`, `12.3`, `1,520`."""
     return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def format_utc(moment: datetime) -> str:
-    """`2026-11-22 10:15:00 UTC`; a script of the page adds the reader's own time."""
+    """`2026-11-22 10:15:00 UTC`; a script of the page adds the local time."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 

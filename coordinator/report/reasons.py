@@ -14,7 +14,7 @@ from ..model.run import Report
 
 @dataclass(frozen=True, slots=True)
 class Reasons:
-    """Why items failed, and what was counted."""
+    """Why items failed, and which failures were counted."""
 
     title: str
     groups: tuple[FailureGroup, ...]
@@ -24,8 +24,8 @@ class Reasons:
 def find_reasons(report: Report) -> Reasons | None:
     """The reasons; None if no item failed.
 
-    The history of pull mode counts every failure of every round. Elsewhere only the first failed
-    items are known here.
+    In pull mode the history counts every failure of every round. In other modes only the first
+    failed items are in the report.
     """
     accounts, history = report.accounts, report.history
     if accounts is None or not accounts.failed:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was asked for, and where everything is: the config as it was given, and links."""
+"""The config of a run without its secrets, and links to its files and logs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..model.run import Report, Setting
 
 
 def rebuild_config(settings: Sequence[Setting]) -> str:
-    """The config as JSON, without secrets; empty if nothing is known of it."""
+    """Rebuilds the config as JSON, without secrets; empty if it is not known."""
     config: dict[str, Any] = {}
     for setting in settings:
         if setting.given:
@@ -30,13 +30,13 @@ def rebuild_config(settings: Sequence[Setting]) -> str:
 def _read_value(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:  # it was cut, because it is long
+    except ValueError:  # a long value was cut
         return text
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An object that a run left, beside its report."""
+    """An object in the folder of the run."""
 
     name: str
     what: str

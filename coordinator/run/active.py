@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which run of a batch is the newest.
+"""Finds and registers the newest run of a batch.
 
-A batch is what a config asks for: the same config dropped twice is one batch. Every run creates the
-next number below the folder of its batch, and nothing there is deleted: the highest number names
-the newest run.
+A batch is the work that a config asks for: the same config dropped twice is one batch. Every run
+creates the next number in the folder of its batch. Nothing there is deleted, so the highest number
+names the newest run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def find_newest_run(state: Bucket, layout: RunLayout, batch: str) -> tuple[int, 
 
 
 def list_runs(state: Bucket, layout: RunLayout, batch: str, most: int) -> list[str]:
-    """The ids of the newest runs of a batch, so many at most. Raises StorageError."""
+    """The ids of the newest runs of a batch, at most `most`. Raises StorageError."""
     numbers = sorted(_list_numbers(state, layout, batch), reverse=True)
     return [_read_run(state, layout.active(batch, number)) for number in numbers[:most]]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the folder of a run says of the run, without asking OSCAR."""
+"""Reads the state of a run from its folder, without asking OSCAR."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class RunState(StrEnum):
 
     RUNNING = "running"
     LEFT = "left"
-    """Nobody drives it: its coordinator left, or nothing was heard of it for too long."""
+    """Nobody drives it: its coordinator left, or gave no sign of life for too long."""
     STOPPING = "stopping"
-    """It has a `stop`, and is brought to its end."""
+    """It has a `stop` and is being ended."""
     ENDED = "ended"
 
 
@@ -40,7 +40,7 @@ class RunFolder:
     layout: RunLayout
     state: RunState
     began: datetime | None = None
-    """By the storage's clock; None of a run whose folder was cleaned."""
+    """When it began, by the storage's clock; None if its folder was cleaned."""
     lease: LeaseState = field(default_factory=lambda: LeaseState({}))
     service: str = ""
     data: str = ""
@@ -65,9 +65,9 @@ def find_runs(state: Bucket, layout: RunLayout, ttl_s: float) -> list[RunFolder]
 
 
 def read_folder(state: Bucket, layout: RunLayout, ttl_s: float) -> RunFolder | None:
-    """What the folder of a run says; None if there is no such run. Raises StorageError.
+    """Reads the folder of a run; None if there is no such run. Raises StorageError.
 
-    A folder without a first or a last object has only the report of a drop that changed nothing.
+    A folder without start.json and end.json has only the report of a drop that changed nothing.
     """
     times = _list_times(state, layout)
     raw = read_json(state, layout.start) if layout.start in times else {}
@@ -120,7 +120,7 @@ def _list_times(state: Bucket, layout: RunLayout) -> dict[str, datetime]:
 
 
 def _read_end(state: Bucket, layout: RunLayout) -> End | None:
-    """The last word on a run; None if it cannot be read."""
+    """Reads end.json; None if it cannot be read."""
     try:
         return decode_document(End, state.read_small(layout.end, _MAX_BYTES) or b"")
     except BadDocument:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lists of items that a run leaves: those done, failed (also as CSV), pending and skipped.
+"""Writes the lists of items: done, failed (also as CSV), pending and skipped.
 
-Each is written in bounded memory, from an iterator that is made when its turn comes.
+Each list is written in bounded memory, from an iterator that is made just before.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class FailedItem:
 
 @dataclass(frozen=True, slots=True)
 class ItemLists:
-    """What became of all items; every function starts its list anew."""
+    """The items by state; each call of a function starts its list again."""
 
     done: Callable[[], Iterable[bytes]]
     """Keys."""
@@ -73,7 +73,7 @@ def _write_row(values: Iterable[object]) -> bytes:
 
 
 def _guard(value: object) -> object:
-    """A spreadsheet takes text that begins so for a formula."""
+    """Protects text that a spreadsheet would read as a formula."""
     return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
 
 

@@ -174,7 +174,7 @@ class RunLayout:
         return f"{self.folder}claims/{number:03}/"
 
     def parse_claim(self, number: int, key: str) -> ResultKey | None:
-        """The chunk and the attempt of a claim; None if the key is none of a claim."""
+        """The chunk and the attempt of a claim; None for another key."""
         found = _CLAIM.fullmatch(key.removeprefix(self.claims(number)))
         return ResultKey(*map(int, found.groups())) if found else None
 
@@ -183,7 +183,7 @@ class RunLayout:
         return f"{self.folder}marks/{number:03}/"
 
     def parse_mark(self, number: int, key: str) -> ResultKey | None:
-        """The chunk and the attempt of a mark; None if the key is none of a mark."""
+        """The chunk and the attempt of a mark; None for another key."""
         found = _RESULT.fullmatch(key.removeprefix(self.marks(number)))
         return ResultKey(*map(int, found.groups())) if found and found.group(3) else None
 

@@ -2,9 +2,10 @@
 """Who drives a run: the writer of its newest lease.
 
 A coordinator that wants to drive a run creates lease/<epoch>, one above the highest number. Only
-its writer overwrites it, to renew it, so its `Last-Modified` says how long nothing was heard of its
-holder. Before each effect outside its own process the holder looks for a newer lease and for a
-`stop`. The look and the effect are two steps, so every effect of a late loser must be harmless.
+its writer, the holder, overwrites it, to renew it. So its `Last-Modified` is the holder's last sign
+of life. Before each effect outside its own process the holder looks for a newer lease and for a
+`stop`. The look and the effect are two steps: a holder that loses the lease between them still has
+that effect, so every such effect must be harmless.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from .pull_documents import decode_document, encode_document
 log = logging.getLogger(__name__)
 
 WEAK_TTL_S = 600.0
-"""Without conditional writes two holders cannot be excluded, so a lease counts for longer."""
+"""Without conditional writes two holders are possible, so a lease counts for longer."""
 _MAX_BYTES = 4096
 _JSON = "application/json"
 
@@ -46,7 +47,7 @@ def choose_epoch(ages_s: Mapping[int, float], ttl_s: float, *, left: bool) -> in
 
 @dataclass(frozen=True, slots=True)
 class LeaseState:
-    """What the leases of a run say of its coordinator."""
+    """The leases of a run: their ages, and whether the newest holder left."""
 
     ages_s: Mapping[int, float]
     """By epoch: how long ago each lease was written last."""
@@ -83,13 +84,13 @@ class Lease:
         self._state.write(self.layout.lease(self.layout.epoch), content, _JSON)
 
     def check(self) -> None:
-        """What every outside effect is preceded by. Raises HeldByOther and StopRequested."""
+        """Must be called before every outside effect. Raises HeldByOther and StopRequested."""
         self._look_for_newer()
         if self._state.exists(self.layout.stop):
             raise StopRequested(f"run {self.layout.run_id} has a stop: it is brought to its end")
 
     def check_holder(self) -> None:
-        """The same where a `stop` changes nothing. Raises HeldByOther."""
+        """Like `check`, but ignores a `stop`. Raises HeldByOther."""
         self._look_for_newer()
 
     def leave(self) -> None:
@@ -113,14 +114,14 @@ class Lease:
 
 
 def compute_ttl_s(ttl_s: float, *, exclusive: bool) -> float:
-    """For how long a lease counts; `exclusive` says that the storage honours conditions."""
+    """How long a lease counts; `exclusive`: the storage honours conditional writes."""
     return ttl_s if exclusive else max(ttl_s, WEAK_TTL_S)
 
 
 def take_lease(
     state: Bucket, layout: RunLayout, ttl_s: float, read_clock: Callable[[], datetime]
 ) -> Lease:
-    """The lease on a run under its next epoch. Raises HeldByOther while somebody holds it."""
+    """Takes the lease on a run under its next epoch. Raises HeldByOther while it is held."""
     while True:
         found = read_lease(state, layout)
         epoch = choose_epoch(found.ages_s, ttl_s, left=found.left)
@@ -147,7 +148,7 @@ def read_lease(state: Bucket, layout: RunLayout) -> LeaseState:
     if not times:
         return LeaseState({})
     left = _has_left(state, layout.lease(max(times)))
-    # After the list, because a lease that is younger than the clock that judges it has age 0.
+    # Read after the list, so that no lease is newer than the clock that judges it.
     now = state.read_clock(layout.start)
     ages_s = {epoch: max(0.0, (now - time).total_seconds()) for epoch, time in times.items()}
     return LeaseState(ages_s, left)

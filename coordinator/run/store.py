@@ -31,7 +31,7 @@ from .pull_documents import encode_document
 
 log = logging.getLogger(__name__)
 
-# Of a million chunks.
+# The size of the table of a million chunks.
 _MOST_PLAN_BYTES = 512 * 1024 * 1024
 # A row has less than 256 bytes.
 _MOST_TABLE_BYTES = 512 * 1024 * 1024
@@ -42,7 +42,7 @@ Files = Mapping[str, tuple[bytes, str]]
 
 
 def save_plan(state: Bucket, key: str, plan: Plan) -> Plan:
-    """Writes the plan, unless there is one: the plan that counts from now on."""
+    """Writes the plan, unless there is one; returns the plan that is in the bucket."""
     content = json.dumps(write_plan(plan), indent=2).encode()
     try:
         state.put_new(key, content, "application/json")
@@ -79,7 +79,7 @@ def load_last_cost(state: Bucket, key: str) -> Cost | None:
 
 
 def save_cost(state: Bucket, layout: RunLayout, service: str, cost: Cost) -> None:
-    """Leaves what a run measured to the next one of the same service."""
+    """Writes what a run measured, for the next run of the same service."""
     content = write_cost(cost, service, layout.run_id)
     state.write(layout.cost(service), content, "application/json")
 
@@ -128,7 +128,7 @@ def read_round(
 
 
 def put_stop(state: Bucket, layout: RunLayout) -> None:
-    """Asks for the end of a run, for good; one that has a `stop` keeps it. Raises StorageError."""
+    """Writes the `stop` of a run, unless it has one. It is never removed. StorageError."""
     content = json.dumps({"run": layout.run_id, "process": secrets.token_hex(8)}).encode()
     with suppress(Conflict):
         state.put_new(layout.stop, content, "application/json")

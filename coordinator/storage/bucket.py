@@ -140,7 +140,7 @@ class Bucket:
             return honours_condition(self._client, key, lambda: self._read_small(key, PIECE_BYTES))
 
     def read_notifications(self) -> list[tuple[str, str]] | None:
-        """Whom the bucket tells of new objects, and below which prefix; None if it is no MinIO."""
+        """The targets of notifications of new objects, with prefixes; None if it is not MinIO."""
         with self._client.translate_errors("read the notifications of", ""):
             headers, content = self._client.request("GET", query={"notification": ""})
             return parse_notifications(content) if "MinIO" in headers.get("Server", "") else None
@@ -175,7 +175,7 @@ class Bucket:
             self._client.copy(source.name, key, target)
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Deletes objects; one that is gone already is none."""
+        """Deletes objects. It is no error if one is gone already."""
         with self._client.translate_errors("delete", keys[0] if keys else ""):
             self._client.delete(keys)
 

@@ -48,7 +48,7 @@ _REPEATABLE = {
 _MOST_BYTES, _USUAL_BYTES, _ERROR_BYTES = 64 * 1024**2, 4 * 1024**2, 64 * 1024
 _FIRST_S, _LEAST_RATE = 60.0, 64 * 1024
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
-# As many keys as S3 takes in one request.
+# The most keys that S3 deletes in one request.
 _MOST_DELETED = 1_000
 # Amazon S3 answers 409 with these while another conditional write to the same key goes on.
 _REPEATABLE_CODES = {"ConditionalRequestConflict", "OperationAborted"}

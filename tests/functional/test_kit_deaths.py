@@ -194,7 +194,7 @@ def test_a_program_that_hangs_in_its_own_process_is_killed_past_its_time(make: M
     said = setting.run_kit("--module", str(program))
 
     assert setting.states() == {1: "done", 2: "killed its worker", 3: "done"}
-    assert said.count("60 s past its time") == 3
+    assert said.count("60 s over its time limit") == 3
 
 
 def test_workers_are_killed_at_any_moment_and_every_item_has_one_outcome(make: Make) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns what a report holds into shapes and labels: numbers that the templates draw.
+"""Turns the values of a report into shapes and labels, which the templates draw.
 
-Pure. It knows neither HTML nor colours; a kind of bar has a name, and the style gives it a look.
+Pure. It knows neither HTML nor colours: a bar has a kind, and the style sheet gives kinds colours.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The time axis of the pictures: from the first start of a worker to the last thing it did."""
+"""The time axis of the pictures: from the first start of a worker to the last chunk or beat."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...model.run import Report
 # The widths of all pictures; the page stretches them.
 WIDTH = 10_000
 MOST_TICKS = 8
-# The clock of a node may be wrong by so much before its times are left out of the pictures.
+# If the clock of a node is wrong by more than this, the pictures leave its times out.
 _TOLERANCE = timedelta(hours=1)
 _STEPS_S = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800,
@@ -40,7 +40,7 @@ class TimeAxis:
         return (self.end - self.start).total_seconds()
 
     def locate(self, moment: datetime) -> int:
-        """Where a moment is, between 0 and WIDTH."""
+        """The position of a moment, between 0 and WIDTH."""
         share = (moment - self.start).total_seconds() / self.seconds
         return round(WIDTH * min(1.0, max(0.0, share)))
 
@@ -66,9 +66,9 @@ def fit_axis(moments: Iterable[datetime]) -> TimeAxis | None:
 
 
 def find_bounds(report: Report) -> tuple[datetime, datetime]:
-    """The times that are believed: a worker's clock may be wrong.
+    """The earliest and latest plausible times: the clock of a node may be wrong.
 
-    A run that another coordinator began is older than its report; its name says since when.
+    If another coordinator began the run, it is older than this report; its id has the time.
     """
     began = min(report.started_at, _parse_run_id(report.run_id) or report.started_at)
     return _shift(began, -_TOLERANCE), _shift(report.finished_at, _TOLERANCE)

@@ -17,7 +17,7 @@ class Row:
     label: str
     count: int
     percent: float
-    """Of the longest bar."""
+    """The length of the bar, as a percentage of the longest one."""
 
 
 def draw_histogram(bins: Sequence[Bin], format_value: Callable[[float], str]) -> tuple[Row, ...]:
@@ -27,7 +27,7 @@ def draw_histogram(bins: Sequence[Bin], format_value: Callable[[float], str]) ->
         return ()
     most = max(1, *counts.values())
     lowest, highest = min(counts), max(counts)
-    # Bins far apart would make a long table of zeros.
+    # Without a limit, bins that are far apart would give a long table of zeros.
     ends = range(lowest, highest + 1) if highest - lowest < 64 else sorted(counts)
     return tuple(
         Row(

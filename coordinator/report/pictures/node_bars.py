@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The capacity of each node → what of it is used by others, by this run, or stranded."""
+"""Divides each node: used by others, used by this run, left to others, stranded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class NodeBar:
 
     resource: str
     whole: str
-    """How much of it the node has, or how much of it is free, where OSCAR tells no more."""
+    """What the node has; what is free, if OSCAR reports only that."""
     parts: tuple[Part, ...]
 
     @property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The spans of chunks → items per second over time. The items of a chunk are spread evenly."""
+"""Computes items per second over time. The items of a chunk are spread evenly over its span."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Workers and the spans of their chunks → the bars of a timeline, a lane for each worker.
+"""Draws a timeline: a lane for each worker, a bar for each chunk.
 
-Few bars are drawn one by one, each with a text. Many are drawn together, so that the page stays
-small. Workers of the same node are side by side.
+Few bars are drawn one by one, each with a text. Many bars are drawn as one path, so that the page
+stays small. Workers of the same node are next to each other.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from ...model.units import format_duration
 from .axis import WIDTH, TimeAxis, find_bounds, fit_axis
 
 MOST_LANES = 400
-# Bars with a text of their own take 200 bytes of the page.
+# A bar with its own text takes 200 bytes of the page, so there is a limit.
 MOST_TEXTS = 1_500
 _HEIGHT, _HIGHEST, _LOWEST = 720, 20, 3
-# Two labels need so many pixels.
+# The least distance of two labels, in pixels.
 _LABEL = 15
 _NARROWEST, _GAP = 10, 6
 
@@ -70,15 +70,15 @@ class Timeline:
     axis: TimeAxis
     bars: tuple[Bar, ...]
     outlines: Mapping[BarKind, str]
-    """Instead of single bars: all of a kind together."""
+    """Instead of single bars: one path for each kind."""
     labels: tuple[LaneLabel, ...]
     height: int
     lanes: int
     workers: int
-    """How many there are, those without a lane here included."""
+    """The number of workers, with those that have no lane here."""
     chunks: int
     misdated: int
-    """Chunks that are left out, because the clock of their node is wrong."""
+    """The number of chunks that are left out because the clock of their node is wrong."""
 
 
 def draw_timeline(report: Report) -> Timeline | None:
@@ -92,7 +92,7 @@ def draw_timeline(report: Report) -> Timeline | None:
     lives = {
         worker.name: life for worker in report.workers if (life := _Life.of(worker, low, high))
     }
-    for span in spans:  # the storage may tell the time of a beat in whole seconds
+    for span in spans:  # the storage may give the time of a beat in whole seconds
         if (life := lives.get(span.worker)) and life.end < span.finished_at:
             lives[span.worker] = replace(life, end=span.finished_at)
     moments = [moment for life in lives.values() for moment in (life.start, life.end)]
@@ -208,7 +208,7 @@ def _join_bars(bars: Sequence[Bar]) -> dict[BarKind, str]:
 def _label_lanes(
     workers: Sequence[Worker], names: Sequence[str], pitch: int
 ) -> tuple[LaneLabel, ...]:
-    """The name of each worker where there is room, else the first of each node, else of some."""
+    """A label for each worker if they fit, else for the first of each node, else for some."""
     nodes = {worker.name: worker.node for worker in workers}
     labels: list[LaneLabel] = []
     before = None
