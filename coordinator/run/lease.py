@@ -13,8 +13,9 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from threading import Lock
 
 from ..model.errors import Conflict, HeldByOther, StopRequested
 from ..model.pull.documents import LeaseDocument
@@ -75,13 +76,16 @@ class Lease:
     def __init__(self, state: Bucket, layout: RunLayout, process: str, since: str) -> None:
         self._state, self.layout = state, layout
         self._document = LeaseDocument(layout.run_id, process, since)
-        self.lost = False
+        self.lost, self._left = False, False
+        # A renewal that is under way must not undo the word that the holder leaves.
+        self._writing = Lock()
 
     def renew(self) -> None:
         """Says that the holder is alive. Raises HeldByOther if there is a newer lease."""
-        self._look_for_newer()
-        content = encode_document(self._document)
-        self._state.write(self.layout.lease(self.layout.epoch), content, _JSON)
+        with self._writing:
+            if not self._left:
+                self._look_for_newer()
+                self._write(self._document)
 
     def check(self) -> None:
         """Must be called before every outside effect. Raises HeldByOther and StopRequested."""
@@ -97,9 +101,11 @@ class Lease:
         """Says that the holder leaves the run, so that another may continue it at once."""
         if self.lost:
             return
-        document = LeaseDocument(
-            self._document.run, self._document.process, self._document.since, left=True
-        )
+        with self._writing:
+            self._left = True
+            self._write(replace(self._document, left=True))
+
+    def _write(self, document: LeaseDocument) -> None:
         self._state.write(self.layout.lease(self.layout.epoch), encode_document(document), _JSON)
 
     def _look_for_newer(self) -> None:
