@@ -117,6 +117,14 @@ def end_left(plan: Plan, accounts: Accounts, why: str) -> tuple[Ending, str]:
     return Ending.NO_CAPACITY, f"{why}: {text}; drop the same config again to continue the run"
 
 
+def end_refused(plan: Plan, accounts: Accounts, invocations: Sequence[Sent]) -> tuple[Ending, str]:
+    """The ending of a run of which some items are settled, and then OSCAR took no invocation."""
+    text, _ = _count_accounts(plan, accounts)
+    refused = [each for each in invocations if each.state is State.FAILED]
+    text += f"; {refused[-1].invocation.name}: {refused[-1].detail}" if refused else ""
+    return Ending.PARTLY_DONE, f"{text}; drop the same config again to continue the run"
+
+
 def _count_accounts(plan: Plan, accounts: Accounts) -> tuple[str, int]:
     """The items in words, and how many are pending."""
     items, done, failed = plan.index.items, accounts.done, accounts.failed

@@ -77,16 +77,22 @@ class PostNotes:
         def before_post(invocation: Invocation) -> None:
             steps.before_post(invocation)
             key = name(invocation)
-            if key not in self._posts:
+            known = self._posts.get(key)
+            if known is None:
                 since = self._read_clock().isoformat()
                 post = Post(key, number, invocation.lane, invocation.job, since)
                 self._state.put_new(self._layout.post(key), encode_document(post), _JSON)
                 self._posts[key] = post
+            elif was_refused(known):  # that is not true of the request that comes now
+                self._posts[key] = post = replace(known, verdict="", detail="")
+                self._state.write(self._layout.post(key), encode_document(post), _JSON)
 
         def after_answer(invocation: Invocation, reply: Reply) -> None:
             key = name(invocation)
-            post = replace(self._posts[key], verdict=str(reply.verdict), detail=reply.detail)
-            self._posts[key] = post
+            known, verdict = self._posts[key], reply.verdict
+            if known.verdict == Verdict.UNCERTAIN and verdict is not Verdict.ACCEPTED:
+                verdict = Verdict.UNCERTAIN  # of a request before this one
+            self._posts[key] = post = replace(known, verdict=str(verdict), detail=reply.detail)
             try:
                 self._state.write(self._layout.post(key), encode_document(post), _JSON)
             except StorageError as error:  # the intent is noted
@@ -126,4 +132,9 @@ def must_send_again(post: Post | None, *, named: bool) -> bool:
         return True
     if not post.verdict or post.verdict == Verdict.UNCERTAIN:
         return named
+    return was_refused(post)
+
+
+def was_refused(post: Post) -> bool:
+    """Whether the invocation has certainly created no job."""
     return _STATES.get(post.verdict) is State.FAILED

@@ -20,7 +20,14 @@ from tests.unit import make
 from tests.unit.crashes import BAD, KEYS, MODES, Gate
 from tests.unit.crashes import World as CrashWorld
 from tests.unit.test_batch import ITEMS, TARGET, VERIFY, Uploads
-from tests.unit.test_batch_continue import ROUNDS, half
+from tests.unit.test_batch_continue import (
+    ROUNDS,
+    SECOND_ID,
+    drop_again,
+    flaky,
+    half,
+    leave,
+)
 from tests.unit.test_batch_pull import World
 
 
@@ -96,9 +103,71 @@ def test_jobs_that_wait_for_a_node_are_not_sent_again(mode: str, *, named: bool)
         world.data.objects |= {f"out/{key.removeprefix('in/')}.x": b"" for key in ITEMS}
 
     world.oscar.answer, world.oscar.phase = write, Phase.SUCCEEDED
-    world.progress = Progress(run_id="20261122t101700z-3f9a1d")
+    world.progress = Progress(run_id=SECOND_ID)
     if mode == "range":
         write_outputs()
     report = world.run(run=run)
     assert (report.run_id, report.ending) == (make.RUN_ID, Ending.DONE)
     assert len(set(world.oscar.jobs)) == len(world.oscar.jobs), "nothing is sent twice"
+
+
+@pytest.mark.parametrize("mode", ["range", "event"])
+def test_a_request_that_is_repeated_is_noted_as_open_again(mode: str) -> None:
+    """OSCAR was busy, and the coordinator died after the second request and before its answer."""
+    world = Uploads()
+    if mode == "range":
+        world.oscar.services = [replace(TARGET, outputs=(Folder("data", "out/"),))]
+    world.oscar.named_jobs = False
+    started: list[str] = []
+
+    def answer(service: Service, job: str) -> Reply:
+        if len(world.oscar.jobs) == 1:
+            return Reply(Verdict.BUSY, "HTTP 503")
+        started.append(job)
+        if len(started) == 1:
+            raise KeyboardInterrupt
+        return Reply(Verdict.ACCEPTED)
+
+    world.oscar.answer = answer
+    world.run(run={"verify": VERIFY})
+    assert len(started) == 1
+    assert world.progress.lease
+    world.progress.lease.leave()
+    world.data.objects |= {f"out/{key.removeprefix('in/')}.x": b"" for key in ITEMS}
+    world.progress = Progress(run_id=SECOND_ID)
+    report = world.run(run={"verify": VERIFY})
+    assert report.run_id == make.RUN_ID
+    assert started.count(started[0]) == 1, "its job may exist"
+
+
+def test_a_lost_answer_stays_noted_when_the_next_request_is_refused() -> None:
+    world = World(half)
+    replies = [Reply(Verdict.UNCERTAIN, "no answer"), Reply(Verdict.BUSY, "HTTP 503")]
+    world.answer = lambda job: replies.pop(0) if replies else Reply(Verdict.BUSY)
+    world.run(run={**ROUNDS, "watch": False}, plan={"max_parallel": 1})
+    assert [post.verdict for post in world.posts()] == ["uncertain"]
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_workers_that_oscar_refused_are_sent_by_who_continues_the_run(lanes: int) -> None:
+    world = World(answer=lambda job: Reply(Verdict.REFUSED, "HTTP 403"))
+    report = world.run(run=ROUNDS, plan={"max_parallel": lanes})
+    assert (report.ending, world.progress.over) == (Ending.PARTLY_SUBMITTED, False)
+    leave(world)
+    world.answer = lambda job: Reply(Verdict.ACCEPTED)
+    report = drop_again(world, run=ROUNDS, plan={"max_parallel": lanes})
+    assert (report.run_id, report.ending) == (make.RUN_ID, Ending.DONE)
+
+
+def test_a_later_round_that_is_refused_does_not_hide_what_is_done() -> None:
+    world = World(flaky("in/07"))
+    accepted, refused = Reply(Verdict.ACCEPTED), Reply(Verdict.REFUSED, "HTTP 403")
+    world.answer = lambda job: accepted if len(world.oscar.jobs) <= 3 else refused
+    report = world.run(run=ROUNDS)
+    assert (report.ending, report.count_items()["done"]) == (Ending.PARTLY_DONE, 39)
+    assert "worker 0001-00004: HTTP 403; drop the same config again" in report.message
+    assert not world.progress.over
+    leave(world)
+    world.answer, world.work = lambda job: accepted, lambda world, body: world.do_lane(body)
+    report = drop_again(world, run=ROUNDS)
+    assert (report.ending, report.message) == (Ending.DONE, "40 done")

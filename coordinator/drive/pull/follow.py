@@ -20,7 +20,7 @@ from ...model.pull.documents import Post
 from ...model.pull.lanes import name_worker
 from ...model.run import Invocation, Speed
 from ...model.units import format_duration
-from ..post_notes import describe_post, must_send_again
+from ..post_notes import describe_post, must_send_again, was_refused
 from ..progress import Progress
 from ..rate import Rate
 from .ledger import Ledger
@@ -66,8 +66,13 @@ class Follower:
         self._rate = Rate()
 
     def _take_over(self, posts: Iterable[Post]) -> None:
-        """Adopts the workers of this round that earlier coordinators invoked."""
-        mine = [post for post in posts if post.round == self._round.number]
+        """Adopts the workers of this round that earlier coordinators invoked.
+
+        What OSCAR refused then is no worker: its lane is invoked again.
+        """
+        mine = [
+            post for post in posts if post.round == self._round.number and not was_refused(post)
+        ]
         made = make_worker_invocations(
             self._run.plan, self._round, [(post.worker, post.lane) for post in mine]
         )

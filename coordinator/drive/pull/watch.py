@@ -16,7 +16,14 @@ from ...model.errors import Ending, StorageError
 from ...model.selection import parse_time
 from ...run.store import put_stop, save_cost
 from ...storage.pages import ListQuery
-from ..endings import UNNAMED, end_left, end_stopped, end_with_accounts, end_with_sent
+from ..endings import (
+    UNNAMED,
+    end_left,
+    end_refused,
+    end_stopped,
+    end_with_accounts,
+    end_with_sent,
+)
 from ..progress import Progress
 from .files import write_counted, write_item_files
 from .follow import Follower, Why
@@ -44,6 +51,8 @@ def drive_rounds(run: PullRun, progress: Progress) -> tuple[Ending, str]:
         why = _drive(run, progress, ledger, looks)
     except KeyboardInterrupt:
         return end_with_accounts(run.plan, ledger.account(), interrupted=True)
+    if why is Why.REFUSED and (ledger.done or ledger.failed):
+        return end_refused(run.plan, ledger.account(), progress.list_sent())
     if why in _UNFOLLOWED:
         progress.accounts = None
         return end_with_sent(run.plan, progress.list_sent())
