@@ -13,9 +13,9 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
-from threading import Lock
 
 from ..model.errors import Conflict, HeldByOther, StopRequested
 from ..model.pull.documents import LeaseDocument
@@ -77,12 +77,13 @@ class Lease:
         self._state, self.layout = state, layout
         self._document = LeaseDocument(layout.run_id, process, since)
         self.lost, self._left = False, False
-        # A renewal that is under way must not undo the word that the holder leaves.
-        self._writing = Lock()
+        self.writing: AbstractContextManager[object] = nullcontext()
+        """Held while the lease is written, where several threads do it: a renewal that is under way
+        must not undo the word that the holder leaves."""
 
     def renew(self) -> None:
         """Says that the holder is alive. Raises HeldByOther if there is a newer lease."""
-        with self._writing:
+        with self.writing:
             if not self._left:
                 self._look_for_newer()
                 self._write(self._document)
@@ -101,7 +102,7 @@ class Lease:
         """Says that the holder leaves the run, so that another may continue it at once."""
         if self.lost:
             return
-        with self._writing:
+        with self.writing:
             self._left = True
             self._write(replace(self._document, left=True))
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 from ...model.errors import HeldByOther, StorageError
 from ...run.lease import Lease
@@ -25,6 +25,7 @@ class LeaseRenewer:
 
     def start(self, lease: Lease) -> None:
         """Renews the lease until `stop`, or until it is lost."""
+        lease.writing = Lock()
         Thread(target=self._renew, args=(lease,), name="lease", daemon=True).start()
 
     def stop(self) -> None:

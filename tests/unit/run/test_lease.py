@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from threading import Thread
+from threading import Lock, Thread
 
 from coordinator.model.object_columns import ObjectColumns
 from coordinator.model.service import Folder, Locations
@@ -19,6 +19,7 @@ def test_a_renewal_does_not_undo_the_word_that_the_holder_leaves() -> None:
     state = FakeBucket()
     layout = RunLayout(Locations(Folder("data", "in/"), Folder("data", "s/")), make.RUN_ID)
     lease = take_lease(state, layout, 90, lambda: NOW)
+    lease.writing = Lock()  # as its renewer does
     list_objects, leaving = state.list_objects, Thread(target=lease.leave)
 
     def list_while_leaving(query: ListQuery) -> Iterator[ObjectColumns]:
