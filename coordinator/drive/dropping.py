@@ -71,7 +71,7 @@ class Drop:
         return None if found and found.get("ending") in PASSED else found
 
     def _read_report(self, run_id: str) -> dict[str, Any] | None:
-        """The report of a run that has ended: until then it says that the run goes on."""
+        """Reads the report of a run that has ended; a report so far does not count."""
         for bucket, folder in self.reports:
             key = make_report_key(folder, run_id, REPORT_JSON)
             found = _decode(bucket.read_small(key, _MAX_BYTES))

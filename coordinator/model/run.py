@@ -208,14 +208,14 @@ class Origin:
     version: str = ""
     """Of OSCAR-Batch."""
     oscar: str = ""
-    """The version that the cluster tells; empty if it is not known."""
+    """The version that the cluster reports; empty if it is not known."""
     job_logs: str = ""
     """The URL below which OSCAR shows the log of each job, by the job's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What happened in a run. Every ending has a report, and so has a run that goes on."""
+    """What happened in a run, at its end or so far. Every ending leaves a report."""
 
     run_id: str
     ending: Ending
@@ -241,11 +241,11 @@ class Report:
     outcomes: tuple[Outcome, ...] = ()
     """One for every chunk of the plan; those that were not invoked are pending."""
     speed: Speed | None = None
-    """How fast a run that goes on is now, where it is followed."""
+    """The present speed, if the run has not ended and is followed."""
 
     @property
     def running(self) -> bool:
-        """Whether the run goes on, so that this report will be replaced."""
+        """Whether the run has not ended, so that this report will be replaced."""
         return self.ending is Ending.RUNNING
 
     def count_items(self) -> dict[str, int]:

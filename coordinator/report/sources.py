@@ -64,7 +64,7 @@ def list_links(report: Report) -> Iterator[Link]:
             ("failed.jsonl", "the items that failed, each with its reason"),
             ("failed.csv", "the same for a spreadsheet"),
             ("pending.jsonl", "the items that are pending"),
-            ("skipped.jsonl", "the objects that cannot be items, or need not be"),
+            ("skipped.jsonl", "the objects that are not items, each with the reason"),
         ]
     for name, what in files:
         yield Link(name, what, f"{plan.folder.bucket}/{plan.folder.prefix}{name}")

@@ -89,7 +89,7 @@ def read_folder(state: Bucket, layout: RunLayout, ttl_s: float) -> RunFolder | N
 
 
 def read_json(state: Bucket, key: str, limit_bytes: int = _MAX_BYTES) -> dict[str, Any]:
-    """The JSON object at a key; an empty one if there is none or it cannot be read."""
+    """Reads the JSON object at a key; returns an empty one if it is missing or damaged."""
     try:
         found = json.loads(state.read_small(key, limit_bytes) or b"")
     except (ValueError, RecursionError):

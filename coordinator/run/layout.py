@@ -22,7 +22,7 @@ wakes/<number>                              a worker asks for a coordinator
 report.json, report.html                    what happened, for machines and for people
 progress.json                               how far it is, for programs
 done.txt, failed.jsonl, failed.csv,
-pending.jsonl, skipped.jsonl                the items by what became of them
+pending.jsonl, skipped.jsonl                the items by state
 end.json                                    the last object of a run
 
 Elsewhere:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The notifications of a bucket: whom the server tells of new objects."""
+"""Reads the notifications of a bucket: the targets that the server calls for new objects."""
 
 from __future__ import annotations
 

@@ -113,9 +113,9 @@ def test_only_the_page_of_a_run_that_goes_on_loads_itself_again(visit: Visit) ->
 
 def test_loading_again_can_be_stopped(visit: Visit) -> None:
     page = visit("running")
-    button = page.get_by_role("button", name="Stop loading again")
+    button = page.get_by_role("button", name="Stop reloading")
     button.click()
-    assert page.get_by_role("button", name="Load again every").is_visible()
+    assert page.get_by_role("button", name="Reload every").is_visible()
     assert "left" in page.inner_text("header")
 
 

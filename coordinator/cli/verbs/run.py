@@ -119,7 +119,7 @@ def run_with_canary(
         asked = config.canary and not config.redrive and not (config.dry_run or dry_run)
         clients = connect(config) if canary or asked else None
         if clients and not has_unfinished(config, clients):
-            # A canary that the command line asks for is none of the run that is dropped.
+            # A canary from the command line does not belong to the run that is dropped.
             named = RunLayout(config.locations, "" if canary else config.run_id)
             if passed := find_passed(clients.state, named):
                 return make_rest(config, passed)

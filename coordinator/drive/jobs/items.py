@@ -2,7 +2,7 @@
 """Event mode: an invocation for each item, at most as many in flight as there are slots.
 
 round 1   every item
-round r   the items without an output after round r - 1; only `run.verify` tells them
+round r   the items without an output after round r - 1; only `run.verify` finds these
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drives one round of a pull run: invokes its workers and follows them until it is over.
 
-The folder of the run is looked at every `poll_s`; results and beats are the truth. OSCAR is asked
+It reads the folder of the run every `poll_s`; results and beats are the truth. OSCAR is asked
 for its capacity only where more workers would have work, and for its jobs only where a worker is
 overdue. It waits for a storage that does not answer.
 """

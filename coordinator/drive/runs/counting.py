@@ -64,7 +64,7 @@ class ResultCounter:
 
 
 def judge_beat(seen: Sighting, now: datetime, lost_after: timedelta) -> WorkerState:
-    """What a beat says of its process now."""
+    """Judges a process by its last beat."""
     if seen.beat.state is BeatState.ENDED:
         return WorkerState.ENDED
     return WorkerState.GONE if now - seen.modified > lost_after else WorkerState.WORKING

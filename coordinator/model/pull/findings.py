@@ -42,7 +42,7 @@ class WorkerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One invocation of a worker and what its processes said last."""
+    """One invocation of a worker and the last state of its processes."""
 
     name: str
     lane: int

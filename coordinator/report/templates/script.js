@@ -31,6 +31,6 @@ if (refresh) {
   refresh.addEventListener("click", () => {
     paused = !paused;
     refresh.setAttribute("aria-pressed", paused);
-    refresh.textContent = paused ? "Load again every " + refresh.dataset.s + " s" : "Stop loading again";
+    refresh.textContent = paused ? "Reload every " + refresh.dataset.s + " s" : "Stop reloading";
   });
 }

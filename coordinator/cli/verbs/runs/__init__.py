@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs for runs that were started: to look at them, to end them, to remove them."""
+"""The verbs for runs that were started: show, list, cancel and remove them."""
