@@ -611,8 +611,9 @@ use_mounted() {
 }
 
 # Sets `input` to a file whose last part is the item's own name: in the mount, else a copy.
+# Where there is none, `input_kind` says whether the storage has no such object.
 find_input() {
-    in_mount=
+    in_mount= input_kind=input
     if name_in_mount && find_in_mount "$data_bucket/$mounted_key"; then
         in_mount=$shown
         use_mounted && return 0
@@ -625,7 +626,10 @@ find_input() {
             mv "$scratch/body" "$input" && return 0
             reason="it cannot be stored at $input"
             ;;
-        *) reason="the mount does not show it, and the storage answered $status" ;;
+        *)
+            reason="the mount does not show it, and the storage answered $status"
+            [ "$status" != 404 ] || input_kind=missing
+            ;;
         esac
         return 1
     fi
@@ -801,7 +805,7 @@ process_item() {
     ticks
     item_begun=$now
     if ! find_input; then
-        kind=input
+        kind=$input_kind
     elif run_command; then
         hash_text "$key"
         key_hash=$hashed

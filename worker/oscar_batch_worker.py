@@ -1092,7 +1092,7 @@ class Files:
         except StorageError as error:
             if not error.status:
                 raise
-            kind = "input"
+            kind = "missing" if error.status == 404 else "input"
             item.problem = Failure(kind, str(error))
         except (OSError, ValueError) as error:
             item.problem = Failure("input", f"{item.key}: {error}")

@@ -211,7 +211,7 @@ def test_an_input_that_is_gone_fails_its_item(make: Make) -> None:
     setting.add_item("input/b", mounted=False)
     setting.write_run([[["input/a", "input/b"]]])
     setting.run_kit("--command", COPY)
-    assert setting.states() == {1: "input", 2: "done"}
+    assert setting.states() == {1: "missing", 2: "done"}
     assert "404 NoSuchKey" in setting.outcomes()[1]["reason"]
 
 

@@ -168,8 +168,8 @@ def test_what_a_command_does_is_the_outcome_of_its_item_alone(make: Make, shell:
         "killed": ("signal", "ended by signal SIGKILL"),
         "slow": ("time-out", "took longer than 2 s"),
         "orphan": ("exit", "exit code 7"),
-        "missing": ("input", "the mount does not show it, and the storage answered 404"),
-        "folder/": ("input", "the mount does not show it, and the storage answered 404"),
+        "missing": ("missing", "the mount does not show it, and the storage answered 404"),
+        "folder/": ("missing", "the mount does not show it, and the storage answered 404"),
     }
     assert sorted(outcomes) == list(range(1, 13))
     assert outcomes[1]["stderr"].startswith("it broke ")

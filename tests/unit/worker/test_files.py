@@ -39,7 +39,7 @@ def test_an_answer_that_refuses_fails_the_item(status: int, tmp_path: Path) -> N
     files, item = make(Scripted(answer(status), patience_s=3), tmp_path)
     files.fetch(item)
     assert item.problem is not None
-    kind = "input"
+    kind = "missing" if status == 404 else "input"
     assert (item.problem.kind, str(status) in item.problem.reason) == (kind, True)
     (tmp_path / "1.out" / "x").touch()
     failure = files.store(item)
