@@ -60,14 +60,20 @@ def write_index(
     copies, warnings = find_copies(clients.state, clients.data, layout)
     progress.warn(*warnings)
     files = (*find_run_files(config.locations), *copies)
-    # A rest whose coordinator died before it had a plan is prepared again.
-    canary = config.canary_run or str(read_json(clients.state, layout.start).get("canary") or "")
-    known = read_canary(clients.state, layout.with_run(canary))
+    known = read_canary(clients.state, layout.with_run(_name_canary(config, clients, layout)))
     rules = config.chunk_rules
     index = build_index(clients.data, config.selection, files, rules, target, known)
     refuse_empty_folder(clients.data, config.locations.data, config.selection, index)
     progress.warn(*warn_control_characters(index.control_keys, service))
     return index
+
+
+def _name_canary(config: Config, clients: Clients, layout: RunLayout) -> str:
+    """The run of the canary; that of a run whose coordinator died before it had a plan, too."""
+    begun = not config.dry_run or config.run_id
+    if config.canary_run or not begun:
+        return config.canary_run
+    return str(read_json(clients.state, layout.start).get("canary") or "")
 
 
 def wait_for_capacity(
