@@ -19,6 +19,7 @@ from .lines import join_lines
 
 _TEXT, _JSONL = "text/plain; charset=utf-8", "application/jsonl"
 _CSV = "text/csv; charset=utf-8"
+_LINE_END = "\r\n"
 _COLUMNS = ("key", "reason", "attempts", "line", "kind", "seconds")
 
 
@@ -68,8 +69,9 @@ def _list_rows(failed: Iterable[FailedItem]) -> Iterator[bytes]:
 
 def _write_row(values: Iterable[object]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(values)
-    return text.getvalue().encode(errors="replace")
+    # Only characters of the line's end are quoted: both, since a key may have either.
+    csv.writer(text, lineterminator=_LINE_END).writerow(values)
+    return text.getvalue().removesuffix(_LINE_END).encode(errors="replace")
 
 
 def _guard(value: object) -> object:

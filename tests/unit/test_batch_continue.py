@@ -307,6 +307,31 @@ def flaky(*bad: str, until: int = 99, kind: str = "exit") -> Any:
     return work
 
 
+def test_what_counts_of_a_round_is_written_before_the_next_round_starts() -> None:
+    """Where a chunk may have several results, each coordinator must choose the same items."""
+    work, counted = flaky("in/07", until=2), []
+
+    def note(world: World, body: dict[str, Any]) -> None:
+        if body["round"] == 2:
+            counted.append(world.lines(world.layout.counted(1)))
+        work(world, body)
+
+    world = World(note)
+    world.data.exclusive = False
+    world.run()
+    first = [
+        chunk
+        for body in world.bodies.values()
+        if body["round"] == 1
+        for chunk in world.chunks(body)
+    ]
+    assert counted
+    rows = [json.loads(line) for line in counted[0]]
+    assert {(row["lane"], row["chunk"], row["attempt"]) for row in rows} == {
+        (key.lane, key.chunk, None) for key, _, _ in first
+    }
+
+
 def test_items_that_fail_are_retried_alone_and_may_be_done_then() -> None:
     world = World(flaky("in/07", "in/31", until=2))
     report = world.run()
@@ -588,6 +613,24 @@ def test_a_redrive_processes_what_failed_in_a_run_that_ended() -> None:
     assert report.plan.redrive_of == make.RUN_ID
     with pytest.raises(ConfigError, match="there is no run"):
         drop_again(world, run={"id": "20261122t101900z-3f9a1d", "redrive": True})
+
+
+def test_a_redrive_is_a_new_run_also_beside_an_unfinished_one() -> None:
+    """The unfinished run is of the same work; it is neither continued nor changed."""
+    world = World(flaky("in/07", "in/09"))
+    publish_end(
+        world.data, RunLayout(load().locations, make.RUN_ID), world.run(run={"retries": 0}), {}
+    )
+    world.work, world.at = half, {world.seconds + 20.0: interrupt}
+    newer = "20261122t101600z-3f9a1e"
+    drop_again(world, run_id=newer, run=ROUNDS)
+    leave(world)
+    assert world.layout.run_id == newer
+    before = {key: content for key, content in world.data.objects.items() if newer in key}
+    world.work = lambda world, body: world.do_lane(body)
+    report = drop_again(world, run={"id": make.RUN_ID, "redrive": True})
+    assert (report.run_id, report.message) == (SECOND_ID, "2 done")
+    assert {key: world.data.objects[key] for key in before} == before
 
 
 @pytest.mark.parametrize("gone", [("failed.jsonl",), ("pending.jsonl", "failed.jsonl")])
