@@ -15,7 +15,7 @@ INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint re
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz coverage test-minio test-kit search test-live test-browser browser screenshots record check examples lint minio oscar-cli bench-cpu bench-drop bench-drops bench-index bench-kit bench-plan bench-pull bench-follow image hub hub-check sbom requirements deploy clean
+.PHONY: help venv demo test fuzz coverage test-minio test-kit search test-live test-browser browser screenshots record check examples lint minio oscar-cli docs bench-cpu bench-drop bench-drops bench-index bench-kit bench-plan bench-pull bench-follow image hub hub-check sbom requirements deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -93,6 +93,17 @@ test-browser: ## the report's page in Chromium: axe-core, 400 px, dark, print, a
 screenshots: browser ## the pictures of the report in docs/
 	$(BIN)/python -m tests.browser.screenshots
 
+# An environment of its own, since the generator is no part of what the tests need.
+build/docs-venv/.ready: requirements-docs.txt
+	$(PYTHON) -m venv build/docs-venv
+	build/docs-venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.txt
+	@touch $@
+
+docs: build/docs-venv/.ready ## the site of the documentation in build/site; a warning is an error
+	rm -rf build/site
+	build/docs-venv/bin/python -m sphinx -W --keep-going --quiet -E -b html -d build/docs-cache docs build/site
+	@echo "make: the site is in build/site, begin with build/site/index.html"
+
 lint: $(VENV)/.ready ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -155,10 +166,11 @@ build/bin/.syft-%:
 	$(GO_INSTALL) github.com/anchore/syft/cmd/syft@$*
 	@touch $@
 
-requirements: $(VENV)/.ready ## renews the pinned versions and hashes of what the image installs
+requirements: $(VENV)/.ready ## renews the pinned versions and hashes of what the image and the site install
 	$(BIN)/pip install --quiet --disable-pip-version-check pip-tools==7.6.2
 	printf 'requests\nminio\npyyaml\njinja2\n' | $(BIN)/pip-compile $(COMPILE) --output-file requirements.txt -
 	printf 'setuptools\n' | $(BIN)/pip-compile $(COMPILE) --allow-unsafe --output-file requirements-build.txt -
+	printf 'sphinx\nmyst-parser\nfuro\n' | $(BIN)/pip-compile $(COMPILE) --output-file requirements-docs.txt -
 
 deploy: ## the coordinator on a cluster: with oscar-cli, or by OSCAR_BATCH_OSCAR_URL, …_USERNAME, …_PASSWORD
 	@if command -v oscar-cli >/dev/null && [ -z "$$OSCAR_BATCH_OSCAR_URL" ]; then \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the image installs is pinned to files whose hashes are known."""
+"""What the image and the site install is pinned to files whose hashes are known."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ def read_requirements(name: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-build.txt"])
-def test_every_requirement_of_the_image_has_one_version_and_hashes(name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-build.txt", "requirements-docs.txt"]
+)
+def test_every_requirement_has_one_version_and_hashes(name: str) -> None:
     lines = read_requirements(name)
     assert lines
     assert [line[:60] for line in lines if not PINNED.fullmatch(line)] == []

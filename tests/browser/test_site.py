@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The site of the documentation in a real browser: on a phone, and with no other host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SITE = Path(__file__).parents[2] / "build/site"
+PAGES = sorted((Path(__file__).parents[2] / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_fits_a_phone_and_loads_nothing_from_elsewhere(
+    browser: Any, scheme: str
+) -> None:
+    if not SITE.is_dir():
+        pytest.skip("the site is not built, see `make docs`")
+    context = browser.new_context(viewport={"width": 400, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for source in PAGES:
+        page.goto((SITE / f"{source.stem}.html").as_uri())
+        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert wide <= 0, f"{source.name} is wider than the window"
+    context.close()
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert len(asked) > len(PAGES)
