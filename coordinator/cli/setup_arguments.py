@@ -7,8 +7,19 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-DOCUMENTS = ("config", "report", "plan")
-"""The documents that have a JSON Schema. Only that of the config is made by the program."""
+DOCUMENTS = (
+    "config",
+    "report",
+    "plan",
+    "progress",
+    "status",
+    "runs",
+    "capacity",
+    "doctor",
+    "end",
+    "items",
+)
+"""The documents that have a JSON Schema."""
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -31,9 +42,17 @@ def add_setup_verbs(verbs: Any) -> frozenset[str]:
     )
     doctor.add_argument("--json", action="store_true", help="print JSON")
     _add_init(verbs.add_parser("init", help="write a config for a service and a bucket"))
-    schema = verbs.add_parser("schema", help="print the JSON Schema of a config, for editors")
+    schema = verbs.add_parser(
+        "schema", help="print the JSON Schema of a config, for editors, or of another document"
+    )
     schema.add_argument(
-        "document", nargs="?", choices=DOCUMENTS, default="config", help="(default: config)"
+        "document",
+        nargs="?",
+        choices=DOCUMENTS,
+        default="config",
+        help="config is the default; report, plan, progress and end are files of a run, items is a "
+        "line of failed.jsonl, pending.jsonl or skipped.jsonl; status, runs, capacity and doctor "
+        "are what these commands print with --json",
     )
     completion = verbs.add_parser("completion", help="print the completion script of a shell")
     completion.add_argument("shell", choices=SHELLS)

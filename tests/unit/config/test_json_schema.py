@@ -13,14 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.cli.setup_arguments import DOCUMENTS
-from coordinator.cli.verbs.setup.schema import write_schema
 from coordinator.config import checks
 from coordinator.config.json_schema import make_config_schema
 from coordinator.config.keys import KEYS, SECTIONS
 from coordinator.config.schema import ConfigReader
 
-DOCS = Path(__file__).parents[3] / "docs"
 SCHEMA = make_config_schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 MINIMAL: dict[str, Any] = {"bucket": {"name": "data"}, "service": {"name": "target"}}
@@ -135,10 +132,3 @@ def test_every_section_and_every_key_has_a_description() -> None:
     assert set(SECTIONS) == found
     assert all(key.about for key in KEYS.values())
     assert all(SECTIONS.values())
-
-
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_a_published_schema_is_current_and_a_schema(document: str) -> None:
-    text = (DOCS / f"{document}.schema.json").read_text("utf-8")
-    assert text == write_schema(document), "run: oscar-batch schema > docs/config.schema.json"
-    jsonschema.Draft202012Validator.check_schema(json.loads(text))
