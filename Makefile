@@ -15,7 +15,7 @@ INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint re
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz coverage test-minio test-kit search test-live test-browser browser screenshots record check examples lint minio oscar-cli docs bench-cpu bench-drop bench-drops bench-index bench-kit bench-plan bench-pull bench-follow image hub hub-check sbom requirements deploy clean
+.PHONY: help venv demo test fuzz coverage test-minio test-kit search test-live test-browser browser screenshots record check examples lint minio oscar-cli docs notes bench-cpu bench-drop bench-drops bench-index bench-kit bench-plan bench-pull bench-follow image hub hub-check sbom requirements deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -103,6 +103,12 @@ docs: build/docs-venv/.ready ## the site of the documentation in build/site; a w
 	rm -rf build/site
 	build/docs-venv/bin/python -m sphinx -W --keep-going --quiet -E -b html -d build/docs-cache docs build/site
 	@echo "make: the site is in build/site, begin with build/site/index.html"
+
+NOTES ?= build/notes.md
+notes: ## what CHANGELOG.md says of this version, for its release, in build/notes.md
+	@mkdir -p $(dir $(NOTES))
+	@awk '/^## |^\[[^]]*\]: /{on = index($$0, "## [$(VERSION)]") == 1; next} on' CHANGELOG.md | \
+		sed -E 's#\]\(([^:()]+)\)#](https://github.com/grycap/oscar-batch/blob/v$(VERSION)/\1)#g' >$(NOTES)
 
 lint: $(VENV)/.ready ## style and types
 	$(BIN)/ruff format --check .

@@ -18,6 +18,7 @@ _CODE: Final = re.compile(
     r"^( *)(```+|~~~+).*?^ *\2 *$|(?<!`)(`+)(?!`).+?(?<!`)\3(?!`)", re.M | re.S
 )
 _LINK: Final = re.compile(r"(!?)\[((?:[^\[\]]|!\[[^\]]*\]\([^)]*\))*)\]\(<?([^()\s<>]+)>?\)")
+_DEFINITION: Final = re.compile(r"^\[([^\]]+)\]: (\S+)$", re.MULTILINE)
 _HEADING: Final = re.compile(r"^(#{1,6}) +(.+?) *#*$", re.MULTILINE)
 _ENTRY: Final = re.compile(r"^- \[([^\]]+)\]\(([^)\s]+)\): .+\.$")
 _LOADS: Final = re.compile(
@@ -46,9 +47,12 @@ def remove_code(text: str) -> str:
 
 def find_links(text: str) -> Iterator[Link]:
     """The links and pictures of a page, pictures inside of links too."""
-    for found in _LINK.finditer(remove_code(text)):
+    text = remove_code(text)
+    for found in _LINK.finditer(text):
         yield Link(found[2], found[3], bool(found[1]))
         yield from find_links(found[2])
+    for found in _DEFINITION.finditer(text):
+        yield Link(found[1], found[2], False)
 
 
 def find_headings(text: str) -> list[tuple[int, str]]:

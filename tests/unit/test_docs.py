@@ -132,6 +132,12 @@ def test_links_work_on_the_site_too(before: str, after: str) -> None:
     assert aim_links(before, BASE, frozenset({"x.json"})) == after
 
 
+def test_all_forms_of_links_are_found() -> None:
+    text = "[![p](p.png)](a.md) [b](<b.md>) `[no](c.md)`\n\n[1.0]: https://d.org/\n"
+    found = [(link.target, link.is_picture) for link in find_links(text)]
+    assert found == [("a.md", False), ("p.png", True), ("b.md", False), ("https://d.org/", False)]
+
+
 def test_anchors_are_those_of_github() -> None:
     text = "# A title\n## `run.keep` and *more*\n```\n# no heading\n```\n## Twice\n## Twice\n"
     assert find_anchors(text) == {"a-title", "runkeep-and-more", "twice", "twice-1"}
