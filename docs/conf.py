@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from coordinator import __version__  # noqa: E402
-from docs.pages import add_navigation, aim_links, find_foreign_loads  # noqa: E402
+from docs.pages import add_navigation, aim_links, find_foreign_loads, make_reachable  # noqa: E402
 
 _BASE = tomllib.loads((HERE.parent / "pyproject.toml").read_text("utf-8"))["project"]["urls"][
     "Source"
@@ -47,6 +47,11 @@ def _prepare_page(_: Any, name: str, text: list[str]) -> None:
         text[0] += add_navigation(original, _BASE).removeprefix(original)
 
 
+def _finish_page(_: Any, name: str, template: str, context: dict[str, Any], tree: object) -> None:
+    for part in ("body", "furo_navigation_tree"):
+        context[part] = make_reachable(context.get(part) or "")
+
+
 def _check_site(app: Any, failure: Exception | None) -> None:
     if failure is None and (found := find_foreign_loads(Path(app.outdir))):
         raise RuntimeError("the site would load from other hosts: " + "; ".join(found))
@@ -55,4 +60,5 @@ def _check_site(app: Any, failure: Exception | None) -> None:
 def setup(app: Any) -> None:
     """Adds what this site does beside Sphinx."""
     app.connect("source-read", _prepare_page)
+    app.connect("html-page-context", _finish_page, priority=900)  # after the theme
     app.connect("build-finished", _check_site)

@@ -21,6 +21,11 @@ _LINK: Final = re.compile(r"(!?)\[((?:[^\[\]]|!\[[^\]]*\]\([^)]*\))*)\]\(<?([^()
 _DEFINITION: Final = re.compile(r"^\[([^\]]+)\]: (\S+)$", re.MULTILINE)
 _HEADING: Final = re.compile(r"^(#{1,6}) +(.+?) *#*$", re.MULTILINE)
 _ENTRY: Final = re.compile(r"^- \[([^\]]+)\]\(([^)\s]+)\): .+\.$")
+_REACHABLE: Final = {
+    "<pre>": '<pre tabindex="0">',
+    'class="table-wrapper': 'tabindex="0" role="group" aria-label="table" class="table-wrapper',
+    'class="caption" role="heading"': 'class="caption" role="heading" aria-level="2"',
+}
 _LOADS: Final = re.compile(
     r"""<(?:script|img|iframe|source|embed|audio|video)\b[^>]*?\s(?:src|srcset)\s*=\s*["']?([^"'\s>]+)
     |<link\b(?=[^>]*\srel\s*=\s*["']?[^"'>]*(?:stylesheet|icon|preload|preconnect|prefetch))
@@ -122,6 +127,16 @@ def _aim(target: str, base: str) -> str:
     inside = posixpath.normpath(posixpath.join("docs", path))
     kind = "blob" if posixpath.splitext(inside)[1] or inside == "LICENSE" else "tree"
     return f"{base}/{kind}/main/{inside}{mark}{anchor}"
+
+
+def make_reachable(html: str) -> str:
+    """The part of a page with what the theme leaves out for keyboards and screen readers.
+
+    What scrolls can be focused, and the captions of the navigation have a level.
+    """
+    for before, after in _REACHABLE.items():
+        html = html.replace(before, after)
+    return html
 
 
 def find_foreign_loads(site: Path) -> list[str]:

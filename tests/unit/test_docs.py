@@ -21,6 +21,7 @@ from docs.pages import (
     find_foreign_loads,
     find_headings,
     find_links,
+    make_reachable,
     read_sections,
 )
 
@@ -141,6 +142,14 @@ def test_all_forms_of_links_are_found() -> None:
 def test_anchors_are_those_of_github() -> None:
     text = "# A title\n## `run.keep` and *more*\n```\n# no heading\n```\n## Twice\n## Twice\n"
     assert find_anchors(text) == {"a-title", "runkeep-and-more", "twice", "twice-1"}
+
+
+def test_what_scrolls_can_be_focused_and_captions_have_a_level() -> None:
+    made = make_reachable(
+        '<pre>a</pre><div class="table-wrapper x"><p class="caption" role="heading">'
+    )
+    assert made.count('tabindex="0"') == 2
+    assert 'role="heading" aria-level="2"' in made
 
 
 def test_what_a_page_would_load_from_another_host_is_found(tmp_path: Path) -> None:
