@@ -31,6 +31,8 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 # Files that have an address of their own, such as the JSON Schemas.
 html_extra_path = sorted(_FILES)
+html_favicon = "../hub/icon.png"
+html_use_index = False
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {

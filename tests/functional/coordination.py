@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+
+from coordinator.cli.verbs.setup.schema import write_schema
 from sandbox.handle import Sandbox
+
+REPORTS = jsonschema.Draft202012Validator(json.loads(write_schema("report")))
 
 # Keeps each invocation it gets as an output object named after the job. Its marker says that it
 # takes ranges, though it mounts nothing.
@@ -33,10 +38,12 @@ class Ran:
 
     @property
     def report(self) -> dict[str, Any]:
-        """The one report that the command left in its output folder."""
+        """The one report that the command left in its output folder, of the published form."""
         (path,) = self.folder.glob("*/report.json")
         assert (path.parent / "report.html").exists()
-        return dict(json.loads(path.read_text()))
+        report = dict(json.loads(path.read_text()))
+        REPORTS.validate(report)
+        return report
 
 
 def coordinate(

@@ -44,3 +44,8 @@ def test_the_image_refuses_files_without_a_known_hash() -> None:
     steps = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert "--require-hashes" in steps
     assert "--no-build-isolation" in steps, "a build environment of its own would fetch more files"
+
+
+def test_the_site_is_built_only_of_files_with_a_known_hash() -> None:
+    steps = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "--require-hashes -r requirements-docs.txt" in steps
