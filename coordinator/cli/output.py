@@ -10,7 +10,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TextIO
 
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 # Moves to the start of the line and clears it.
 _CLEAR = "\r\x1b[K"
+# A line of progress comes no more often than this, in seconds.
+_ON_TERMINAL_S, _ELSEWHERE_S = 0.2, 10.0
 
 
 class OutputError(BatchError):
@@ -87,9 +90,17 @@ def print_note(text: str, *, end: str = "\n") -> None:
         _discard(sys.stderr)
 
 
-def print_progress(text: str) -> None:
-    """Shows a line of progress: on a terminal it replaces the last one, elsewhere it is logged."""
-    if not sys.stderr.isatty():
+def print_progress(text: str, *, read_clock: Callable[[], float] = time.monotonic) -> None:
+    """Shows a line of progress: on a terminal it replaces the last one, elsewhere it is logged.
+
+    It is called after every page of a listing, so most lines are left out.
+    """
+    now_s = read_clock()
+    if now_s < _Log.next_progress_s:
+        return
+    terminal = sys.stderr.isatty()
+    _Log.next_progress_s = now_s + (_ON_TERMINAL_S if terminal else _ELSEWHERE_S)
+    if not terminal:
         log.info("%s", text)
         return
     with suppress(OSError):
@@ -112,6 +123,7 @@ class _Log:
     run_id = "-"
     live = False
     """Whether the line that the cursor is on shows progress."""
+    next_progress_s = 0.0
     secrets: frozenset[str] = frozenset()
 
 

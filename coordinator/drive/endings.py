@@ -60,7 +60,7 @@ def end_with_sent(plan: Plan, invocations: Sequence[Sent]) -> tuple[Ending, str]
         return Ending.UNPROVEN, text
     if uncertain or failed:
         return Ending.PARTLY_SUBMITTED, text
-    return Ending.SUBMITTED, f"{plan.index.items} items submitted: {text}"
+    return Ending.SUBMITTED, f"{plan.index.items:,} items submitted: {text}"
 
 
 def end_interrupted(
@@ -130,10 +130,10 @@ def _count_accounts(plan: Plan, accounts: Accounts) -> tuple[str, int]:
     items, done, failed = plan.index.items, accounts.done, accounts.failed
     unconfirmed = accounts.unconfirmed
     pending = items - done - failed - unconfirmed
-    text = f"{done} of {items} items done" if items - done else f"{items} done"
-    text += f", {unconfirmed} unconfirmed" if unconfirmed else ""
-    text += f", {failed} failed" if failed else ""
-    text += f", {pending} pending" if pending else ""
+    text = f"{done:,} of {items:,} items done" if items - done else f"{items:,} done"
+    text += f", {unconfirmed:,} unconfirmed" if unconfirmed else ""
+    text += f", {failed:,} failed" if failed else ""
+    text += f", {pending:,} pending" if pending else ""
     text += "" if accounts.stealing else "; without stealing"
     return text, pending
 

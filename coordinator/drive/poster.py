@@ -33,7 +33,11 @@ class Poster:
         # Event mode has up to millions of invocations: no note of them is kept in memory.
         self._forgets = run.plan.mode is Mode.EVENT
         if self._forgets:
-            self._steps = Steps(before_post=lambda invocation: run.lease.check())
+            self._steps = replace(
+                self._steps,
+                before_post=lambda invocation: run.lease.check(),
+                on_sent=lambda sent: None,
+            )
 
     def send(self, number: int, invocations: Sequence[Invocation]) -> Sequence[Sent]:
         """Sends invocations of a round and returns the state of each. Raises BatchError."""
@@ -60,7 +64,10 @@ def make_steps(lease: Lease, progress: Progress) -> Steps:
         lease.check()
         progress.record_request(invocation)
 
-    return Steps(before_post=before_post, on_sent=progress.record_sent)
+    def show(settled: int, whole: int) -> None:
+        progress.show(f"{settled:,} of {whole:,} invocations sent")
+
+    return Steps(before_post=before_post, on_sent=progress.record_sent, on_progress=show)
 
 
 def make_post(oscar: OscarClient, service: Service) -> Post:

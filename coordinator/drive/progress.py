@@ -37,6 +37,17 @@ from .endings import end_interrupted
 
 log = logging.getLogger(__name__)
 
+_DOING = {
+    "service": "reading the service",
+    "index": "listing the objects",
+    "capacity": "reading the free capacity of the cluster",
+    "plan": "planning",
+    "save": "writing the plan",
+    "invoke": "starting the work",
+    "watch": "starting the work",
+}
+"""What users read while a stage works and no item is settled yet."""
+
 Clock = Callable[[], datetime]
 T = TypeVar("T")
 
@@ -84,6 +95,8 @@ class Progress:
     """The workers of earlier rounds."""
     doing: str = ""
     """The current stage."""
+    detail: str = ""
+    """How far the current stage is."""
     speed: Speed | None = None
     """How fast the run goes now."""
     say: Callable[[str], None] = lambda text: log.info("%s", text)
@@ -120,7 +133,7 @@ class Progress:
         """Times one stage of the run."""
         started_at = self.clock()
         log.info("%s …", name)
-        self.doing = name
+        self.doing, self.detail = name, ""
         self.publish()
         try:
             yield
@@ -140,13 +153,23 @@ class Progress:
     def _hide(self, value: T) -> T:
         return hide_in_value(value, self.secrets)
 
+    def show(self, detail: str = "") -> None:
+        """Shows how far the run is: to the user at once, and in the bucket when it is time."""
+        self.detail = detail
+        self.say(self.describe())
+        self.publish()
+
     def describe(self) -> str:
-        """How far the run is, in one line."""
+        """How far the run is, in one line: for the terminal, the page and progress.json."""
+        detail = f"; {self.detail}" if self.detail else ""
         if self.plan is None or self.accounts is None:
-            return f"{self.doing} …"
-        done, failed = self.accounts.done, self.accounts.failed
-        text = f"{done} of {self.plan.index.items} items done, {failed} failed"
-        return f"{text}; {self.speed.describe()}" if self.speed else text
+            doing = _DOING.get(self.doing, self.doing)
+            return f"{doing}: {self.detail}" if self.detail else f"{doing} …"
+        items, found = self.plan.index.items, self.accounts
+        text = f"{found.done:,} of {items:,} items done, {found.failed:,} failed"
+        text += f", {found.unconfirmed:,} unconfirmed" if found.unconfirmed else ""
+        left = items - found.done - found.failed - found.unconfirmed
+        return f"{text}{detail}; {self.speed.describe()}" if self.speed and left else text + detail
 
     def record_request(self, invocation: Invocation) -> None:
         """Records a request before it is sent: what is known if the run ends before its answer."""
@@ -207,7 +230,9 @@ class Progress:
         found = dict(self.outcomes)
         if self.plan.lanes is None:
             chunks = {chunk.number: chunk for chunk in self.plan.chunks}
-            found = {n: _settle(chunks[n], sent) for n, sent in self.sent.items()} | found
+            # Other threads record answers meanwhile.
+            sent = dict(self.sent)
+            found = {n: _settle(chunks[n], each) for n, each in sent.items()} | found
         return tuple(found.get(chunk.number, Outcome(chunk)) for chunk in self.plan.chunks)
 
     def _list_workers(self) -> tuple[Worker, ...]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,8 +18,9 @@ from .progress import Progress
 
 log = logging.getLogger(__name__)
 
-# The report so far is written this often, and takes at most this part of the time.
-_EVERY_S, _SHARE = 10.0, 0.05
+# The report so far is written this often, and takes at most this part of the time: less while the
+# objects are listed, because the listing waits for it.
+_EVERY_S, _SHARE, _LISTING_SHARE = 10.0, 0.05, 0.005
 
 
 class Publisher:
@@ -33,7 +35,9 @@ class Publisher:
         now_s: Callable[[], float],
     ) -> None:
         self._locations, self._state, self._progress = locations, state, progress
-        self._now_s, self._next_s = now_s, now_s()
+        self._now_s = now_s
+        self._began_s, self._spent_s = -math.inf, 0.0
+        """Of the last report: when it was begun, and how long it took."""
         self._targets: list[tuple[Bucket, Folder]] = [(state, locations.state)]
         if copies and locations.report:
             self._targets.append((copies, locations.report))
@@ -41,7 +45,9 @@ class Publisher:
     def refresh(self) -> None:
         """Writes the report so far if it is time; a failure is only logged."""
         began_s = self._now_s()
-        if began_s < self._next_s or self._progress.lease is None:
+        share = _SHARE if self._progress.plan else _LISTING_SHARE
+        pause_s = max(_EVERY_S, self._spent_s / share)
+        if began_s < self._began_s + pause_s or self._progress.lease is None:
             return
         report = self._progress.make_report(Ending.RUNNING, self._progress.describe())
         try:
@@ -50,8 +56,7 @@ class Publisher:
             publish_progress(self._state, layout, report, self._progress.speed)
         except StorageError as error:
             log.warning("the report so far is not in the bucket: %s", error)
-        spent_s = self._now_s() - began_s
-        self._next_s = began_s + max(_EVERY_S, spent_s / _SHARE)
+        self._began_s, self._spent_s = began_s, self._now_s() - began_s
 
     def publish(self, report: Report) -> Report:
         """Writes the final files, and the end of a run that is over.

@@ -81,6 +81,8 @@ class Steps:
     """If it raises, this request and all later ones are not sent, and the error is raised."""
     after_answer: Callable[[Invocation, Reply], None] = lambda invocation, reply: None
     on_sent: Callable[[Sent], None] = lambda sent: None
+    on_progress: Callable[[int, int], None] = lambda settled, whole: None
+    """How many invocations have an answer, and of how many; in the thread that submits."""
 
 
 class _Unproven(Exception):
@@ -155,7 +157,8 @@ class _Submission:
         try:
             list(pool.map(self._submit, invocations[:1]))
             if not self._is_refused(invocations):
-                list(pool.map(self._submit, invocations[1:]))
+                for _ in pool.map(self._submit, invocations[1:]):
+                    self._steps.on_progress(len(self._settled), len(invocations))
         except KeyboardInterrupt:
             self._stop.set()
             log.warning("interrupted: waiting for the answers to the requests that were sent")

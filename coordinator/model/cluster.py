@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 # Conditions of a node that Kubernetes turns into a NoSchedule taint (seen with 1.34), which jobs of
@@ -141,12 +141,30 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class JobTimes:
+    """When the container of a job started and ended, as text; empty where OSCAR does not say."""
+
+    started: str = ""
+    ended: str = ""
+
+
+UNTIMED = JobTimes()
+
+
+@dataclass(frozen=True, slots=True)
 class JobList:
     """The jobs of a service at one moment, and how many calls it took to list them."""
 
     phases: Mapping[str, Phase]
     """By the name of the job."""
     calls: int
+    times: Mapping[str, JobTimes] = field(default_factory=dict)
+    """By the name of the job; those that have not started are left out."""
+
+    def extend(self, page: JobList) -> JobList:
+        """This list and the next page of it."""
+        times = {**self.times, **page.times}
+        return JobList({**self.phases, **page.phases}, self.calls + page.calls, times)
 
     def count_active(self) -> int:
         """How many jobs have not ended."""

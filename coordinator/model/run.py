@@ -15,7 +15,7 @@ from .pull.findings import Accounts, Worker
 from .pull.history import History
 from .pull.lanes import Lanes
 from .service import Folder, Mode
-from .units import format_duration
+from .units import format_duration, format_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +174,13 @@ class Speed:
         """For people: `1.2 items/s, about 5 min left (4 min to 7 min)`."""
         if not self.items_per_s:
             return "no item settled lately"
-        text = f"{self.items_per_s:.3g} items/s"
+        text = f"{format_rate(self.items_per_s)} items/s"
         if not self.left_s:
             return text
-        least, most = format_duration(self.least_left_s), format_duration(self.most_left_s)
-        return f"{text}, about {format_duration(self.left_s)} left ({least} to {most})"
+        # Nobody needs to know milliseconds.
+        times = (self.left_s, self.least_left_s, self.most_left_s)
+        left, least, most = (format_duration(max(1.0, each)) for each in times)
+        return f"{text}, about {left} left ({least} to {most})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,11 @@ def format_cores(cpu_millicores: int) -> str:
     return f"{cpu_millicores / 1000:g} CPU"
 
 
+def format_rate(rate: float) -> str:
+    """A number per second with three digits: `0.0421`, `12.3`, `1,520`."""
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
+
+
 def format_duration(seconds: float) -> str:
     """`23 ms`, `4.2 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 1:

@@ -15,7 +15,6 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from itertools import count
 from typing import Any
 from urllib.parse import quote
 
@@ -23,7 +22,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from ..model.access import ClusterAccess, StorageAccess
-from ..model.cluster import Cluster, JobList, Phase, Quota
+from ..model.cluster import Cluster, JobList, Quota
 from ..model.errors import ClusterError, NoStatus, NoToken, clean_foreign, hide_in_value
 from ..model.run import Reply, Verdict
 from ..model.service import Service, Trigger
@@ -206,15 +205,14 @@ class OscarClient:
 
     def list_jobs(self, name: str) -> JobList:
         """The jobs of a service; one call for every 70 jobs, which delays each `POST /job`."""
-        token, phases = "", dict[str, Phase]()
-        for calls in count(1):
+        token, jobs = "", JobList({}, 0)
+        while True:
             path = job_list.make_page_path(name, token)
             raw = self._get(path, f"list the jobs of {name} on {self._access.url}")
-            before, (found, token) = token, job_list.parse_page(raw)
-            phases |= found
+            before, (page, token) = token, job_list.parse_page(raw)
+            jobs = jobs.extend(page)
             if not token or token == before:
-                return JobList(phases, calls)
-        raise AssertionError  # the loop has no end of its own
+                return jobs
 
     def read_log(self, name: str, job: str) -> str:
         """The log of a job so far. Raises ClusterError if it has none."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from ..model.cluster import Phase
+from ..model.cluster import JobList, JobTimes, Phase
 from ..model.errors import ClusterError
 
 _PHASES = {"Running": Phase.RUNNING, "Succeeded": Phase.SUCCEEDED, "Failed": Phase.FAILED}
@@ -23,7 +23,7 @@ def make_page_path(service: str, token: str) -> str:
     return f"/system/logs/{quote(service, safe='')}{page}"
 
 
-def parse_page(raw: Any) -> tuple[dict[str, Phase], str]:
+def parse_page(raw: Any) -> tuple[JobList, str]:
     """The jobs of a page, and the token of the next one; empty after the last.
 
     `Suspended`, no state at all and everything unknown may still become something else.
@@ -37,6 +37,11 @@ def parse_page(raw: Any) -> tuple[dict[str, Phase], str]:
             str(name): _PHASES.get(str(job.get("status")), Phase.PENDING)
             for name, job in jobs.items()
         }
+        times = {
+            str(name): JobTimes(str(job["start_time"]), str(job.get("finish_time") or ""))
+            for name, job in jobs.items()
+            if job.get("start_time")
+        }
     except (AttributeError, TypeError) as error:
         raise ClusterError("the list of jobs has another form than OSCAR's") from error
-    return phases, str(token)
+    return JobList(phases, 1, times), str(token)

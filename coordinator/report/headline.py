@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first lines of the page: what to do next, how far the run is, when it will end."""
+"""The sentences of the page: what to do next, how far the run is, why a picture is missing."""
 
 from __future__ import annotations
 
@@ -108,3 +108,16 @@ def forecast_end(report: Report) -> Forecast | None:
         return Forecast(speed, report.finished_at + timedelta(seconds=speed.left_s))
     except OverflowError:  # it would end after the calendar
         return None
+
+
+def explain_no_timeline(report: Report) -> str:
+    """Why there is no timeline; empty if nothing has been sent."""
+    if not (report.workers or any(outcome.attempts for outcome in report.outcomes)):
+        return ""
+    if report.accounts is None and not report.running:
+        return (
+            "There is no timeline, because this run does not follow its jobs: the config has no "
+            "run.verify, or run.watch is false. The log of each job, linked below, has its times."
+        )
+    first = "worker has started" if report.workers else "job has ended"
+    return f"There is no timeline yet: it begins when the first {first}." if report.running else ""

@@ -15,8 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ..model.errors import escape_text
 from ..model.pull.findings import Worker, WorkerState
 from ..model.run import Outcome, Report, State
-from ..model.units import format_bytes, format_duration
-from .headline import advise, divide_items, forecast_end
+from ..model.units import format_bytes, format_duration, format_rate
+from .headline import advise, divide_items, explain_no_timeline, forecast_end
 from .pictures.histogram import draw_histogram
 from .pictures.node_bars import draw_node
 from .pictures.throughput import draw_throughput
@@ -45,7 +45,8 @@ def render_page(report: Report) -> str:
         shares=divide_items(report),
         forecast=forecast_end(report),
         reasons=find_reasons(report),
-        timeline=draw_timeline(report),
+        timeline=(timeline := draw_timeline(report)),
+        no_timeline="" if timeline else explain_no_timeline(report),
         throughput=draw_throughput(report),
         durations=draw_histogram(history.seconds, format_duration) if history else (),
         sizes=draw_histogram(index.sizes, format_bytes) if index else (),
@@ -84,11 +85,6 @@ def _escape_controls(value: object) -> object:
 def format_count(count: int) -> str:
     """`1,234,567`."""
     return f"{count:,}"
-
-
-def format_rate(rate: float) -> str:
-    """Items per second with three digits: `0.0421`, `12.3`, `1,520`."""
-    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def format_utc(moment: datetime) -> str:

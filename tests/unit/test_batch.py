@@ -678,6 +678,68 @@ def test_without_verify_nothing_is_called_done() -> None:
     assert (report.count_items()["done"], report.accounts.unconfirmed) == (0, 8)  # type: ignore[union-attr]
 
 
+def watch(world: World, **sections: Any) -> list[Report]:
+    """Runs it; the reports that could be seen while it was at work."""
+    seen: list[Report] = []
+
+    def publish() -> None:
+        progress = world.progress
+        seen.append(progress.make_report(Ending.RUNNING, progress.describe()))
+
+    world.progress.publish = publish
+    world.run(**sections)
+    return seen
+
+
+def test_a_run_in_event_mode_is_seen_while_it_works() -> None:
+    seen = watch(Uploads(broken=frozenset("b")), run={"verify": VERIFY, "retries": 0})
+    texts = [report.message for report in seen]
+    assert "listing the objects: 8 keys, 8,000 keys/s" in texts
+    assert "0 of 8 items done, 0 failed; 4 of 4 invocations sent" in texts
+    working = [report for report in seen if report.count_items()["done"]]
+    (first, *_), last = working, seen[-1]
+    assert first.message == (
+        "4 of 8 items done, 0 failed; 4 jobs in flight; no item settled lately"
+    )
+    assert {outcome.state for outcome in first.outcomes} == {State.SETTLED, State.PENDING}
+    assert last.message.startswith("7 of 8 items done, 1 failed; 1 job in flight")
+    assert [(each.key, each.reason) for each in last.accounts.failures] == [  # type: ignore[union-attr]
+        ("in/b", "its job ended without the output that run.verify names")
+    ]
+    spans = last.history.spans  # type: ignore[union-attr]
+    assert {span.worker for span in spans} == {f"lane {number:03}" for number in range(1, 5)}
+    assert sorted(span.chunk for span in spans) == list(range(1, 9))
+    assert (sum(span.done for span in spans), sum(span.failed for span in spans)) == (7, 1)
+
+
+def test_a_run_in_range_mode_is_seen_while_it_works() -> None:
+    world = Uploads()
+    world.oscar.services = [replace(TARGET, outputs=(Folder("data", "out/"),))]
+    world.oscar.answer = lambda service, job: Reply(Verdict.ACCEPTED)
+    world.oscar.phase = Phase.RUNNING
+    waits = 0
+
+    def wait(_: threading.Event, seconds: float) -> bool:
+        nonlocal waits
+        waits, world.now_s = waits + 1, world.now_s + seconds
+        if waits == 10:
+            world.data.objects |= {f"out/{key}.x": b"" for key in "abc"}
+        if waits == 40:
+            world.oscar.phase = Phase.SUCCEEDED
+        return False
+
+    world.clock = Clock(lambda: world.now_s, wait)
+    seen = watch(world, run={"verify": VERIFY, "retries": 1})
+    texts = [report.message for report in seen]
+    assert "starting the work: 3 of 3 invocations sent" in texts
+    assert any(text.startswith("3 of 8 items done, 0 failed; 3 jobs in flight; ") for text in texts)
+    last = seen[-1]
+    assert "; round 2, " in last.message
+    spans = {span.worker: (span.done, span.failed) for span in last.history.spans}  # type: ignore[union-attr]
+    assert sum(done for name, (done, _) in spans.items() if "round" not in name) == 3
+    assert sum(failed for name, (_, failed) in spans.items() if "round 2" in name) == 5
+
+
 def test_a_refused_event_ends_the_run_with_the_reason() -> None:
     world = Uploads()
     world.oscar.answer = lambda service, job: Reply(Verdict.REFUSED, "HTTP 403")

@@ -15,8 +15,7 @@ from .files import write_item_files
 from .job_run import JobRun
 from .judge import LineState
 from .ledger import ItemLedger
-from .outcomes import account_items, list_outcomes
-from .outputs import settle_by_outputs
+from .outcomes import account_items, list_outcomes, settle_by_outputs
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +75,8 @@ def settle_items(run: JobRun, ledger: ItemLedger, progress: Progress) -> None:
 
 
 def _record(run: JobRun, ledger: ItemLedger, progress: Progress) -> None:
-    progress.accounts = account_items(run.plan, ledger)
+    known = progress.accounts.failures if progress.accounts else ()
+    progress.accounts = account_items(run.plan, ledger, known)
     progress.outcomes |= list_outcomes(run.plan, ledger)
 
 

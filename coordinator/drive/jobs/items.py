@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 
 from ...model.errors import Ending
 from ...model.items import Chunk
@@ -23,6 +24,7 @@ from .job_run import Invoke, JobRun
 from .judge import LineState
 from .ledger import ItemLedger
 from .order import Entry, order_items
+from .view import JobView
 from .window import Ports, Window
 
 # One more invocation for each of this many slots, so that a free slot gets work at once.
@@ -40,6 +42,7 @@ def name_item_post(invocation: Invocation) -> str:
 def drive_items(run: JobRun, invoke: Invoke, progress: Progress) -> tuple[Ending, str]:
     """Drives event mode to its end. After Ctrl-C the jobs go on. Raises BatchError."""
     ledger = ItemLedger(run.plan.index.items)
+    view = JobView(run, ledger, progress)
     rounds = _read_rounds(run)
     if run.continued:
         settle_items(run, ledger, progress)
@@ -47,7 +50,7 @@ def drive_items(run: JobRun, invoke: Invoke, progress: Progress) -> tuple[Ending
     def work() -> str:
         number = max(rounds, default=1) or 1
         while True:
-            obstacle = _drive_round(run, invoke, progress, ledger, rounds, number)
+            obstacle = _drive_round(run, invoke, view, ledger, rounds, number)
             settle_items(run, ledger, progress)
             missing = run.plan.index.items - ledger.count()[LineState.DONE]
             if obstacle or not run.proof or not missing or number > run.rules.retries:
@@ -69,7 +72,7 @@ def make_item_invocation(
 def _drive_round(
     run: JobRun,
     invoke: Invoke,
-    progress: Progress,
+    view: JobView,
     ledger: ItemLedger,
     rounds: bytearray,
     number: int,
@@ -78,7 +81,7 @@ def _drive_round(
     plan, slots = run.plan, run.plan.capacity.slots
 
     def make(entry: Entry) -> Invocation:
-        return make_item_invocation(plan, run.service, entry, number, progress.started_at)
+        return make_item_invocation(plan, run.service, entry, number, view.started_at)
 
     ports = Ports(
         make=make,
@@ -87,6 +90,8 @@ def _drive_round(
         list_jobs=lambda: run.oscar.list_jobs(plan.service),
         now_s=run.clock.now_s,
         wait=run.wait,
+        note_end=partial(view.note_item, number),
+        show=partial(view.show, number),
     )
     size = slots + max(1, slots // _LOOK_AHEAD)
     window = run.make_window(size, ports, ledger, mount=run.service.mount is not None)

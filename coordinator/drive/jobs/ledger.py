@@ -10,6 +10,11 @@ from .judge import LineState
 # Different reasons that are kept; texts of OSCAR are among them.
 _MOST_REASONS = 255
 _OTHER = "see the log of its job"
+# For each state: what every byte of a ledger becomes when it is recorded.
+_TABLES = {
+    state: bytes(old if old == LineState.DONE else state for old in range(256))
+    for state in LineState
+}
 
 
 class ItemLedger:
@@ -27,8 +32,8 @@ class ItemLedger:
             self._reason_of[line] = self._number_reason(reason)
 
     def fill(self, start: int, stop: int, state: LineState) -> None:
-        """Records the same of several lines of which nothing was known."""
-        self.states[start:stop] = bytes([state]) * (stop - start)
+        """Records the same of several lines; those that are done stay done."""
+        self.states[start:stop] = self.states[start:stop].translate(_TABLES[state])
 
     def read(self, line: int) -> LineState:
         return LineState(self.states[line])

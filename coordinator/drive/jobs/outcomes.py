@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of every item → the accounts and the outcomes of a report. Pure."""
+"""What is known of every item, also from outputs → the accounts and outcomes of a report. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from ...index.skip_done import KeySet
 from ...model.items import Chunk
+from ...model.object_columns import ObjectColumns
 from ...model.pull.findings import Accounts, ItemFailure
 from ...model.run import Outcome, Plan, State
+from ...model.selection import Outputs
+from ...run.lines import split_lines
 from ..payload import make_job_name
-from .judge import LineState
+from .judge import NO_OUTPUT, LineState
 from .ledger import ItemLedger
 
 _SETTLED = (LineState.DONE, LineState.FAILED)
@@ -47,3 +53,25 @@ def _judge_chunk(plan: Plan, chunk: Chunk, ledger: ItemLedger) -> Outcome:
     else:
         state = State.INVOKED
     return Outcome(chunk, state, int(bool(job)), job, detail)
+
+
+def settle_by_outputs(
+    ledger: ItemLedger,
+    index: Iterable[bytes],
+    outputs: Outputs,
+    existing: Iterable[ObjectColumns],
+    *,
+    final: bool = True,
+) -> None:
+    """Items whose output exists are done; others whose job has ended failed, if it is `final`.
+
+    One listing of the outputs beside one reading of the index.
+
+    `index` is the text of the index in pieces. Of every output 76 bits are kept.
+    """
+    found = KeySet(existing)
+    for line, key in enumerate(split_lines(index)):
+        if outputs.key(key) in found:
+            ledger.record(line, LineState.DONE)
+        elif final and ledger.read(line) is LineState.UNCONFIRMED:
+            ledger.record(line, LineState.FAILED, NO_OUTPUT)

@@ -7,8 +7,10 @@ round r   the items without an output after round r - 1, in an index and chunks 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import compress, islice
 
 from ...index.builder import IndexBuilder
@@ -31,6 +33,7 @@ from .job_run import Invoke, JobRun
 from .judge import LineState
 from .ledger import ItemLedger
 from .order import Entry
+from .view import JobView
 from .window import Ports
 
 _INDEX_TYPE = "text/plain; charset=utf-8"
@@ -59,14 +62,18 @@ def drive_ranges(
         progress.over = is_under_way(sent)
         return end_with_sent(run.plan, sent)
 
+    view = JobView(run, ledger, progress)
+
     def work() -> str:
         current, answers = round_, sent
         while True:
-            obstacle = _watch_round(run, current, answers, ledger)
+            obstacle = _watch_round(run, current, answers, ledger, view)
             settle_items(run, ledger, progress)
             missing = run.plan.index.items - ledger.count()[LineState.DONE]
             if obstacle or not run.proof or not missing or current.number > run.rules.retries:
                 return obstacle
+            lines = (n for n, state in enumerate(ledger.states) if state != LineState.DONE)
+            view.begin_round(current.number + 1, array("Q", lines))
             current = _open_retries(run, ledger, current.number + 1)
             answers = _send_round(run, invoke, progress, current)
 
@@ -92,10 +99,26 @@ def _send_round(run: JobRun, invoke: Invoke, progress: Progress, round_: Round) 
     return [answers.get(each.number) or known[each.number] for each in made]
 
 
-def _watch_round(run: JobRun, round_: Round, sent: Sequence[Sent], ledger: ItemLedger) -> str:
+class _ChunkLedger(ItemLedger):
+    """The states of the chunks of a round; those of the plan's chunks are also their items'."""
+
+    def __init__(self, round_: Round, items: ItemLedger) -> None:
+        super().__init__(len(round_.chunks))
+        self._round, self._items = round_, items
+
+    def record(self, line: int, state: LineState, reason: str = "") -> None:
+        super().record(line, state, reason)
+        if self._round.number == 1:
+            chunk = self._round.chunks[line]
+            self._items.fill(chunk.start, chunk.stop, state)
+
+
+def _watch_round(
+    run: JobRun, round_: Round, sent: Sequence[Sent], ledger: ItemLedger, view: JobView
+) -> str:
     """Follows the jobs of a round to their end. Returns why the run cannot go on, or empty."""
     chunks, answers = round_.chunks, {each.invocation.number: each for each in sent}
-    jobs = ItemLedger(len(chunks))
+    number, jobs = round_.number, _ChunkLedger(round_, ledger)
     ports = Ports(
         make=lambda entry: answers[chunks[entry.line].number].invocation,
         send=lambda invocations: [answers[each.number] for each in invocations],
@@ -103,15 +126,12 @@ def _watch_round(run: JobRun, round_: Round, sent: Sequence[Sent], ledger: ItemL
         list_jobs=lambda: run.oscar.list_jobs(run.plan.service),
         now_s=run.clock.now_s,
         wait=run.wait,
+        note_end=lambda flight, *found: view.note_chunk(number, flight, chunks[flight.entry.line]),
+        show=partial(view.show_outputs, number),
     )
     # Outputs of a failed job count, too: with a mount, OSCAR 4 shows Failed after full success.
     window = run.make_window(len(chunks), ports, jobs, mount=True)
-    try:
-        window.run(Entry(line, "") for line in range(len(chunks)))
-    finally:
-        if round_.number == 1:
-            for line, chunk in enumerate(chunks):
-                ledger.fill(chunk.start, chunk.stop, jobs.read(line))
+    window.run(Entry(line, "") for line in range(len(chunks)))
     return window.find_obstacle()
 
 

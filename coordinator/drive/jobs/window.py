@@ -13,9 +13,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from itertools import islice
 
-from ...model.cluster import JobList, Phase
+from ...model.cluster import UNTIMED, JobList, JobTimes, Phase
 from ...model.errors import BatchError, ClusterError
 from ...model.run import Invocation, Sent, State
 from .judge import LineState, Output, judge_item
@@ -37,6 +38,26 @@ class Pauses:
     """If no job runs and none has started for so long, no more is waited for."""
 
 
+@dataclass(slots=True)
+class Flight:
+    """An item whose invocation was sent."""
+
+    entry: Entry
+    job: str
+    sent_s: float
+    stamp: str | None
+    """Of the output that was there before."""
+    lane: int
+    """From 1; no two flights have the same at the same time."""
+    phase: Phase | None = Phase.PENDING
+    seen: bool = False
+    """Whether a list had its job."""
+    guessed: bool = False
+    """Whether it may be another job that ended."""
+    times: JobTimes = UNTIMED
+    """When its job started and ended, as far as a list had it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """What a window needs of the world."""
@@ -50,22 +71,10 @@ class Ports:
     list_jobs: Callable[[], JobList]
     now_s: Callable[[], float]
     wait: Callable[[float], object]
-
-
-@dataclass(slots=True)
-class _Flight:
-    """An item whose invocation was sent."""
-
-    entry: Entry
-    job: str
-    sent_s: float
-    stamp: str | None
-    """Of the output that was there before."""
-    phase: Phase | None = Phase.PENDING
-    seen: bool = False
-    """Whether a list had its job."""
-    guessed: bool = False
-    """Whether it may be another job that ended."""
+    note_end: Callable[[Flight, LineState, str], None] = lambda flight, state, reason: None
+    """Gets every flight that has ended, what became of its item, and why."""
+    show: Callable[[int], None] = lambda in_flight: None
+    """Shows how far the run is, after every look at so many items in flight."""
 
 
 @dataclass(slots=True)
@@ -84,8 +93,10 @@ class Window:
     """Why OSCAR refused an invocation; nothing is sent after that."""
     waiting: int = 0
     """Jobs that OSCAR lists and that did not start in time; nothing is sent after that either."""
-    _flights: list[_Flight] = field(default_factory=list)
+    _flights: list[Flight] = field(default_factory=list)
     """In the order in which they were sent."""
+    _lanes: list[int] = field(default_factory=list)
+    """A heap of the lanes that flights have left."""
     _next_list_s: float = 0.0
 
     def run(self, entries: Iterator[Entry]) -> None:
@@ -102,7 +113,9 @@ class Window:
             elif not self._flights:
                 return
             self.ports.wait(self.pauses.look_s)
+            in_flight = len(self._flights)
             self._look()
+            self.ports.show(in_flight)
 
     def find_obstacle(self) -> str:
         """Why the run cannot go on now, and the same config continues it; empty if it can."""
@@ -121,7 +134,11 @@ class Window:
         lost = sent.state is State.UNCERTAIN
         self.ledger.record(entry.line, LineState.UNPROVEN if lost else LineState.SENT)
         stamp = self._find_stamp(entry)
-        self._flights.append(_Flight(entry, sent.invocation.job, self.ports.now_s(), stamp))
+        self._add(entry, sent.invocation.job, self.ports.now_s(), stamp)
+
+    def _add(self, entry: Entry, job: str, sent_s: float, stamp: str | None) -> None:
+        lane = heappop(self._lanes) if self._lanes else len(self._flights) + 1
+        self._flights.append(Flight(entry, job, sent_s, stamp, lane))
 
     def _send(self, batch: Sequence[Entry]) -> None:
         made: list[tuple[Entry, Invocation, str | None]] = []
@@ -136,7 +153,7 @@ class Window:
             if sent.state in {State.INVOKED, State.UNCERTAIN}:
                 lost = sent.state is State.UNCERTAIN
                 self.ledger.record(entry.line, LineState.UNPROVEN if lost else LineState.SENT)
-                self._flights.append(_Flight(entry, invocation.job, sent_s, stamp))
+                self._add(entry, invocation.job, sent_s, stamp)
             elif sent.state is State.FAILED:
                 self.refused = self.refused or sent.detail
         if any(sent.state is State.PENDING for sent in answers):
@@ -194,10 +211,11 @@ class Window:
         for flight in self._flights:
             if flight.job in jobs.phases:
                 flight.phase, flight.seen = jobs.phases[flight.job], True
+                flight.times = jobs.times.get(flight.job, UNTIMED)
             elif listed or flight.seen:
                 flight.phase = None
 
-    def _settle(self, flight: _Flight) -> bool:
+    def _settle(self, flight: Flight) -> bool:
         """Whether the item of a flight has ended; records what became of it."""
         try:
             output = self._look_at_output(flight)
@@ -211,9 +229,11 @@ class Window:
         if state is LineState.FAILED and flight.guessed:
             state, reason = LineState.UNCONFIRMED, ""
         self.ledger.record(flight.entry.line, state, reason)
+        heappush(self._lanes, flight.lane)
+        self.ports.note_end(flight, state, reason)
         return True
 
-    def _look_at_output(self, flight: _Flight) -> Output:
+    def _look_at_output(self, flight: Flight) -> Output:
         if self.ports.find_stamp is None:
             return Output.UNKNOWN
         stamp = self.ports.find_stamp(flight.entry.key)

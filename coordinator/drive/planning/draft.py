@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from threading import Event
 
 from ...config.load import Config
 from ...model.cluster import Capacity
 from ...model.items import Index
+from ...model.object_columns import ObjectColumns
 from ...model.pull.lanes import Lanes
 from ...model.run import Plan
 from ...model.service import Mode, Service
-from ...model.units import format_duration
+from ...model.units import format_duration, format_rate
 from ...plan.capacity import find_capacity
 from ...plan.choose import make_plan
 from ...plan.timing import merge_costs
@@ -62,7 +63,8 @@ def write_index(
     files = (*find_run_files(config.locations), *copies)
     known = read_canary(clients.state, layout.with_run(_name_canary(config, clients, layout)))
     rules = config.chunk_rules
-    index = build_index(clients.data, config.selection, files, rules, target, known)
+    counter = KeyCounter(progress, clients.clock.now_s)
+    index = build_index(clients.data, config.selection, files, rules, target, known, counter.count)
     refuse_empty_folder(clients.data, config.locations.data, config.selection, index)
     progress.warn(*warn_control_characters(index.control_keys, service))
     return index
@@ -74,6 +76,22 @@ def _name_canary(config: Config, clients: Clients, layout: RunLayout) -> str:
     if config.canary_run or not begun:
         return config.canary_run
     return str(read_json(clients.state, layout.start).get("canary") or "")
+
+
+class KeyCounter:
+    """Shows how many keys were listed, after every page."""
+
+    def __init__(self, progress: Progress, now_s: Callable[[], float]) -> None:
+        self._progress, self._now_s = progress, now_s
+        self._keys, self._began_s = 0, now_s()
+
+    def count(self, batches: Iterable[ObjectColumns]) -> Iterator[ObjectColumns]:
+        """The same batches."""
+        for batch in batches:
+            self._keys += len(batch)
+            per_s = self._keys / max(0.001, self._now_s() - self._began_s)
+            self._progress.show(f"{self._keys:,} keys, {format_rate(per_s)} keys/s")
+            yield batch
 
 
 def wait_for_capacity(

@@ -26,6 +26,9 @@ from ...storage.pages import ListQuery
 Write = Callable[[Iterable[bytes]], str]
 """Takes all lines of the index; the SHA-256 of what was written, or empty text."""
 
+Count = Callable[[Iterator[ObjectColumns]], Iterator[ObjectColumns]]
+"""Returns the same batches, and counts their keys."""
+
 _BY_CANARY = "run.canary"
 """The reason with which the report counts items that a canary has done."""
 # More names make no message.
@@ -39,19 +42,20 @@ def build_index(
     rules: ChunkRules,
     write: Write,
     known: KnownItems | None = None,
+    count: Count = lambda batches: batches,
 ) -> Index:
     """Lists the data folder and hands the index to `write`.
 
     `run_files` are the keys and folders that runs write: they hold no items. The items of `known`
-    are left out.
+    are left out. `count` sees all keys that are listed, also those of outputs.
     """
     known = known or KnownItems()
     builder = IndexBuilder(rules)
     item_filter = ItemFilter(selection.rules, run_files)
-    items = item_filter.select(_list_candidates(data, selection))
+    items = item_filter.select(count(_list_candidates(data, selection)))
     if outputs := selection.skip_done:
         existing = data.beside(outputs.bucket).list_objects(ListQuery(outputs.prefix))
-        items = DoneFilter(outputs, existing, builder.skip).drop_done(items)
+        items = DoneFilter(outputs, count(existing), builder.skip).drop_done(items)
     items = known.drop(items)
     if selection.sample is None:
         sha256 = write(builder.build_lines(items))

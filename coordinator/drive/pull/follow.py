@@ -18,7 +18,7 @@ from threading import Event
 from ...model.errors import StopRequested, StorageError
 from ...model.pull.documents import Post
 from ...model.pull.lanes import name_worker
-from ...model.run import Invocation, Speed
+from ...model.run import Invocation
 from ...model.units import format_duration
 from ..post_notes import describe_post, must_send_again, was_refused
 from ..progress import Progress
@@ -236,14 +236,7 @@ class Follower:
         pending = self._run.plan.index.items - ledger.done - ledger.failed
         settled, now_s = ledger.done + ledger.failed, self._run.clock.now_s()
         progress.speed = self._rate.measure(settled, pending, now_s)
-        progress.say(self._describe(pending, progress.speed))
-        progress.publish()
-
-    def _describe(self, pending: int, speed: Speed) -> str:
-        """One line for the log."""
-        ledger, number = self._ledger, self._round.number
-        text = f"round {number}: " if number > 1 else ""
-        text += f"{ledger.done} done, {ledger.failed} failed, {pending} pending"
-        text += f"; workers: {self.workers.describe() or 'none'}"
-        text += self._run.hints.describe()
-        return f"{text}; {speed.describe()}" if pending else text
+        number = self._round.number
+        again = f"round {number}, " if number > 1 else ""
+        workers = self.workers.describe() or "none"
+        progress.show(f"{again}workers: {workers}{self._run.hints.describe()}")

@@ -119,7 +119,11 @@ class Recorder:
             done=done,
             failed=failed,
         )
-        self._spans.setdefault(result.process, []).append(span)
+        self.add_span(span, result.process)
+
+    def add_span(self, span: Span, process: str) -> None:
+        """Adds a time in which a process worked; successive ones are joined if there are many."""
+        self._spans.setdefault(process, []).append(span)
         self._count += 1
         if self._count > self._most:
             self._merge_spans()

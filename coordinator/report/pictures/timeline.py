@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws a timeline: a lane for each worker, a bar for each chunk.
 
+In range mode a lane is a chunk and a bar its job; in event mode a lane is one of the requests that
+are in flight at the same time, and a bar is an item.
+
 Few bars are drawn one by one, each with a text. Many bars are drawn as one path, so that the page
 stays small. Workers of the same node are next to each other.
 """
@@ -35,6 +38,7 @@ class BarKind(StrEnum):
     START = "start"
     DONE = "done"
     FAILED = "failed"
+    UNCONFIRMED = "unconfirmed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +183,9 @@ def _draw_bars(
 def _divide_bar(span: Span, left: int, width: int, top: int, height: int) -> Iterator[Bar]:
     """The bar of a chunk: what failed of it is its lower part, and at least a third."""
     text, low = _describe(span), 0
+    if not (span.lane or span.done or span.failed):
+        yield Bar(BarKind.UNCONFIRMED, left, width, top, height, text)
+        return
     if span.failed:
         low = height
         if span.done:
@@ -190,12 +197,23 @@ def _divide_bar(span: Span, left: int, width: int, top: int, height: int) -> Ite
 
 
 def _describe(span: Span) -> str:
+    if not span.lane:  # of a run without workers; its lane has the name of its chunk
+        return _describe_job(span)
     name = f"chunk {span.lane}/{span.chunk}" if span.chunks == 1 else f"{span.chunks} chunks"
     again = f", attempt {span.attempt}" if span.attempt > 1 else ""
     later = f", round {span.round}" if span.round > 1 else ""
     seconds = (span.finished_at - span.started_at).total_seconds()
     took = format_duration(seconds)
     return f"{span.worker}: {name}{later}{again}: {span.done} done, {span.failed} failed, {took}"
+
+
+def _describe_job(span: Span) -> str:
+    name = "" if span.worker.startswith("chunk") else f": line {span.chunk} of the index"
+    name = name if span.chunks == 1 else f": {span.chunks} items"
+    known = f"{span.done:,} done, {span.failed:,} failed"
+    known = known if span.done or span.failed else "unconfirmed"
+    seconds = (span.finished_at - span.started_at).total_seconds()
+    return f"{span.worker}{name}: {known}, {format_duration(seconds)}"
 
 
 def _join_bars(bars: Sequence[Bar]) -> dict[BarKind, str]:

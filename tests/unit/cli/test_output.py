@@ -35,6 +35,7 @@ CONFIG = ROOT / "tests" / "data" / "config_first_tool.json"
 @pytest.fixture(autouse=True)
 def _forget_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output._Log, "secrets", frozenset())
+    monkeypatch.setattr(output._Log, "next_progress_s", 0.0)
 
 
 @contextmanager
@@ -188,8 +189,10 @@ def test_progress_is_a_line_that_is_replaced_on_a_terminal(
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((60, 20)))
     monkeypatch.setattr(Terminal, "fileno", lambda self: 2)
-    print_progress("1 done\x1b[2J " + "x" * 100)
-    print_progress("2 done")
+    times = iter([100.0, 100.1, 100.3])
+    print_progress("1 done\x1b[2J " + "x" * 100, read_clock=lambda: next(times))
+    print_progress("too soon", read_clock=lambda: next(times))
+    print_progress("2 done", read_clock=lambda: next(times))
     end_progress()
     end_progress()
     assert isinstance(sys.stderr, Terminal)
@@ -202,7 +205,9 @@ def test_progress_is_a_line_that_is_replaced_on_a_terminal(
 def test_progress_is_in_the_log_elsewhere(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    times = iter([100.0, 109.9, 110.0])
     with caplog.at_level("INFO"):
-        print_progress("1 done")
+        for text in ("1 done", "too soon", "2 done"):
+            print_progress(text, read_clock=lambda: next(times))
     end_progress()
-    assert (caplog.messages, capsys.readouterr().err) == (["1 done"], "")
+    assert (caplog.messages, capsys.readouterr().err) == (["1 done", "2 done"], "")

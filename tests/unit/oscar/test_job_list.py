@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.model.cluster import JobList, Phase
+from coordinator.model.cluster import JobList, JobTimes, Phase
 from coordinator.model.errors import ClusterError
 from coordinator.oscar.job_list import parse_page
 from tests.unit.manager import manager
@@ -29,8 +29,8 @@ PENDING, RUNNING = Phase.PENDING, Phase.RUNNING
     ],
 )
 def test_only_two_states_are_final(status: str | None, phase: Phase) -> None:
-    assert parse_page({"a": {"status": status}}) == ({"a": phase}, "")
-    assert parse_page({"jobs": {"a": {"status": status}}}) == ({"a": phase}, "")
+    assert parse_page({"a": {"status": status}}) == (JobList({"a": phase}, 1), "")
+    assert parse_page({"jobs": {"a": {"status": status}}}) == (JobList({"a": phase}, 1), "")
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,22 @@ def test_only_two_states_are_final(status: str | None, phase: Phase) -> None:
     ],
 )
 def test_both_forms_of_the_list(raw: Any, expected: Any) -> None:
-    assert parse_page(raw) == expected
+    phases, token = expected
+    assert parse_page(raw) == (JobList(phases, 1), token)
+
+
+def test_times_are_those_of_jobs_that_have_started() -> None:
+    found, _ = parse_page(
+        {
+            "waits": {"status": "Pending", "creation_time": "2026-01-02T03:04:05Z"},
+            "runs": {"status": "Running", "start_time": "2026-01-02T03:04:09Z"},
+            "ended": {"start_time": "2026-01-02T03:04:09Z", "finish_time": "2026-01-02T03:05:00Z"},
+        }
+    )
+    assert found.times == {
+        "runs": JobTimes("2026-01-02T03:04:09Z"),
+        "ended": JobTimes("2026-01-02T03:04:09Z", "2026-01-02T03:05:00Z"),
+    }
 
 
 @pytest.mark.parametrize("raw", [None, 3, [], ["jobs"], {"a": 3}, {"jobs": [1]}])

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from coordinator.drive.jobs.judge import NO_OUTPUT, LineState
 from coordinator.drive.jobs.ledger import ItemLedger
-from coordinator.drive.jobs.outputs import settle_by_outputs
+from coordinator.drive.jobs.outcomes import settle_by_outputs
 from coordinator.model.object_columns import ObjectColumns
 from coordinator.model.selection import Outputs
 
