@@ -108,6 +108,11 @@ def _add_start(up: argparse.ArgumentParser) -> None:
     """Options of how it starts and ends, and with what."""
     add = up.add_argument
     add(
+        "--cors",
+        action="store_true",
+        help="let pages of other origins call OSCAR, as the route of its Helm chart does",
+    )
+    add(
         "--with",
         dest="extras",
         choices=("examples",),
@@ -212,6 +217,7 @@ def _execute_up(arguments: argparse.Namespace) -> int:
         latencies=arguments.latencies,
         mount_delay_s=arguments.mount_delay,
         chaos=arguments.chaos,
+        cors=arguments.cors,
     )
     asyncio.run(serve(options))
     return 0

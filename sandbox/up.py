@@ -73,6 +73,8 @@ class Options:
     latencies: Latencies
     mount_delay_s: float
     chaos: bool
+    cors: bool = False
+    """Whether pages of other origins may call OSCAR, as with the route of its Helm chart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def _build(
         )
         chaos = Chaos(cluster, faults)
     shape = options.status_shape or profile.status_shape
-    settings = Settings(account, provider, profile, shape)
+    settings = Settings(account, provider, profile, shape, options.cors)
     parts = (services, jobs, routes_of_jobs, storage, ports.manager, budget, faults, chaos)
     return pods, jobs, Api(settings, *parts)
 

@@ -23,7 +23,7 @@ from ..services.kubernetes_names import find_label_problem
 from ..services.overview import Overview, render_overview
 from ..services.registry import Service, Services
 from ..storage.servers import Storage, StorageError
-from . import accounts, status_shapes
+from . import accounts, front, status_shapes
 from .accounts import Account
 from .budget import Budget, find_cost
 from .chaos import Chaos
@@ -31,7 +31,6 @@ from .faults import Faults
 from .job_pages import Expired
 from .job_routes import JobRoutes
 from .listener import Listener
-from .redirect import redirect_trailing_slash
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +49,7 @@ class Settings:
     provider: Provider
     profile: Profile
     status_shape: str
+    cors: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +67,13 @@ class Api:
     chaos: Chaos | None
 
     def make_application(self) -> web.Application:
-        middlewares = [
-            self.listener.track,
-            redirect_trailing_slash,
-            self._apply_fault,
-            self._authorize,
-        ]
+        before = [front.answer_options] if self.settings.cors else []
+        manager = [front.redirect_trailing_slash, self._apply_fault, self._authorize]
+        middlewares = [*before, self.listener.track, *manager]
         app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
         app.on_response_prepare.append(_drop_headers)
+        if self.settings.cors:
+            app.on_response_prepare.append(front.add_headers)
         one = "/system/services/{service}"
         routes = [
             web.get("/", self.show_overview),
