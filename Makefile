@@ -101,7 +101,8 @@ build/docs-venv/.ready: requirements-docs.txt
 
 docs: build/docs-venv/.ready ## the site of the documentation in build/site; a warning is an error
 	rm -rf build/site
-	build/docs-venv/bin/python -m sphinx -W --keep-going --quiet -E -b html -d build/docs-cache docs build/site
+	build/docs-venv/bin/python -m docs.site build/docs-source
+	build/docs-venv/bin/python -m sphinx -W --keep-going --quiet -E -b html -c docs -d build/docs-cache build/docs-source build/site
 	@echo "make: the site is in build/site, begin with build/site/index.html"
 
 NOTES ?= build/notes.md

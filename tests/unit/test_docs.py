@@ -14,15 +14,16 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from docs.pages import (
+from docs.pages import find_anchors, find_headings, find_links, read_sections
+from docs.site import (
+    FILES,
+    Names,
     add_navigation,
     aim_links,
-    find_anchors,
     find_foreign_loads,
-    find_headings,
-    find_links,
     make_reachable,
-    read_sections,
+    name_pages,
+    write_sources,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +32,11 @@ INDEX = (DOCS / "index.md").read_text("utf-8")
 PATTERNS = ("*.md", "docs/*.md", "sandbox/*.md", "examples/**/*.md", "hub/*.md", "tests/live/*.md")
 PAGES = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern))
 BASE = "https://github.com/grycap/oscar-batch"
+NAMES = Names(
+    {"docs/index.md": "index.md", "docs/runs.md": "runs.md", "S.md": "safety.md"},
+    {"docs/x.json": "x.json"},
+    BASE,
+)
 
 
 def name(path: Path) -> str:
@@ -101,18 +107,18 @@ def test_the_index_has_a_sentence_for_every_page() -> None:
 def test_every_file_beside_the_pages_is_shown_by_one() -> None:
     shown = {link.target for page in PAGES for link in find_links(page.read_text("utf-8"))}
     named = {target.rpartition("/")[2] for target in shown}
-    files = {path.name for path in DOCS.iterdir() if path.suffix in {".json", ".png"}}
+    files = {path.name for path in DOCS.iterdir() if path.suffix in FILES}
     assert sorted(files - named) == []
 
 
 def test_the_sections_of_the_index_become_the_navigation() -> None:
-    index = "# T\n\n## One\n\n- [A](a.md): a.\n- [B](../B.md): b.\n\n## Two\n\n- [C](c.md): c.\n"
-    added = add_navigation(index, BASE).removeprefix(index)
+    index = "# T\n\n## One\n\n- [A](runs.md): a.\n- [B](../S.md): b.\n\n## Two\n\n- [C](../c): c.\n"
+    added = add_navigation(index, NAMES).removeprefix(index)
     assert re.findall(r":caption: (.+)", added) == ["One", "Two"]
     assert re.findall(r"^(.) <(.+)>$", added, re.MULTILINE) == [
-        ("A", "a.md"),
-        ("B", f"{BASE}/blob/main/B.md"),
-        ("C", "c.md"),
+        ("A", "runs.md"),
+        ("B", "safety.md"),
+        ("C", f"{BASE}/tree/main/c"),
     ]
 
 
@@ -120,17 +126,36 @@ def test_the_sections_of_the_index_become_the_navigation() -> None:
     ("before", "after"),
     [
         pytest.param("[a](runs.md#states)", "[a](runs.md#states)", id="a page"),
-        pytest.param("[a](../S.md#b)", f"[a]({BASE}/blob/main/S.md#b)", id="a file outside"),
-        pytest.param("[a](../examples)", f"[a]({BASE}/tree/main/examples)", id="a folder outside"),
+        pytest.param("[a](#here)", "[a](#here)", id="this page"),
+        pytest.param("[a](https://b.org/c)", "[a](https://b.org/c)", id="another host"),
+        pytest.param("[a](../S.md#b)", "[a](safety.md#b)", id="a page of another folder"),
+        pytest.param("[a](../T.md#b)", f"[a]({BASE}/blob/main/T.md#b)", id="a file"),
+        pytest.param("[a](../examples)", f"[a]({BASE}/tree/main/examples)", id="a folder"),
         pytest.param("[a](x.json)", '<a href="x.json">a</a>', id="a file of the site"),
         pytest.param("![a](x.json)", "![a](x.json)", id="a picture"),
+        pytest.param("[![a](x.json)](../S.md)", "[![a](x.json)](safety.md)", id="a picture in it"),
         pytest.param("[`a`](x.json)", '<a href="x.json">`a`</a>', id="code in a link"),
         pytest.param("`[a](../b.md)`", "`[a](../b.md)`", id="code"),
         pytest.param("```\n[a](../b.md)\n```\n", "```\n[a](../b.md)\n```\n", id="a block of code"),
     ],
 )
 def test_links_work_on_the_site_too(before: str, after: str) -> None:
-    assert aim_links(before, BASE, frozenset({"x.json"})) == after
+    assert aim_links(before, "docs/index.md", NAMES) == after
+
+
+def test_links_of_a_page_of_another_folder_start_there() -> None:
+    assert aim_links("[a](docs/runs.md)", "S.md", NAMES) == "[a](runs.md)"
+    assert aim_links("[a](../docs/runs.md)", "sandbox/README.md", NAMES) == "[a](runs.md)"
+
+
+def test_every_page_has_a_name_of_its_own_on_the_site(tmp_path: Path) -> None:
+    names = name_pages(ROOT)
+    assert {"README.md", "CHANGELOG.md", "docs/index.md"} <= names.pages.keys()
+    assert len(set(names.pages.values())) == len(names.pages), "two titles make the same name"
+    write_sources(ROOT, tmp_path / "made")
+    made = {path.name for path in (tmp_path / "made").iterdir()}
+    assert made == {*names.pages.values(), *names.files.values()}
+    assert "```{toctree}" in (tmp_path / "made/index.md").read_text("utf-8")
 
 
 def test_all_forms_of_links_are_found() -> None:
