@@ -56,12 +56,17 @@ class RunFolder:
 
 def find_runs(state: Bucket, layout: RunLayout, ttl_s: float) -> list[RunFolder]:
     """All runs of a state folder, the newest first. Raises StorageError."""
-    folders = state.list_folders(layout.locations.state.prefix, every=True)
     looks = (
-        read_folder(state, layout.with_run(run_id), ttl_s) for run_id in _name(folders, layout)
+        read_folder(state, layout.with_run(run_id), ttl_s) for run_id in list_run_ids(state, layout)
     )
     found = [each for each in looks if each]
     return sorted(found, key=_sort, reverse=True)
+
+
+def list_run_ids(state: Bucket, layout: RunLayout) -> list[str]:
+    """The ids of the folders that may be those of runs, the newest first. Raises StorageError."""
+    folders = state.list_folders(layout.locations.state.prefix, every=True)
+    return sorted(_name(folders, layout), reverse=True)
 
 
 def read_folder(state: Bucket, layout: RunLayout, ttl_s: float) -> RunFolder | None:

@@ -291,7 +291,7 @@ OUTCOMES: Mapping[str, Outcome] = {
     f"aws s3 cp s3://my-data/.oscar-batch/{RUN}/failed.csv failed.csv": fetch_failed,
     "oscar-batch runs config.json": show_runs,
     'echo "{}" > files/bad.json && aws s3 cp files/bad.json s3://my-data/input/': store(21, bad=0),
-    "aws s3 cp redrive.json s3://oscar-batch/in/": run_failed,
+    "oscar-batch submit redrive.json": run_failed,
     f"oscar-batch cancel config.json {RUN}": say("has ended"),
     "oscar-batch clean config.json --older-than 30 --yes": keep_folders,
     "aws s3 rm --recursive s3://oscar-batch/in/": empty_trigger,

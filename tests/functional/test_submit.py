@@ -112,6 +112,33 @@ def test_the_same_run_dropped_twice_runs_once(box: Sandbox, tmp_path: Path) -> N
     assert (report["run"], report["ending"]) == (run_id, "submitted")
 
 
+def test_a_drop_beside_a_run_at_work_says_so_and_starts_nothing(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    """The coordinator that finds the run at work leaves a report under an id of its own."""
+    script = tmp_path / "script.sh"
+    made = run(box, tmp_path, "kit", "--command", "sleep 30", "-o", str(script))
+    assert made.returncode == 0, made.stderr
+    mount = {"storage_provider": "minio.default", "path": "/photos"}
+    box.deploy({"name": "slow", "image": "i", "script": script.read_text(), "mount": mount})
+    config = {
+        **CONFIG,
+        "service": {"name": "slow"},
+        "run": {"poll_s": 1},
+        "plan": {"max_parallel": 1},
+    }
+    first = run(box, tmp_path, "submit", "--no-follow", **config)
+    assert first.returncode == 0, first.stderr
+    second = run(box, tmp_path, "submit", **config)
+    assert second.returncode == 5, second.stderr
+    assert f"run {first.stdout.strip()} is at work" in second.stdout
+    assert second.stderr.count("dropped oscar-batch/in/") == 1
+    starts = [key for key in keys_of(box, "photos", ".oscar-batch/") if key.endswith("/start.json")]
+    abouts = [json.loads(box.minio.get_object("photos", key).read()) for key in starts]
+    assert [each["service"] for each in abouts].count("slow") == 1
+    box.remove("slow")
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [

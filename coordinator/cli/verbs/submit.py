@@ -40,7 +40,8 @@ def execute(arguments: argparse.Namespace) -> int:
     drop = prepare_drop(arguments.config, arguments.service, os.environ)
     name_run(drop.layout.run_id)
     try:
-        drop_until_begun(drop, arguments.patience, time.sleep)
+        drop = drop_until_begun(drop, arguments.patience, time.sleep)
+        name_run(drop.layout.run_id)
     except StorageError as error:
         raise StorageError(
             f"{error}; if that address is one inside the cluster, set OSCAR_BATCH_MINIO_URL, "
@@ -90,15 +91,17 @@ def _make_drop(
 ) -> Drop:
     trigger, state = coordinator.inputs[0], config.locations.state
     own = Bucket(config.storage, state.bucket)
+    name = make_run_id(read_utc_clock()) if config.redrive else config.run_id
     layout = RunLayout(config.locations, config.run_id)
     tried = config.canary and not config.redrive and not config.dry_run
     outputs = [(Bucket(storage, folder.bucket), folder) for folder in coordinator.outputs]
     return Drop(
         content=content,
         trigger=Bucket(storage, trigger.bucket),
-        key=f"{trigger.prefix}{config.run_id}.json",
+        key=f"{trigger.prefix}{name}.json",
         state=own,
         layout=layout,
         reports=((own, state), *outputs),
         canary=layout.with_run(name_canary(config.run_id)) if tried else None,
+        redrive=config.redrive,
     )
