@@ -37,11 +37,28 @@ def validate(document: str, text: bytes | str) -> None:
     jsonschema.Draft202012Validator(schema).validate(json.loads(text))
 
 
-def deploy_kit(deploy: Deploy, name: str) -> None:
+# Fails on one file, and OSCAR hides that.
+UPLOADS = """
+name="$(basename "$INPUT_FILE_PATH")"
+[ "$name" = 3.txt ] && exit 3
+cp "$INPUT_FILE_PATH" "$TMP_OUTPUT_DIR/$name"
+"""
+
+
+def deploy_service(deploy: Deploy, name: str, mode: str) -> None:
+    output = [{"storage_provider": "minio.default", "path": f"{name}-out/results"}]
+    if mode == "event":
+        deploy(UPLOADS, input=[{"path": f"{name}-in/in"}], output=output)
+    elif mode == "range":
+        deploy(IDLE)
+    else:
+        deploy_kit(deploy, output)
+
+
+def deploy_kit(deploy: Deploy, output: list[dict[str, str]]) -> None:
     worker = find_worker().read_text("utf-8")
     script = write_script(worker, command=COMMAND, stdin=None, module=None, jobs=1)
-    output = {"storage_provider": "minio.default", "path": f"{name}-out/results"}
-    deploy(script, output=[output])
+    deploy(script, output=output)
 
 
 def check_folder(sandbox: Sandbox, bucket: str) -> set[str]:
@@ -63,6 +80,7 @@ def check_folder(sandbox: Sandbox, bucket: str) -> set[str]:
     ("mode", "code", "left"),
     [
         pytest.param("pull", 1, {*FILES, *LISTS}, id="pull"),
+        pytest.param("event", 1, {*FILES, *LISTS}, id="event"),
         pytest.param("range", 0, {"plan.json", "report.json", "progress.json"}, id="range"),
     ],
 )
@@ -75,12 +93,11 @@ def test_documents_of_a_run_are_as_published(
     code: int,
     left: set[str],
 ) -> None:
-    if mode == "pull":
-        deploy_kit(deploy, name)
-    else:
-        deploy(IDLE)
+    deploy_service(deploy, name, mode)
     fill(sandbox, f"{name}-data", [f"input/{number}.txt" for number in range(6)])
     sections: dict[str, Any] = {"run": {"poll_s": 1, "retries": 0}, "output": {"file": ""}}
+    if mode == "event":
+        sections["run"]["verify"] = {"bucket": f"{name}-out", "prefix": "results/"}
     config = config_for(sandbox, name, f"{name}-data", service={"mode": mode}, **sections)
 
     ran = coordinate("run", config, tmp_path, "--json")

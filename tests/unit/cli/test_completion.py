@@ -15,14 +15,14 @@ import pytest
 
 from coordinator.cli.arguments import make_parser
 from coordinator.cli.main import main
-from coordinator.cli.setup_arguments import SHELLS
+from coordinator.cli.setup_arguments import DOCUMENTS, SHELLS
 from coordinator.cli.verbs.setup.completion import read_verbs
 
 VERBS = {verb.name for verb in read_verbs(make_parser())}
 ASKED = [
     pytest.param("oscar-batch val", {"validate"}, id="a verb"),
     pytest.param("oscar-batch ", VERBS, id="all verbs"),
-    pytest.param("oscar-batch schema ", {"config", "report", "plan"}, id="a choice"),
+    pytest.param("oscar-batch schema ", set(DOCUMENTS), id="a choice"),
     pytest.param("oscar-batch kit --std", {"--stdin"}, id="an option"),
     pytest.param("oscar-batch run conf", {"config one.json"}, id="a file"),
     pytest.param("oscar-batch kit -o conf", {"config one.json"}, id="the file of an option"),
