@@ -27,6 +27,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 # Files that have an address of their own, such as the JSON Schemas.
 html_extra_path = sorted(path.name for path in HERE.iterdir() if path.suffix in FILES)
+html_show_copyright = False
 html_use_index = False
 html_copy_source = False
 html_show_sourcelink = False

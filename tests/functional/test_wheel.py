@@ -104,6 +104,7 @@ def test_the_command_line_needs_nothing_of_the_clone(fresh: Path, tmp_path: Path
         (["oscar-batch", "schema"], '"title": "OSCAR-Batch config"'),
         (["oscar-batch", "schema", "report"], "OSCAR-Batch report"),
         (["oscar-batch", "schema", "plan"], "OSCAR-Batch plan"),
+        (["oscar-batch", "schema", "capacity"], "OSCAR-Batch capacity"),
         (["oscar-batch", "completion", "bash"], "complete -o filenames"),
         (["python", "-m", "oscar_batch", "--version"], __version__),
         (["oscar-batch-sandbox", "--help"], "status"),
