@@ -10,6 +10,7 @@ from ....drive.runs.status import RunStatus
 from ....model.errors import clean_text
 from ....model.units import format_duration
 from ....run.folder import RunFolder, RunState
+from ....run.layout import REPORT_HTML, make_report_key
 
 _COUNTED = ("done", "failed", "pending", "skipped", "left_out")
 
@@ -36,9 +37,11 @@ def render_status(status: RunStatus) -> list[str]:
         rows.append(("now", clean_text(status.message, 120)))
     if status.source:
         rows.append(("counted", f"from {status.source}"))
+    if run.began:
+        rows.append(("report", clean_text(_locate_report(run), 200)))
     if status.foreign_report:
         rows.append(("report", "the report in the folder is not the one that the run ended with"))
-    rows.append(("next", _advise(run)))
+    rows.append(("next", _advise(run, status.counts)))
     width = max(len(name) for name, _ in rows)
     return [f"{name:{width}}  {text}" for name, text in rows]
 
@@ -100,11 +103,26 @@ def _join(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items())
 
 
-def _advise(run: RunFolder) -> str:
+def _locate_report(run: RunFolder) -> str:
+    """The bucket and the key of the page."""
+    state = run.layout.locations.state
+    return f"{state.bucket}/{make_report_key(state, run.run_id, REPORT_HTML)}"
+
+
+def _advise(run: RunFolder, counts: Mapping[str, int]) -> str:
+    """What the user may do with a run.
+
+    ended, something failed or is pending   redrive it
+    ended, nothing did                      remove its folder, if it is still there
+    stopping                                wait
+    left by its coordinator                 continue it
+    driven                                  nothing
+    """
     if run.state is RunState.ENDED:
-        return (
-            "run.redrive with run.id processes failed and pending items; clean removes the folder"
-        )
+        if run.began and (counts.get("failed") or counts.get("pending")):
+            return "run.redrive: true with run.id processes what failed or is pending, in a new run"
+        removed = "clean removes its folder" if run.began else "its folder was removed"
+        return f"nothing needs to be done; {removed}"
     if run.state is RunState.STOPPING:
         return "its workers end the items in hand; cancel waits for the end of the run"
     if run.state is RunState.LEFT:
