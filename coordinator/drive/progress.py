@@ -97,6 +97,8 @@ class Progress:
     """The current stage."""
     detail: str = ""
     """How far the current stage is."""
+    due: bool = False
+    """Whether the report so far lacks so much that the next one does not wait for its time."""
     speed: Speed | None = None
     """How fast the run goes now."""
     say: Callable[[str], None] = lambda text: log.info("%s", text)
@@ -134,7 +136,9 @@ class Progress:
         started_at = self.clock()
         log.info("%s …", name)
         self.doing, self.detail = name, ""
-        self.publish()
+        # From then on the report shows the plan.
+        self.due = self.due or name in {"invoke", "watch"}
+        self._publish()
         try:
             yield
         finally:
@@ -156,11 +160,23 @@ class Progress:
     def show(self, detail: str = "") -> None:
         """Shows how far the run is: to the user at once, and in the bucket when it is time."""
         self.detail = detail
-        self.say(self.describe())
-        self.publish()
+        text, speed = self.describe(), self.speed
+        known = self.plan and self.accounts and self._count_left(self.plan, self.accounts)
+        self.say(f"{text}; {speed.describe()}" if speed and known else text)
+        self._publish()
+
+    def _publish(self) -> None:
+        """A run that is continued is not published as long as nothing of it is counted."""
+        continued = self.lease is not None and self.lease.layout.epoch > 1
+        if not (continued and self.plan and self.accounts is None):
+            self.publish()
+
+    @staticmethod
+    def _count_left(plan: Plan, found: Accounts) -> int:
+        return plan.index.items - found.done - found.failed - found.unconfirmed
 
     def describe(self) -> str:
-        """How far the run is, in one line: for the terminal, the page and progress.json."""
+        """How far the run is, in one line, without its speed: for the page and progress.json."""
         detail = f"; {self.detail}" if self.detail else ""
         if self.plan is None or self.accounts is None:
             doing = _DOING.get(self.doing, self.doing)
@@ -168,8 +184,7 @@ class Progress:
         items, found = self.plan.index.items, self.accounts
         text = f"{found.done:,} of {items:,} items done, {found.failed:,} failed"
         text += f", {found.unconfirmed:,} unconfirmed" if found.unconfirmed else ""
-        left = items - found.done - found.failed - found.unconfirmed
-        return f"{text}{detail}; {self.speed.describe()}" if self.speed and left else text + detail
+        return text + detail
 
     def record_request(self, invocation: Invocation) -> None:
         """Records a request before it is sent: what is known if the run ends before its answer."""

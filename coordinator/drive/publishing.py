@@ -47,8 +47,10 @@ class Publisher:
         began_s = self._now_s()
         share = _SHARE if self._progress.plan else _LISTING_SHARE
         pause_s = max(_EVERY_S, self._spent_s / share)
-        if began_s < self._began_s + pause_s or self._progress.lease is None:
+        early = began_s < self._began_s + pause_s and not self._progress.due
+        if early or self._progress.lease is None:
             return
+        self._progress.due = False
         report = self._progress.make_report(Ending.RUNNING, self._progress.describe())
         try:
             publish_files(render_files(report), report.run_id, self._targets)

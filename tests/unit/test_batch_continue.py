@@ -111,6 +111,23 @@ def test_a_run_whose_coordinator_left_is_continued_and_its_workers_go_on() -> No
     assert len(leases) == 2
 
 
+def test_the_report_of_a_continued_run_never_says_less_than_the_one_before() -> None:
+    world = World(half, at={20.0: interrupt})
+    done = world.run(run=ROUNDS).count_items()["done"]
+    leave(world)
+    world.at = {40.0: lambda: finish_all(world)}
+    world.progress, seen = Progress(run_id=SECOND_ID), list[Report]()
+
+    def publish() -> None:
+        if world.progress.lease:
+            seen.append(world.progress.make_report(Ending.RUNNING, world.progress.describe()))
+
+    world.progress.publish = publish
+    world.run_config(load(run=ROUNDS))
+    assert seen
+    assert min(report.count_items()["done"] for report in seen) == done
+
+
 def test_a_run_whose_coordinator_died_is_continued_after_its_lease() -> None:
     world = World(half, at={20.0: interrupt})
     world.run(run=ROUNDS)
@@ -443,7 +460,11 @@ def test_a_stop_ends_the_run_when_its_workers_have_ended() -> None:
             world.do_lane(body, most=2)
 
     world.at = {15.0: stop, 45.0: end}
+    said: list[str] = []
+    world.progress.say = said.append
     report = world.run(run=ROUNDS)
+    assert "; somebody asked for the end of the run: the items in hand end; workers: " in said[-1]
+    assert "left (" not in said[-1]
     assert (report.ending, report.ending.exit_code) == (Ending.STOPPED, 1)
     assert report.count_items()["done"] > 0
     assert world.seconds == 50, "it waited for the items in hand"

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from threading import Event
@@ -38,8 +37,6 @@ from .lanes import (
     refuse_other_store,
 )
 from .redrive import build_redrive
-
-log = logging.getLogger(__name__)
 
 INDEX_TYPE = "text/plain; charset=utf-8"
 # How long to wait before the capacity of a full cluster is read again.
@@ -108,11 +105,8 @@ def wait_for_capacity(
         if capacity.slots or left_s <= 0 or config.dry_run:
             progress.warn(*capacity.warnings)
             return capacity
-        log.info(
-            "no free capacity (%s): waiting for at most %s",
-            capacity.explanation,
-            format_duration(left_s),
-        )
+        progress.capacity = capacity
+        progress.show(f"{capacity.explanation}; it waits for at most {format_duration(left_s)}")
         clients.clock.wait(Event(), min(_ASK_S, left_s))
 
 

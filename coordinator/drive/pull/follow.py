@@ -64,6 +64,8 @@ class Follower:
         self._starved_s: float | None = None
         self._seen_s = run.clock.now_s()
         self._rate = Rate()
+        self.stopping = ""
+        """Why the run is being ended, if it is."""
 
     def _take_over(self, posts: Iterable[Post]) -> None:
         """Adopts the workers of this round that earlier coordinators invoked.
@@ -235,8 +237,11 @@ class Follower:
         progress.outcomes |= ledger.list_outcomes()
         pending = self._run.plan.index.items - ledger.done - ledger.failed
         settled, now_s = ledger.done + ledger.failed, self._run.clock.now_s()
-        progress.speed = self._rate.measure(settled, pending, now_s)
+        speed = self._rate.measure(settled, pending, now_s)
+        # Most of what is pending is not processed then, so there is no end to estimate.
+        progress.speed = None if self.stopping else speed
         number = self._round.number
         again = f"round {number}, " if number > 1 else ""
         workers = self.workers.describe() or "none"
-        progress.show(f"{again}workers: {workers}{self._run.hints.describe()}")
+        ending = f"{self.stopping}: the items in hand end; " if self.stopping else ""
+        progress.show(f"{ending}{again}workers: {workers}{self._run.hints.describe()}")

@@ -30,7 +30,6 @@ def end_workers(run: PullRun, follower: Follower) -> None:
                 working |= worker.state is WorkerState.WORKING
             if not working:
                 return
-            log.info("the workers end the items in hand: %s", follower.workers.describe())
         follower.wait()
 
 

@@ -86,6 +86,7 @@ def _drive(run: PullRun, progress: Progress, ledger: Ledger, looks: Looks) -> Wh
         why = follower.follow(posts)
         if why in _STOPS or why is Why.HOPELESS:
             # Also if no worker is alive, so that no later coordinator cuts another round.
+            follower.stopping = str(why)
             _stop_workers(run, progress)
             end_workers(run, follower)
             seal_chunks(run, ledger)
