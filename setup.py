@@ -5,6 +5,8 @@ Nothing else gets a name of its own among the installed packages: what the progr
 modules lies inside the package, at the same paths as in the repository.
 """
 
+import re
+import tomllib
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -12,6 +14,16 @@ from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 SHIPPED = ("script.sh", "fdl/*.yaml", "docs/*.schema.json", "worker/oscar_batch*")
+
+
+def read_description() -> str:
+    """README.md with links that work on PyPI, where its neighbours are not."""
+    project = tomllib.loads((HERE / "pyproject.toml").read_text("utf-8"))["project"]
+    source = project["urls"]["Source"]
+    raw = source.replace("https://github.com/", "https://raw.githubusercontent.com/")
+    text = (HERE / "README.md").read_text("utf-8")
+    text = re.sub(r"(!\[[^\]]*\]\()(?!https:)", rf"\g<1>{raw}/main/", text)
+    return re.sub(r"(\]\()(?!https:|#)", rf"\g<1>{source}/blob/main/", text)
 
 
 class BuildWithFiles(build_py):
@@ -28,6 +40,8 @@ class BuildWithFiles(build_py):
 
 
 setup(
+    long_description=read_description(),
+    long_description_content_type="text/markdown",
     cmdclass={"build_py": BuildWithFiles},
     package_dir={"oscar_batch": "coordinator"},
     packages=["oscar_batch", *(f"oscar_batch.{name}" for name in find_packages("coordinator"))],

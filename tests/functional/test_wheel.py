@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -90,6 +91,18 @@ def test_the_wheels_say_what_they_are(wheels: dict[str, Path]) -> None:
             assert found[key], key
     required = read_metadata(wheels["oscar_batch"])["Requires-Dist"]
     assert 'oscar-batch-sandbox; extra == "sandbox"' in required
+
+
+def test_the_page_on_pypi_has_no_link_to_a_file_beside_it(wheels: dict[str, Path]) -> None:
+    with zipfile.ZipFile(wheels["oscar_batch"]) as archive:
+        (name,) = [each for each in archive.namelist() if each.endswith("METADATA")]
+        text = archive.read(name).decode()
+    pictures = set(re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text))
+    links = set(re.findall(r"\]\(([^)]+)\)", text))
+    assert pictures
+    assert links > pictures
+    assert [each for each in pictures if not each.startswith("https://raw.")] == []
+    assert [each for each in links if not each.startswith(("https://", "#"))] == []
 
 
 def test_the_command_line_needs_nothing_of_the_clone(fresh: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def test_a_release_is_described_by_its_part_of_the_changelog(tmp_path: Path) -> 
 def test_both_wheels_are_built_from_it() -> None:
     for path in ("pyproject.toml", "sandbox/pyproject.toml"):
         text = (ROOT / path).read_text("utf-8")
-        assert 'dynamic = ["version"]' in text
+        assert "version" in tomllib.loads(text)["project"]["dynamic"]
         assert __version__ not in text
     tree = ast.parse((ROOT / "coordinator/__init__.py").read_text("utf-8"))
     assert [ast.unparse(each) for each in tree.body[1:]] == [f"__version__ = '{__version__}'"]
