@@ -15,7 +15,7 @@ INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint re
 GO_INSTALL := GOBIN=$(CURDIR)/build/bin go install
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz coverage test-minio test-kit search test-live test-browser browser screenshots record check examples lint minio oscar-cli docs notes bench-cpu bench-drop bench-drops bench-index bench-kit bench-plan bench-pull bench-follow image hub hub-check sbom requirements deploy clean
+.PHONY: help venv demo test fuzz coverage test-minio test-kit search test-live test-browser browser screenshots record check examples lint minio oscar-cli docs notes bench-cpu bench-drop bench-drops bench-index bench-kit bench-plan bench-progress bench-pull bench-follow image hub hub-check sbom requirements deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -151,6 +151,9 @@ bench-pull: $(VENV)/.ready ## make-span of pull mode and of static ranges on une
 
 bench-follow: $(VENV)/.ready ## memory of a coordinator that follows 10^7 items
 	$(BIN)/python -m bench.follow
+
+bench-progress: $(VENV)/.ready ## what showing the progress of a listing costs
+	$(BIN)/python -m bench.progress
 
 image: ## the coordinator's container image (BASE=… for another base, BUILD_FLAGS=… for docker)
 	docker build $(BUILD_FLAGS) --build-arg BASE=$(BASE) --tag $(IMAGE) \

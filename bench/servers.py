@@ -98,8 +98,13 @@ def pages(shape: str, objects: int) -> Iterator[str]:
         def do_GET(self) -> None:
             self._send(made_up(shape, objects, dict(parse_qsl(urlsplit(self.path).query))))
 
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._send(b"")
+
         def _send(self, body: bytes) -> None:
             self.send_response(200)
+            self.send_header("ETag", '"0"')
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -41,6 +41,8 @@ from .redrive import build_redrive
 INDEX_TYPE = "text/plain; charset=utf-8"
 # How long to wait before the capacity of a full cluster is read again.
 _ASK_S = 60.0
+# A listing has some hundred pages a second, and nobody reads as many lines.
+_SHOW_S = 0.1
 
 
 def write_index(
@@ -76,18 +78,21 @@ def _name_canary(config: Config, clients: Clients, layout: RunLayout) -> str:
 
 
 class KeyCounter:
-    """Shows how many keys were listed, after every page."""
+    """Shows how many keys were listed, so far and in a second."""
 
     def __init__(self, progress: Progress, now_s: Callable[[], float]) -> None:
         self._progress, self._now_s = progress, now_s
-        self._keys, self._began_s = 0, now_s()
+        self._keys, self._began_s, self._next_s = 0, now_s(), 0.0
 
     def count(self, batches: Iterable[ObjectColumns]) -> Iterator[ObjectColumns]:
         """The same batches."""
         for batch in batches:
             self._keys += len(batch)
-            per_s = self._keys / max(0.001, self._now_s() - self._began_s)
-            self._progress.show(f"{self._keys:,} keys, {format_rate(per_s)} keys/s")
+            now_s = self._now_s()
+            if now_s >= self._next_s:
+                self._next_s = now_s + _SHOW_S
+                per_s = self._keys / max(0.001, now_s - self._began_s)
+                self._progress.show(f"{self._keys:,} keys, {format_rate(per_s)} keys/s")
             yield batch
 
 

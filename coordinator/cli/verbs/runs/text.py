@@ -28,7 +28,8 @@ def render_status(status: RunStatus) -> list[str]:
     if run.lease.epoch:
         said = "left" if run.lease.left else f"renewed {format_duration(run.lease.age_s)} ago"
         rows.append(("lease", f"epoch {run.lease.epoch}, {said}"))
-    rows.append(("items", _describe_items(status.counts)))
+    listing = run.state is RunState.RUNNING and not status.counts.get("listed")
+    rows.append(("items", _describe_items({} if listing else status.counts)))
     if status.workers:
         rows.append(("workers", _join(status.workers)))
     if status.speed:
@@ -47,7 +48,9 @@ def render_status(status: RunStatus) -> list[str]:
 
 
 def render_line(status: RunStatus) -> str:
-    """A run in one line of a log."""
+    """A run in one line of a log; in its coordinator's words as long as no item is counted."""
+    if status.message and status.speed is None and status.folder.state is RunState.RUNNING:
+        return f"{_describe_state(status.folder)}: {clean_text(status.message, 120)}"
     text = f"{_describe_state(status.folder)}: {_describe_items(status.counts)}"
     text += f"; workers: {_join(status.workers)}" if status.workers else ""
     return f"{text}; {status.speed.describe()}" if status.speed else text

@@ -137,6 +137,18 @@ def test_a_run_that_is_driven_says_what_its_coordinator_says() -> None:
     assert read(world).counts["done"] != 11, "what is left says nothing new"
 
 
+def test_while_the_objects_are_listed_nothing_is_counted_as_none() -> None:
+    world = interrupted()
+    message = "listing the objects: 12,000 keys, 6,000 keys/s"
+    progress = {"message": message, "counts": dict.fromkeys(("listed", "done", "pending"), 0)}
+    world.data.write(world.layout.progress, json.dumps(progress).encode(), "")
+    status = read(world)
+    assert render_line(status) == f"running: {message}"
+    text = "\n".join(render_status(status))
+    assert "not counted yet" in text
+    assert message in text
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"counts": 3, "left_s_range": [1]}'])
 def test_a_damaged_progress_costs_nothing(content: bytes) -> None:
     world = interrupted()
