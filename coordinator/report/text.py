@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..model.cluster import Capacity, Resources
-from ..model.errors import clean_text
+from ..model.errors import Ending, clean_text
 from ..model.items import Chunk
 from ..model.planning import Choice, Estimate
 from ..model.pull.findings import Accounts
@@ -40,6 +40,9 @@ def render_summary(report: Report) -> str:
     if sent and not report.accounts:
         lines.append("  done: unconfirmed, because a run does not watch the jobs it starts")
     lines += [f"  warning: {warning}" for warning in report.warnings]
+    if report.plan and report.ending is not Ending.PLANNED:
+        folder = report.plan.folder
+        lines.append(f"  report: {folder.bucket}/{folder.prefix}report.html")
     return "\n".join(lines)
 
 

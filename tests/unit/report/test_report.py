@@ -157,6 +157,10 @@ def test_items_that_were_handed_over_are_unconfirmed_and_not_pending() -> None:
     assert "  done: unconfirmed" in render_summary(invoked)
     assert read_share(render_page(planned), "pending") == "3"
     assert "unconfirmed" not in render_summary(planned)
+    folder = make.plan().folder
+    where = f"  report: {folder.bucket}/{folder.prefix}report.html"
+    assert render_summary(invoked).endswith(where)
+    assert where not in render_summary(planned), "a dry run leaves none"
 
 
 @pytest.mark.parametrize(
@@ -215,6 +219,7 @@ def test_the_summary_names_ending_problems_capacity_and_warnings() -> None:
         "left out",
         "done",
         "warning",
+        "report",
     ]
 
 
