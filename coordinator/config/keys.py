@@ -163,7 +163,7 @@ KEYS: Mapping[str, Key] = {
     "run.dry_run": Key("plan and report only", checks.check_flag, False),
     "run.watch": Key("false: end when everything is submitted", checks.check_flag, True),
     "run.poll_s": Key(
-        "seconds between two looks at the run", NumberCheck(least=1, below=checks.DAY_S), 15.0
+        "seconds between two looks at the run", NumberCheck(least=1, below=checks.DAY_S), 10.0
     ),
     "run.pending_timeout_s": Key(
         "seconds after which a worker without a sign of life counts as never started",

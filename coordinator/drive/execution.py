@@ -105,7 +105,7 @@ def make_job_run(
         payload=config.payload,
         began_s=clients.clock.now_s(),
         # Two calls a minute, unless the config asks for more.
-        pauses=Pauses(min(2.0, rules.poll_s), 2 * rules.poll_s, rules.pending_timeout_s),
+        pauses=Pauses(min(2.0, rules.poll_s), 3 * rules.poll_s, rules.pending_timeout_s),
     )
 
 

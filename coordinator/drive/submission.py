@@ -192,7 +192,9 @@ class _Submission:
         self._settled[sent.invocation.number] = sent
         self._steps.on_sent(sent)
         if sent.attempts:
-            log.info("%s: %s %s", sent.invocation.name, sent.state, sent.detail)
+            # There may be millions, and OSCAR keeps the log of a job in its memory.
+            level = logging.DEBUG if sent.state is State.INVOKED else logging.INFO
+            log.log(level, "%s: %s %s", sent.invocation.name, sent.state, sent.detail)
 
     def _post_until_answered(self, invocation: Invocation) -> None:
         sent, proofs = Sent(invocation), self._proofs

@@ -65,7 +65,7 @@ class RunRules:
 
     watch: bool = True
     """Whether the run is followed to the end of its work."""
-    poll_s: float = 15
+    poll_s: float = 10
     """How often its folder is listed."""
     pending_timeout_s: float = 900
     """After this time without a sign of life, a worker counts as never started."""

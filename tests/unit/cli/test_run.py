@@ -445,11 +445,12 @@ def test_the_id_of_the_run_is_on_every_log_line(
     before, root.handlers = root.handlers, []
     level = root.level
     try:
-        start_log()
+        start_log(verbose=True)
         report = world.run()
     finally:
         root.handlers = before
         root.setLevel(level)
+        logging.getLogger("coordinator").setLevel(logging.NOTSET)
     lines = capsys.readouterr().err.splitlines()
     assert any("chunk 1: invoked" in line for line in lines)
     assert all(f" {report.run_id}: " in line for line in lines)

@@ -359,3 +359,33 @@ def test_a_burst_leaves_at_once_and_then_the_pace_counts_for_all_submissions_of_
     assert [spacing.reserve(0.0) for _ in range(5)] == [0.0, 0.0, 0.0, 0.5, 1.0]
     assert spacing.reserve(1.0) == 0.5
     assert [spacing.reserve(100.0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
+
+
+def test_what_was_accepted_is_no_line_of_the_log_and_all_else_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level("INFO"):
+        submit(5, Manager({3: [Verdict.UNCERTAIN], 4: [Verdict.REFUSED]}).post, AT_ONCE)
+    lines = sorted(message.partition(":")[0] for message in caplog.messages)
+    assert lines == ["chunk 3", "chunk 4"]
+
+
+def test_how_many_are_settled_is_said_in_the_thread_that_submits() -> None:
+    said: list[tuple[int, int]] = []
+    threads: set[int] = set()
+
+    def note(settled: int, whole: int) -> None:
+        said.append((settled, whole))
+        threads.add(threading.get_ident())
+
+    submission.submit(
+        make.invocations(20),
+        Manager().post,
+        repeat_lost=False,
+        pace=AT_ONCE,
+        clock=REAL,
+        steps=Steps(on_progress=note),
+    )
+    assert said[-1] == (20, 20)
+    assert said == sorted(said)
+    assert threads == {threading.get_ident()}

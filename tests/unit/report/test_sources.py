@@ -41,7 +41,7 @@ def test_every_setting_has_the_value_in_force() -> None:
     settings = load_config(json.dumps(GIVEN).encode(), Platform()).settings
     found = {each.key: (each.value, each.given) for each in settings}
     assert found["plan.headroom"] == ("0.1", True)
-    assert found["run.poll_s"] == ("15.0", False)
+    assert found["run.poll_s"] == ("10.0", False)
     assert found["service.mode"] == ('"auto"', False)
     assert found["MinIO.secret_key"] == ('"…"', True)
     assert len(found) > 50
