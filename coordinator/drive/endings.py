@@ -60,7 +60,7 @@ def end_with_sent(plan: Plan, invocations: Sequence[Sent]) -> tuple[Ending, str]
         return Ending.UNPROVEN, text
     if uncertain or failed:
         return Ending.PARTLY_SUBMITTED, text
-    return Ending.SUBMITTED, f"{plan.index.items:,} items submitted: {text}"
+    return Ending.SUBMITTED, f"{plan.index.items:,} items submitted, none confirmed: {text}"
 
 
 def end_interrupted(

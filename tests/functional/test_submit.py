@@ -68,7 +68,7 @@ def reports(box: Sandbox) -> list[str]:
 def test_a_config_is_submitted_and_followed_to_its_report(box: Sandbox, tmp_path: Path) -> None:
     ended = run(box, tmp_path, "submit", **CONFIG)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.startswith("submitted: 20 items submitted: ")
+    assert ended.stdout.startswith("submitted: 20 items submitted, none confirmed: ")
     for step in ("dropped oscar-batch/in/", "has begun", "planned: 20 items in "):
         assert step in ended.stderr
     # OSCAR uploads the report a moment later.

@@ -81,7 +81,7 @@ def test_a_run_writes_index_and_plan_and_invokes_every_chunk() -> None:
     report = world.run()
     assert (report.ending, report.message) == (
         Ending.SUBMITTED,
-        "8 items submitted: 3 of 3 invocations sent",
+        "8 items submitted, none confirmed: 3 of 3 invocations sent",
     )
     assert world.index == sorted(ITEMS)
     posts = {f"posts/chunk-001-000000{number}.json" for number in (1, 2, 3)}

@@ -391,7 +391,7 @@ def test_when_the_first_worker_is_refused_nothing_is_followed() -> None:
 def test_a_run_that_is_not_watched_ends_with_the_invocations_and_confirms_nothing() -> None:
     report = World().run(run={"watch": False})
     assert (report.ending, report.accounts) == (Ending.SUBMITTED, None)
-    assert report.message == "40 items submitted: 3 of 3 invocations sent"
+    assert report.message == "40 items submitted, none confirmed: 3 of 3 invocations sent"
     assert report.count_items()["pending"] == 40
 
 

@@ -54,8 +54,18 @@ def judge_worker(
     timing: Timing,
     pending_timeout_s: float,
 ) -> WorkerState:
-    """What is known of a worker: one of its processes at work is enough."""
-    states = {judge_process(each, now, timing) for each in sightings}
+    """What is known of a worker: one of its processes at work is enough.
+
+    A process that ended by a signal is awaited again only as long as no later one was seen.
+    """
+    found = list(sightings)
+    latest = max(((each.modified, each.beat.since) for each in found), default=None)
+    states = {
+        WorkerState.ENDED
+        if each.beat.state is BeatState.ENDED and (each.modified, each.beat.since) != latest
+        else judge_process(each, now, timing)
+        for each in found
+    }
     for state in (WorkerState.WORKING, WorkerState.ENDED, WorkerState.GONE):
         if state in states:
             return state

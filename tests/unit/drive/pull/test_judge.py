@@ -25,9 +25,14 @@ TIMING = Timing()
 
 
 def seen(
-    *, age_s: float = 5, looked_s: float = 60, state: str = "working", signal: int | None = None
+    *,
+    age_s: float = 5,
+    looked_s: float = 60,
+    state: str = "working",
+    signal: int | None = None,
+    since: str = "",
 ) -> Sighting:
-    beat = Beat("0001-00001-aa", BeatState(state), signal=signal)
+    beat = Beat("0001-00001-aa", BeatState(state), signal=signal, since=since)
     return Sighting(beat, NOW - timedelta(seconds=age_s), NOW - timedelta(seconds=looked_s))
 
 
@@ -50,6 +55,9 @@ def test_a_process_is_judged_by_its_beat(sighting: Sighting, known: str) -> None
     assert judge_process(sighting, NOW, TIMING) == known
 
 
+KILLED = seen(age_s=20, state="ended", signal=9, since="12:00")
+
+
 @pytest.mark.parametrize(
     ("sightings", "posted_s", "known"),
     [
@@ -58,8 +66,16 @@ def test_a_process_is_judged_by_its_beat(sighting: Sighting, known: str) -> None
         pytest.param([seen(age_s=500), seen()], 901, "working", id="one process lives"),
         pytest.param([seen(state="ended"), seen(age_s=500)], 901, "ended", id="one ended"),
         pytest.param([seen(age_s=500)], 901, "gone", id="gone"),
+        pytest.param([KILLED], 901, "working", id="its shell starts it again"),
+        pytest.param([KILLED, seen(state="ended")], 901, "ended", id="the next one ended"),
+        pytest.param(
+            [KILLED, seen(age_s=20, state="ended", since="12:01")], 901, "ended",
+            id="in the same second",
+        ),
+        pytest.param([KILLED, seen(age_s=500, state="ended")], 901, "working", id="the last one"),
+        pytest.param([KILLED, seen(age_s=500)], 901, "working", id="of two that were killed"),
     ],
-)
+)  # fmt: skip
 def test_a_worker_is_as_alive_as_its_processes(
     sightings: list[Sighting], posted_s: float, known: str
 ) -> None:
