@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -300,3 +301,19 @@ def list_steps(mode: str, folder: Path) -> list[str]:
     gate = Gate()
     World(mode, folder).drop(gate)
     return gate.steps
+
+
+REPORT_SO_FAR = {"write report.json", "write report.html", "write progress.json"}
+
+
+def choose_steps(steps: Sequence[str]) -> list[int]:
+    """The numbers of the steps at which a coordinator is killed.
+
+    While a run waits it writes the report so far again and again, and nothing else. Of such a
+    stretch the first and the last report are enough; of everything else all steps are chosen.
+    """
+    chosen, size = [], len(REPORT_SO_FAR)
+    for same, group in groupby(enumerate(steps), key=lambda each: each[1] in REPORT_SO_FAR):
+        numbers = [number for number, _ in group]
+        chosen += sorted({*numbers[:size], *numbers[-size:]}) if same else numbers
+    return chosen
