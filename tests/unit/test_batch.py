@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +20,17 @@ from coordinator.drive.clients import Clients
 from coordinator.drive.progress import Progress
 from coordinator.drive.submission import Clock, Pace
 from coordinator.model.access import ClusterAccess, StorageAccess
-from coordinator.model.cluster import Allowance, Basis, Cluster, Node, Phase, Quota, Resources
+from coordinator.model.cluster import (
+    Allowance,
+    Basis,
+    Cluster,
+    JobList,
+    JobTimes,
+    Node,
+    Phase,
+    Quota,
+    Resources,
+)
 from coordinator.model.errors import ClusterError, ConfigError, Ending, StorageError
 from coordinator.model.run import Reply, Report, State, Verdict
 from coordinator.model.service import Folder, Service, Trigger
@@ -714,7 +725,7 @@ def test_a_run_in_event_mode_is_seen_while_it_works() -> None:
     assert (sum(span.done for span in spans), sum(span.failed for span in spans)) == (7, 1)
 
 
-def test_a_run_in_range_mode_is_seen_while_it_works() -> None:
+def test_a_run_in_range_mode_is_seen_while_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
     world = Uploads()
     world.oscar.services = [replace(TARGET, outputs=(Folder("data", "out/"),))]
     world.oscar.answer = lambda service, job: Reply(Verdict.ACCEPTED)
@@ -731,6 +742,14 @@ def test_a_run_in_range_mode_is_seen_while_it_works() -> None:
         return False
 
     world.clock = Clock(lambda: world.now_s, wait)
+    list_jobs = world.oscar.list_jobs
+
+    def list_with_times(name: str) -> JobList:
+        found = list_jobs(name)
+        times = JobTimes("2026-11-22T10:15:00Z", "2026-11-22T10:16:30Z")
+        return replace(found, times=dict.fromkeys(found.phases, times))
+
+    monkeypatch.setattr(world.oscar, "list_jobs", list_with_times)
     seen = watch(world, run={"verify": VERIFY, "retries": 1})
     texts = [report.message for report in seen]
     assert "starting the work: 3 of 3 invocations sent" in texts
@@ -740,6 +759,9 @@ def test_a_run_in_range_mode_is_seen_while_it_works() -> None:
     spans = {span.worker: (span.done, span.failed) for span in last.history.spans}  # type: ignore[union-attr]
     assert sum(done for name, (done, _) in spans.items() if "round" not in name) == 3
     assert sum(failed for name, (_, failed) in spans.items() if "round 2" in name) == 5
+    times = {(each.started_at, each.finished_at) for each in last.history.spans}  # type: ignore[union-attr]
+    began = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
+    assert times == {(began, began + timedelta(seconds=90))}, "as OSCAR lists them"
 
 
 def test_a_refused_event_ends_the_run_with_the_reason() -> None:
@@ -760,6 +782,21 @@ def test_an_interrupted_event_run_says_what_is_known() -> None:
     report = world.run(run={"verify": VERIFY})
     assert report.ending is Ending.INTERRUPTED
     assert report.accounts is not None
+
+
+def test_an_interrupted_event_run_names_what_failed_so_far() -> None:
+    world = Uploads(broken=frozenset("h"))
+
+    def interrupt(_: threading.Event, seconds: float) -> bool:
+        world.now_s += seconds
+        if world.now_s > 10:
+            raise KeyboardInterrupt
+        return False
+
+    world.clock = Clock(lambda: world.now_s, interrupt)
+    report = world.run(run={"verify": VERIFY, "poll_s": 1, "retries": 9})
+    assert report.ending is Ending.INTERRUPTED
+    assert [each.key for each in report.accounts.failures] == ["in/h"]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("mode", ["range", "event"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 
@@ -59,6 +60,9 @@ class World:
     broken_looks: tuple[int, ...] = ()
     """The numbers of the looks at outputs that fail."""
     looks: int = 0
+    ended: list[tuple[int, float, float]] = field(default_factory=list)
+    """The lane of every item that has ended, and the times of its sending and its end."""
+    shown: list[int] = field(default_factory=list)
 
     def run(self, keys: Sequence[str]) -> list[LineState]:
         self.ledger = ItemLedger(len(keys))
@@ -74,6 +78,10 @@ class World:
             list_jobs=self._list,
             now_s=lambda: self.clock_s,
             wait=self._wait,
+            note_end=lambda flight, *_: self.ended.append(
+                (flight.lane, flight.sent_s, self.clock_s)
+            ),
+            show=self.shown.append,
         )
 
     def _make(self, entry: Entry) -> Invocation:
@@ -139,6 +147,16 @@ def test_all_items_are_done_and_never_more_in_flight_than_the_window(named: bool
     assert world.run(keys(30)) == [DONE] * 30
     assert world.most == 4
     assert world.clock_s < 30 / 4 * 10 * 1.5
+
+
+def test_two_items_in_the_same_lane_are_never_in_flight_together() -> None:
+    world = World(takes={f"k{number}": 3.0 + 7 * (number % 5) for number in range(40)})
+    world.run(keys(40))
+    assert {lane for lane, _, _ in world.ended} == set(range(1, world.size + 1))
+    for lane in range(1, world.size + 1):
+        times = sorted(times for each, *times in world.ended if each == lane)
+        assert all(end <= sent for (_, end), (sent, _) in pairwise(times))
+    assert max(world.shown) == world.size
 
 
 def test_short_items_are_followed_without_a_call() -> None:
@@ -288,6 +306,8 @@ def test_a_ledger_counts_states_and_keeps_what_is_done() -> None:
     assert [ledger.read_reason(line) for line in range(3)] == ["why", "", "why"]
     ledger.fill(3, 5, UNCONFIRMED)
     assert ledger.count()[UNCONFIRMED] == 2
+    ledger.fill(0, 5, SENT)
+    assert ledger.count()[DONE] == 2, "what is done stays done"
 
 
 def test_a_ledger_keeps_a_bounded_number_of_reasons() -> None:
