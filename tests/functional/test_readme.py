@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -303,13 +304,15 @@ OUTCOMES: Mapping[str, Outcome] = {
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """A reader in front of an empty home folder."""
     folder = tmp_path_factory.mktemp("reader")
-    make_clone(folder / "oscar-batch")
+    clone = folder / "oscar-batch"
+    make_clone(clone)
     shell = Shell(folder, folder / "home")
     try:
-        yield Reader(shell, folder / "oscar-batch")
+        yield Reader(shell, clone)
     finally:
-        shell.run("python -m sandbox down")
-        shell.close()
+        shell.close()  # it may be in the middle of a command
+        down = [str(clone / ".venv/bin/python"), "-m", "sandbox", "down"]
+        subprocess.run(down, cwd=clone, check=True, timeout=60)
 
 
 def test_every_command_of_the_readme_works_in_order(reader: Reader) -> None:
