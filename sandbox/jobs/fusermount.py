@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 
-MS_NOSUID, MS_NODEV = 0x2, 0x4
+MS_NOSUID, MS_NODEV, MS_BIND = 0x2, 0x4, 0x1000
 MNT_DETACH = 0x2
 PASSED_ON = ("allow_other", "default_permissions", "max_read", "blksize")
 
@@ -47,6 +47,13 @@ def mount(directory: str, options: dict[str, str]) -> int:
     result = libc.mount(*arguments, ctypes.c_ulong(MS_NOSUID | MS_NODEV), data.encode())
     _check(result, f"mount {directory}")
     return descriptor
+
+
+def bind(directory: str) -> None:
+    """Make a folder a mount point of its own, so that /proc/mounts lists it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    path = os.fsencode(directory)
+    _check(libc.mount(path, path, None, ctypes.c_ulong(MS_BIND), None), f"bind {directory}")
 
 
 def unmount(directory: str, *, lazy: bool) -> None:

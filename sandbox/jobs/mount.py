@@ -103,6 +103,9 @@ def run_with_copies(settings: dict[str, Any], directory: Path, command: list[str
     remote, environment = f"oscar:{settings['path']}", make_rclone_environment(settings)
     copy = [settings["rclone"], "copy"]
     subprocess.run([*copy, remote, str(directory)], env=environment, check=False)
+    # Scripts, and the worker kit, wait until the mount is listed.
+    with contextlib.suppress(OSError):
+        fusermount.bind(str(directory))
     status = run(command)
     subprocess.run([*copy, str(directory), remote], env=environment, check=False)
     return status

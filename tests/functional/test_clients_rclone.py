@@ -143,12 +143,13 @@ def test_without_fuse_the_mount_is_copied_and_up_and_log_say_so(
     put(copying, data, "sub/doomed.txt", b"x")
     script = (
         'cat "$AT/sub/file.txt"; printf new > "$AT/sub/new.txt"; rm "$AT/sub/doomed.txt"\n'
-        'grep -c fuse /proc/mounts; printf changed > "$AT/sub/file.txt"'
+        'grep -c " $AT " /proc/mounts; grep -c fuse /proc/mounts\n'
+        'printf changed > "$AT/sub/file.txt"'
     )
     copying.deploy({"name": name, "image": "sandbox", "script": script, **mount(data)})
     log = log_of_one(copying, name)
     assert "sandbox: FUSE does not work here, so the mount is simulated" in log
-    assert "01234567890\n" in log, "the content, and no FUSE file system"
+    assert "01234567891\n0\n" in log, "the content in a mount, which is no FUSE file system"
     assert content(copying, data, "sub/new.txt") == b"new"
     assert content(copying, data, "sub/file.txt") == b"changed"
     assert "sub/doomed.txt" in keys_of(copying, data), "as the log says, deletions are not copied"
