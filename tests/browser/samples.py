@@ -18,7 +18,14 @@ from coordinator.model.errors import Ending
 from coordinator.model.items import Chunk, Index, Item, Skipped
 from coordinator.model.planning import ChunkRules, Cost
 from coordinator.model.pull.documents import ChunkResult, ItemOutcome, ItemState
-from coordinator.model.pull.findings import MOST_FAILURES, Accounts, Worker, WorkerState
+from coordinator.model.pull.findings import (
+    MOST_FAILURES,
+    Accounts,
+    ItemFailure,
+    Worker,
+    WorkerState,
+)
+from coordinator.model.pull.history import Span
 from coordinator.model.pull.lanes import Lanes, Table
 from coordinator.model.run import Origin, Outcome, Plan, Report, Speed, Stage, State
 from coordinator.model.service import Mode
@@ -257,6 +264,31 @@ def _make_range() -> Report:
     )
 
 
+def _make_followed(mode: Mode, lanes: int, each: int) -> Report:
+    """A run whose jobs are followed, after `each` jobs in each of its lanes."""
+    report, dice, recorder = _make_range(), random.Random(7), Recorder()
+    for lane in range(1, lanes + 1):
+        name = f"chunk {lane:03}" if mode is Mode.RANGE else f"lane {lane:03}"
+        clock = START
+        for number in range(each):
+            began, clock = clock, clock + timedelta(seconds=dice.lognormvariate(3, 0.7))
+            state = dice.choices(("done", "failed", ""), (20, 2, 1))[0]
+            done, failed = int(state == "done"), int(state == "failed")
+            line = number * lanes + lane
+            span = Span(name, began, clock, 1, 0, line, done=done, failed=failed)
+            recorder.add_span(span, name)
+    first = ItemFailure(_name(3), "its job ended without the output that run.verify names")
+    return replace(
+        report,
+        ending=Ending.RUNNING,
+        message="4,100 of 6,000 items done, 1 failed; 80 jobs in flight",
+        plan=replace(report.plan, mode=mode) if report.plan else None,
+        accounts=Accounts(done=4_100, failed=1, unconfirmed=20, open_chunks=3, failures=(first,)),
+        history=recorder.make_history(),
+        speed=Speed(1.85, 1294, 1140, 1510),
+    )
+
+
 SAMPLES: Mapping[str, Callable[[], Report]] = {
     "small": make_report,
     "wide": lambda: make_report(workers=400, chunks=6_000, items=60_000, failed=600),
@@ -265,6 +297,8 @@ SAMPLES: Mapping[str, Callable[[], Report]] = {
     ),
     "just begun": lambda: make.report(Ending.RUNNING, message="capacity …"),
     "range": _make_range,
+    "range followed": lambda: _make_followed(Mode.RANGE, lanes=12, each=1),
+    "events": lambda: _make_followed(Mode.EVENT, lanes=80, each=25),
     "bad config": lambda: make.report(
         Ending.BAD_CONFIG,
         message="service.name: is missing",

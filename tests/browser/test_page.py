@@ -108,7 +108,16 @@ def test_only_the_page_of_a_run_that_goes_on_loads_itself_again(visit: Visit) ->
     for name in samples.SAMPLES:
         page = visit(name, java_script_enabled=False)
         refresh = page.locator("meta[http-equiv=refresh]").count()
-        assert refresh == (name in {"running", "just begun"}), name
+        going_on = {"running", "just begun", "range followed", "events"}
+        assert refresh == (name in going_on), name
+
+
+def test_every_mode_has_a_timeline_or_says_why_it_has_none(visit: Visit) -> None:
+    for name in ("small", "range followed", "events"):
+        assert "bars over" in (visit(name).locator("#course svg").first.get_attribute("aria-label"))
+    words = {"range": "does not follow its jobs", "events": "from its invocation to the moment"}
+    for name, text in words.items():
+        assert text in visit(name).inner_text("#course")
 
 
 def test_loading_again_can_be_stopped(visit: Visit) -> None:

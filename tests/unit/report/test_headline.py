@@ -12,8 +12,13 @@ from hypothesis import given
 from coordinator.model.errors import Ending
 from coordinator.model.items import Index
 from coordinator.model.pull.findings import Accounts
-from coordinator.model.run import Report, Speed
-from coordinator.report.headline import advise, divide_items, forecast_end
+from coordinator.model.run import Report, Setting, Speed, State
+from coordinator.report.headline import (
+    advise,
+    divide_items,
+    explain_no_timeline,
+    forecast_end,
+)
 from coordinator.report.page import render_page
 from tests.unit import make
 from tests.unit.values import reports
@@ -77,3 +82,33 @@ def test_a_run_that_goes_on_says_when_it_will_be_finished() -> None:
 def test_nothing_is_forecast_without_a_pace(report: Report) -> None:
     assert forecast_end(report) is None
     assert "left</b>" not in render_page(report)
+
+
+def test_where_there_is_no_timeline_the_page_says_why() -> None:
+    planned = make.report(of=make.plan())
+    assert explain_no_timeline(planned) == ""
+    sent = replace(
+        planned,
+        outcomes=tuple(replace(each, state=State.INVOKED, attempts=1) for each in planned.outcomes),
+    )
+    assert "the config has no run.verify, or run.watch is false" in explain_no_timeline(sent)
+    assert "does not follow its jobs" in render_page(sent)
+    works = replace(sent, ending=Ending.RUNNING, accounts=Accounts(0, 0, 3))
+    assert "begins when the first job has ended" in explain_no_timeline(works)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_what_unconfirmed_means_depends_on_the_config(given: bool) -> None:
+    settings = (Setting("run.verify", "true" if given else "false", given),)
+    report = replace(make.report(of=make.plan()), accounts=Accounts(1, 0, 0, 1), settings=settings)
+    assert ("have not been found yet" in render_page(report)) == given
+    assert ("their outputs would prove it" in render_page(report)) != given
+
+
+def test_the_capacity_comes_first_where_there_was_none() -> None:
+    of = make.plan()
+    for ending in (Ending.NO_CAPACITY, Ending.DONE):
+        page = render_page(make.report(ending, of=of))
+        first = page.index('<section id="capacity">') < page.index('<section id="items">')
+        assert first == (ending is Ending.NO_CAPACITY)
+        assert page.count('<section id="capacity">') == 1

@@ -138,3 +138,14 @@ def test_whatever_a_report_says_its_bars_are_inside(report: Report) -> None:
             assert 0 <= bar.left <= bar.left + bar.width <= WIDTH
             assert 0 <= bar.top <= bar.top + bar.height <= found.height
         assert found.axis.list_ticks()
+
+
+def test_a_job_of_which_nothing_is_known_is_neither_done_nor_failed() -> None:
+    job = Span("lane 001", at(0), at(10), 1, 0, 7)
+    spans = [job, replace(job, started_at=at(10), finished_at=at(20), chunk=8, failed=1)]
+    unknown, failed = draw(spans).bars
+    assert (unknown.kind, failed.kind) == (BarKind.UNCONFIRMED, BarKind.FAILED)
+    assert unknown.text == "lane 001: line 7 of the index: unconfirmed, 10.0 s"
+    assert failed.text == "lane 001: line 8 of the index: 0 done, 1 failed, 10.0 s"
+    (chunk,) = draw([replace(job, worker="chunk 003", done=1_200)]).bars
+    assert (chunk.kind, chunk.text) == (BarKind.DONE, "chunk 003: 1,200 done, 0 failed, 10.0 s")
