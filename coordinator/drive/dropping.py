@@ -27,6 +27,7 @@ from ..run.layout import REPORT_JSON, RunLayout, make_report_key
 from ..run.plan_document import read_plan
 from ..storage.bucket import Bucket
 from .planning.canary import PASSED
+from .runs.status import read_progress
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,11 @@ class Drop:
         """The plan of the run, once it is saved."""
         return _decode(self.state.read_small(self.layout.plan, _MAX_BYTES))
 
+    def read_progress(self) -> str:
+        """How far the run is, or its canary, in one line; empty if that is not known yet."""
+        runs = filter(None, (self.layout, self.canary))
+        return next(filter(None, (read_progress(self.state, run) for run in runs)), "")
+
     def read_report(self) -> dict[str, Any] | None:
         """The report of the run, once it ended, or of its canary, if it ended the run there."""
         if found := self._read_report(self.layout.run_id):
@@ -145,8 +151,13 @@ def drop_until_begun(drop: Drop, patience_s: float, wait: Wait) -> Drop:
     )
 
 
-def follow_run(drop: Drop, say: Callable[[str], None], wait: Wait) -> Report:
-    """Waits for the end of a run and returns its report; says each step. Raises ClusterError."""
+def follow_run(
+    drop: Drop, say: Callable[[str], None], show: Callable[[str], None], wait: Wait
+) -> Report:
+    """Waits for the end of a run and returns its report; says each step. Raises ClusterError.
+
+    `show` gets how far the run is at every look.
+    """
     plan = report = None
     while report is None:
         # In this order, because a report is written after its plan.
@@ -155,6 +166,8 @@ def follow_run(drop: Drop, say: Callable[[str], None], wait: Wait) -> Report:
             index, chunks = plan.get("index") or {}, plan.get("chunks") or []
             say(f"planned: {index.get('items')} items in {len(chunks)} chunks")
         if report is None:
+            if text := drop.read_progress():
+                show(text)
             wait(LOOK_S)
     try:
         return read_report(report, read_plan(plan) if plan else None)

@@ -30,7 +30,14 @@ from ...report.text import render_summary
 from ...run.layout import RunLayout
 from ...storage.bucket import Bucket
 from ..inputs import find_cluster, read_bytes
-from ..output import hide_in_log, name_run, print_document, print_result
+from ..output import (
+    end_progress,
+    hide_in_log,
+    name_run,
+    print_document,
+    print_progress,
+    print_result,
+)
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +57,8 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.no_follow:
         print_result(drop.layout.run_id)
         return 0
-    report = follow_run(drop, log.info, time.sleep)
+    report = follow_run(drop, log.info, print_progress, time.sleep)
+    end_progress()
     if arguments.json:
         print_document(write_report(report))
     else:

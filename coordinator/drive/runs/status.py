@@ -107,6 +107,13 @@ class StatusReader:
         return sha256(self._state.read_small(key, _MAX_REPORT_BYTES) or b"").hexdigest()
 
 
+def read_progress(state: Bucket, layout: RunLayout) -> str:
+    """What the coordinator of a run says of it, in one line; empty if it has said nothing yet."""
+    progress = read_json(state, layout.progress)
+    text, speed = str(progress.get("message") or ""), _read_speed(progress)
+    return f"{text}; {speed.describe()}" if text and speed else text
+
+
 def write_status(status: RunStatus) -> dict[str, Any]:
     """A status as JSON values."""
     folder, speed = status.folder, status.speed

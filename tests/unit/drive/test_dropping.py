@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from coordinator.drive.dropping import DROPS, Drop, drop_until_begun
-from coordinator.model.errors import ClusterError
+from coordinator.drive.dropping import DROPS, Drop, drop_until_begun, follow_run
+from coordinator.model.errors import ClusterError, Ending
 from coordinator.model.service import Folder, Locations
+from coordinator.report.document import write_report
 from coordinator.run.layout import RunLayout
 from tests.unit import make
 from tests.unit.fakes import FakeBucket
@@ -114,3 +115,26 @@ def test_a_redrive_is_dropped_once_because_every_drop_of_it_is_a_run() -> None:
     with pytest.raises(ClusterError, match=r"the redrive of run .* has not begun after 1 drops"):
         drop_until_begun(drop, 2, world.wait)
     assert world.drops == 1
+
+
+def test_who_follows_a_run_sees_how_far_it_is_until_it_has_ended() -> None:
+    data = FakeBucket("data")
+    ended = write_report(make.report(Ending.DONE))
+    steps = [
+        (LAYOUT.progress, {"message": "listing the objects: 8 keys, 8 keys/s"}),
+        (LAYOUT.progress, {"message": "3 of 8 items done, 0 failed", "items_per_s": 0.5,
+                           "left_s": 10.0, "left_s_range": [5.0, 20.0]}),
+        (f"{LAYOUT.folder}report.json", ended),
+    ]  # fmt: skip
+
+    def wait(_: float) -> None:
+        key, content = steps.pop(0)
+        data.objects[key] = json.dumps(content).encode()
+
+    shown: list[str] = []
+    found = follow_run(make_drop(data), lambda text: None, shown.append, wait)
+    assert found.ending is Ending.DONE
+    assert shown == [
+        "listing the objects: 8 keys, 8 keys/s",
+        "3 of 8 items done, 0 failed; 0.5 items/s, about 10.0 s left (5.0 s to 20.0 s)",
+    ]
