@@ -69,7 +69,6 @@ def execute(arguments: argparse.Namespace) -> int:
     report = run_with_canary(
         arguments.config, dry_run=planned, deliver=leave_nothing if planned else deliver
     )
-    end_progress()
     try:
         if arguments.json:
             print_document(write_report(report))
@@ -174,6 +173,7 @@ def run_config(
         if renewer:
             renewer.stop()
         deliver(report, render_files(report))
+    end_progress()
     return report
 
 

@@ -438,6 +438,15 @@ def test_no_secret_of_the_config_is_in_the_log_or_the_report(
     assert "canary" not in caplog.text + page
 
 
+def test_the_line_of_progress_ends_with_the_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[bool] = []
+    monkeypatch.setattr(run_verb, "end_progress", lambda: ended.append(True))
+    world.run()
+    assert ended == [True]
+
+
 def test_the_id_of_the_run_is_on_every_log_line(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
