@@ -32,6 +32,12 @@ STALE_S = 100.0
 """After so long a lease that nobody renews is taken over."""
 
 
+@pytest.fixture(autouse=True)
+def _write_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writing a page is an effect, what it says is none, and making it takes most of the time."""
+    monkeypatch.setattr("coordinator.run.store.render_page", lambda report: report.message)
+
+
 def drop_until_over(world: World, gate: Gate) -> int:
     """Drops the config, and again after each kill, until the run has its end; how often."""
     drops = 1
