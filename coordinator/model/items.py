@@ -79,6 +79,17 @@ class Index:
         """How many objects the storage listed, or a manifest named."""
         return self.items + self.skipped_count + sum(self.left_out.values())
 
+    def count_objects(self, done: int, failed: int) -> dict[str, int]:
+        """All listed objects by what became of them; `listed` is always the sum of the others."""
+        return {
+            "listed": self.listed,
+            "done": done,
+            "failed": failed,
+            "pending": self.items - done - failed,
+            "skipped": self.skipped_count,
+            "left_out": sum(self.left_out.values()),
+        }
+
     def without_working_values(self) -> Index:
         """The index without what only planning needs: so a plan keeps it."""
         largest = self.largest[:KEPT_LARGEST] if self.sizes else ()

@@ -251,16 +251,9 @@ class Report:
         return self.ending is Ending.RUNNING
 
     def count_items(self) -> dict[str, int]:
-        """Items by state; `listed` is always the sum of the others."""
+        """The listed objects by what became of them."""
         failed = sum(o.chunk.items for o in self.outcomes if o.state is State.FAILED)
         index = self.plan.index if self.plan else Index(0, 0)
-        done = self.accounts.done if self.accounts else 0
-        failed = self.accounts.failed if self.accounts else failed
-        return {
-            "listed": index.listed,
-            "done": done,
-            "failed": failed,
-            "pending": index.items - done - failed,
-            "skipped": index.skipped_count,
-            "left_out": sum(index.left_out.values()),
-        }
+        if self.accounts:
+            return index.count_objects(self.accounts.done, self.accounts.failed)
+        return index.count_objects(0, failed)

@@ -36,15 +36,7 @@ class ResultCounter:
         now = self._looks.look()
         while self._next_round():
             now = self._looks.look()
-        index, done, failed = self._plan.index, self._ledger.done, self._ledger.failed
-        items = {
-            "listed": index.listed,
-            "done": done,
-            "failed": failed,
-            "pending": index.items - done - failed,
-            "skipped": index.skipped_count,
-            "left_out": sum(index.left_out.values()),
-        }
+        items = self._plan.index.count_objects(self._ledger.done, self._ledger.failed)
         lost_after = timedelta(seconds=self._lanes.timing.lost_after_s)
         sightings = self._looks.sightings.values()
         workers = Counter(str(judge_beat(each, now, lost_after)) for each in sightings)
