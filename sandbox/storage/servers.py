@@ -34,6 +34,8 @@ REGION = "us-east-1"
 HOOK_PATH = "/filer"
 START_TIMEOUT_S = 20.0
 ANSWER_TIMEOUT_S = 10.0
+# Linux takes the ports of connections from here on (net.ipv4.ip_local_port_range).
+_LOWEST_PORT, _LOWEST_EPHEMERAL = 10_000, 32_768
 
 
 class StorageError(Exception):
@@ -189,8 +191,11 @@ class Server(Storage):
             if _is_listening(program.port) and await self._does_answer():
                 return
             await asyncio.sleep(0.02)
-        tail = log_path.read_text("utf-8", "replace")[-500:]
-        raise StorageError(f"the S3 server did not answer in {START_TIMEOUT_S:.0f} s: {tail}")
+        ended = self._process.poll()
+        what = f"did not answer in {START_TIMEOUT_S:.0f} s" if ended is None else "ended at once"
+        # A server in Go lists its goroutines after the error.
+        text = log_path.read_text("utf-8", "replace").partition("\ngoroutine ")[0]
+        raise StorageError(f"the S3 server {what}: {text[-500:]}")
 
     def stop(self) -> None:
         if self._process is not None:
@@ -207,13 +212,14 @@ class Server(Storage):
 def find_free_ports(count: int, twin: int = 0) -> list[int]:
     """Find free ports; with ``twin``, the ports that far above them are free too.
 
-    All are kept open until the last is found, so that none is found twice.
+    All are kept open until the last is found, so that none is found twice. None is one that Linux
+    gives to a connection: that could take it before the server does, or while it restarts.
     """
     held: list[socket.socket] = []
     ports: list[int] = []
     try:
         while len(ports) < count:
-            port = 20_000 + secrets.randbelow(12_000)
+            port = _LOWEST_PORT + secrets.randbelow(_LOWEST_EPHEMERAL - twin - _LOWEST_PORT)
             pair = [_try_bind(each) for each in {port, port + twin}]
             held += [sock for sock in pair if sock]
             if all(pair):
