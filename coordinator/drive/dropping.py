@@ -140,7 +140,7 @@ def drop_until_begun(drop: Drop, patience_s: float, wait: Wait) -> Drop:
                 log.info("run %s has begun", drop.layout.run_id)
                 return drop
             if run_id := drop.find_other(ended):
-                log.info("run %s answers this drop", run_id)
+                log.info("run %s belongs to this drop", run_id)
                 return replace(drop, layout=drop.layout.with_run(run_id), canary=None)
         log.warning("%s has not begun within %.0f s", drop.what, patience_s)
     raise ClusterError(

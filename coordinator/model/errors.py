@@ -169,6 +169,10 @@ class StopRequested(BatchError):
     ending = Ending.STOPPED
 
 
+class LimitReached(StopRequested):
+    """A limit of the config stops the run."""
+
+
 class Conflict(StorageError):
     """An object that must be new exists already, with another content."""
 

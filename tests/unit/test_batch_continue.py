@@ -547,6 +547,7 @@ def test_a_run_that_takes_too_long_is_stopped() -> None:
     report = world.run(run={**ROUNDS, "run_timeout_s": 100})
     assert report.ending is Ending.STOPPED
     assert report.message.startswith("run.run_timeout_s has passed")
+    assert "; raise that limit, and run.redrive: true" in report.message
 
 
 def test_a_chunk_that_takes_too_long_is_given_up_and_its_items_are_retried() -> None:

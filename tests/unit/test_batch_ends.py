@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +16,12 @@ from coordinator.model.cluster import Phase
 from coordinator.model.errors import Ending, HeldByOther
 from coordinator.model.run import Reply, Verdict
 from coordinator.model.service import Folder, Service
+from coordinator.run.layout import RunLayout
 from coordinator.storage.upload import Written
 from tests.unit import make
 from tests.unit.crashes import BAD, KEYS, MODES, Gate
 from tests.unit.crashes import World as CrashWorld
-from tests.unit.test_batch import ITEMS, TARGET, VERIFY, Uploads
+from tests.unit.test_batch import ITEMS, TARGET, VERIFY, Uploads, load
 from tests.unit.test_batch_continue import (
     ROUNDS,
     SECOND_ID,
@@ -109,6 +111,53 @@ def test_jobs_that_wait_for_a_node_are_not_sent_again(mode: str, *, named: bool)
     report = world.run(run=run)
     assert (report.run_id, report.ending) == (make.RUN_ID, Ending.DONE)
     assert len(set(world.oscar.jobs)) == len(world.oscar.jobs), "nothing is sent twice"
+
+
+@pytest.mark.parametrize("mode", ["range", "event"])
+@pytest.mark.parametrize("limit", [True, False])
+def test_a_run_whose_jobs_go_on_ends_at_a_limit_or_at_a_stop(mode: str, *, limit: bool) -> None:
+    """Only a limit can be raised."""
+    world = Uploads()
+    if mode == "range":
+        world.oscar.services = [replace(TARGET, outputs=(Folder("data", "out/"),))]
+    world.oscar.phase = Phase.RUNNING
+
+    def answer(service: Service, job: str) -> Reply:
+        if not limit:
+            layout = RunLayout(load().locations, world.progress.run_id)
+            world.data.objects[layout.stop] = b"{}"
+        return Reply(Verdict.ACCEPTED)
+
+    world.oscar.answer = answer
+    report = world.run(run={"verify": VERIFY, "run_timeout_s": 100})
+    assert (report.ending, world.progress.over) == (Ending.STOPPED, True)
+    assert report.message.startswith("run.run_timeout_s has passed") is limit
+    assert ("raise that limit" in report.message) is limit
+    assert "run.redrive: true" in report.message
+
+
+class _Grace(Uploads):
+    """A deleted job works on for 30 s, and stores its output then."""
+
+    deleted_s: float | None = None
+
+    def _wait(self, event: threading.Event, seconds: float) -> bool:
+        if self.oscar.deleted and self.deleted_s is None:
+            self.deleted_s = self.now_s
+        super()._wait(event, seconds)
+        if self.deleted_s is not None and self.now_s >= self.deleted_s + 30:
+            self.data.objects |= {f"out/{key.removeprefix('in/')}.x": b"" for key in ITEMS}
+        return False
+
+
+def test_what_a_deleted_job_still_stores_is_counted() -> None:
+    world = _Grace()
+    world.oscar.services = [replace(TARGET, outputs=(Folder("data", "out/"),))]
+    world.oscar.phase = Phase.RUNNING
+    world.oscar.answer = lambda service, job: Reply(Verdict.ACCEPTED)
+    report = world.run(run={"verify": VERIFY, "run_timeout_s": 100})
+    assert world.oscar.deleted
+    assert (report.ending, report.count_items()["done"]) == (Ending.STOPPED, len(ITEMS))
 
 
 @pytest.mark.parametrize("mode", ["range", "event"])

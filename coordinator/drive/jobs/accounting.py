@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from threading import Event
 
-from ...model.errors import ClusterError, Ending, StopRequested, StorageError
+from ...model.errors import ClusterError, Ending, LimitReached, StopRequested, StorageError
 from ...run.store import put_stop
 from ..endings import UNNAMED, end_stopped, end_with_accounts
 from ..progress import Progress
@@ -27,7 +27,7 @@ def account_run(
     run: JobRun, ledger: ItemLedger, progress: Progress, work: Callable[[], str]
 ) -> tuple[Ending, str]:
     """Does the work and records the state of every item, however the work ends."""
-    obstacle, stopped = "", ""
+    obstacle, stopped = "", None
     # The report has these if it is made before the accounts are complete.
     progress.accounts = account_items(run.plan, ledger)
     try:
@@ -36,7 +36,7 @@ def account_run(
         _record(run, ledger, progress)
         return end_with_accounts(run.plan, account_items(run.plan, ledger), interrupted=True)
     except StopRequested as error:
-        stopped = str(error)
+        stopped = error
         _end_jobs(run, progress)
         settle_items(run, ledger, progress)
     finally:
@@ -45,7 +45,8 @@ def account_run(
     progress.over = written and not obstacle
     accounts = progress.accounts or account_items(run.plan, ledger)
     if stopped:
-        return end_stopped(run.plan, accounts, stopped, by_limit="stop" not in stopped)
+        by_limit = isinstance(stopped, LimitReached)
+        return end_stopped(run.plan, accounts, str(stopped), by_limit=by_limit)
     tolerated = run.rules.tolerated_failures
     ending, text = end_with_accounts(run.plan, accounts, interrupted=False, tolerated=tolerated)
     return ending, f"{text}; {obstacle}" if obstacle else text

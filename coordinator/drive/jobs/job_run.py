@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 
-from ...model.errors import StopRequested
+from ...model.errors import LimitReached
 from ...model.object_columns import ObjectColumns
 from ...model.run import Invocation, Plan, RunRules, Sent
 from ...model.selection import Outputs
@@ -76,4 +76,4 @@ class JobRun:
         self.lease.check()
         limit_s = self.rules.run_timeout_s
         if limit_s is not None and self.clock.now_s() - self.began_s > limit_s:
-            raise StopRequested("run.run_timeout_s has passed")
+            raise LimitReached("run.run_timeout_s has passed")
