@@ -21,6 +21,7 @@ from coordinator.model.errors import (
     Conflict,
     Ending,
     HeldByOther,
+    LimitReached,
     NoStatus,
     NoToken,
     StopRequested,
@@ -173,6 +174,7 @@ def test_every_error_says_how_it_ends_a_run() -> None:
         AlreadyEnded: Ending.NOTHING_TO_DO,
         HeldByOther: Ending.HELD,
         StopRequested: Ending.STOPPED,
+        LimitReached: Ending.STOPPED,
         Conflict: Ending.UNAVAILABLE,
         **{
             kind: Ending.UNAVAILABLE
